@@ -1,0 +1,117 @@
+//! What the runtime keeps of one connection.
+
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::task::Waker;
+
+use crate::application::{Application, Closed};
+use crate::tls::Tls;
+
+/// Names a connection within its shard, for as long as it is there; never used twice.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ConnectionId {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+impl ConnectionId {
+    /// The place of the connection in its shard's table: small, and used again after the connection is gone.
+    pub fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
+impl std::fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.index, self.generation)
+    }
+}
+
+/// Where a connection is in its life.
+pub(crate) enum Phase<A: Application> {
+    /// Bytes are read and handed to the application.
+    Open,
+    /// It leaves for another shard as soon as its driver runs.
+    Moving { to: usize, baggage: Box<A::Baggage> },
+    /// Closed here: what waits is sent, then the sending side is shut down.
+    Closing,
+    /// The sending side is shut down; the peer's end is awaited, what it sends is thrown away.
+    Lingering,
+    /// To be dropped at once. With a reason where the application has still to be told.
+    Dead(Option<Closed>),
+}
+
+/// One connection. An idle one owns no buffer.
+pub(crate) struct Connection<A: Application> {
+    /// The socket, owned by the connection's driver, which outlives this entry.
+    pub socket: RawFd,
+    pub phase: Phase<A>,
+    pub tls: Option<Box<Tls>>,
+    /// What the application has written in this turn, in clear text.
+    pub outbox: Vec<u8>,
+    /// What the socket did not take yet, encrypted where the connection speaks TLS; from `unsent_from` on.
+    pub unsent: Vec<u8>,
+    pub unsent_from: usize,
+    /// What the application has not used up yet, in clear text.
+    pub unread: Vec<u8>,
+    /// Wakes the driver.
+    pub waker: Option<Waker>,
+    pub peer: SocketAddr,
+    /// Deadline of the application in milliseconds of the shard's clock; zero for none.
+    pub deadline_ms: u64,
+    /// Until when a closed or stalled connection is waited for; zero for not at all.
+    pub patience_ms: u64,
+    /// The earliest moment for which this connection stands in the wheel; zero if it does not.
+    pub queued_ms: u64,
+    /// In the list of connections to be flushed at the end of the turn.
+    pub dirty: bool,
+    /// The socket was full; the driver waits until it takes more.
+    pub blocked: bool,
+    /// The application wants no bytes for now.
+    pub paused: bool,
+    /// Unread bytes are to be handed in again although nothing new came.
+    pub refeed: bool,
+}
+
+impl<A: Application> Connection<A> {
+    pub fn new(socket: RawFd, peer: SocketAddr) -> Self {
+        Connection {
+            socket,
+            phase: Phase::Open,
+            tls: None,
+            outbox: Vec::new(),
+            unsent: Vec::new(),
+            unsent_from: 0,
+            unread: Vec::new(),
+            waker: None,
+            peer,
+            deadline_ms: 0,
+            patience_ms: 0,
+            queued_ms: 0,
+            dirty: false,
+            blocked: false,
+            paused: false,
+            refeed: false,
+        }
+    }
+
+    /// Bytes that wait to be sent.
+    pub fn waiting(&self) -> usize {
+        self.outbox.len() + self.unsent.len() - self.unsent_from
+    }
+
+    pub fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// The earlier of the two deadlines, zero for none.
+    pub fn next_deadline_ms(&self) -> u64 {
+        match (self.deadline_ms, self.patience_ms) {
+            (0, patience) => patience,
+            (deadline, 0) => deadline,
+            (deadline, patience) => deadline.min(patience),
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! What a callback can do: the shard's side of the runtime.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use rustls::ServerConfig;
+
+use crate::application::Application;
+use crate::connection::{Connection, ConnectionId, Phase};
+use crate::mesh::{Mesh, Outgoing, Post, Remote};
+use crate::metrics::Metrics;
+use crate::options::Options;
+use crate::slab::Slab;
+use crate::tls::{self, Tls};
+use crate::wheel::Wheel;
+
+/// A connection that moves.
+pub(crate) struct Moved<A: Application> {
+    pub socket: std::os::fd::OwnedFd,
+    pub peer: SocketAddr,
+    pub tls: Option<Box<Tls>>,
+    pub outbox: Vec<u8>,
+    pub unsent: Vec<u8>,
+    pub unread: Vec<u8>,
+    pub deadline_ms: u64,
+    pub baggage: Box<A::Baggage>,
+}
+
+/// What travels on the mesh.
+pub(crate) enum Envelope<A: Application> {
+    Message(A::Message),
+    Moved(Box<Moved<A>>),
+}
+
+pub(crate) type MeshOf<A> = Mesh<Envelope<A>, <A as Application>::Message>;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Timer {
+    Connection(ConnectionId),
+    Application(u64),
+}
+
+/// Why nothing can be written to a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refused {
+    /// It is gone, or closing.
+    Gone,
+    /// [`Options::outbox_limit`] bytes wait already.
+    Full,
+}
+
+/// The shard, as its [`Application`] sees it.
+pub struct Io<A: Application> {
+    pub(crate) shard: usize,
+    pub(crate) mesh: Arc<MeshOf<A>>,
+    pub(crate) outgoing: Outgoing<Envelope<A>>,
+    pub(crate) connections: Slab<Connection<A>>,
+    pub(crate) wheel: Wheel<Timer>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) options: Arc<Options>,
+    /// Connections with something to send at the end of the turn.
+    pub(crate) dirty: Vec<ConnectionId>,
+    /// Empty buffers, to be lent to outboxes.
+    pub(crate) pool: Vec<Vec<u8>>,
+    /// A ring was full; nobody reads until there is room again.
+    pub(crate) reads_held: bool,
+    pub(crate) held: Vec<ConnectionId>,
+    /// Handshake steps made in this turn, and who waits for the next turn to make one.
+    pub(crate) handshakes: usize,
+    pub(crate) handshake_queue: Vec<ConnectionId>,
+    pub(crate) flusher: Option<Waker>,
+    pub(crate) flush_wanted: bool,
+    pub(crate) timer: Option<Waker>,
+    /// Until when the timer task sleeps.
+    pub(crate) timer_armed_ms: u64,
+    pub(crate) shutting_down: bool,
+    epoch: Instant,
+    now_ms: u64,
+}
+
+const POOLED_BUFFERS: usize = 128;
+const POOLED_BUFFER_BYTES: usize = 64 << 10;
+
+impl<A: Application> Io<A> {
+    pub(crate) fn new(
+        shard: usize,
+        mesh: Arc<MeshOf<A>>,
+        metrics: Arc<Metrics>,
+        options: Arc<Options>,
+        epoch: Instant,
+    ) -> Self {
+        Io {
+            shard,
+            outgoing: Outgoing::new(shard, mesh.shards()),
+            mesh,
+            connections: Slab::new(),
+            wheel: Wheel::new(),
+            metrics,
+            options,
+            dirty: Vec::new(),
+            pool: Vec::new(),
+            reads_held: false,
+            held: Vec::new(),
+            handshakes: 0,
+            handshake_queue: Vec::new(),
+            flusher: None,
+            flush_wanted: false,
+            timer: None,
+            timer_armed_ms: u64::MAX,
+            shutting_down: false,
+            epoch,
+            now_ms: 0,
+        }
+    }
+
+    /// This shard's index.
+    pub fn shard(&self) -> usize {
+        self.shard
+    }
+
+    /// How many shards there are.
+    pub fn shards(&self) -> usize {
+        self.mesh.shards()
+    }
+
+    /// Milliseconds since the runtime started, as of the beginning of this callback; the same clock on all shards.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    /// Whether the process is ending.
+    pub fn is_shutting_down(&self) -> bool {
+        self.shutting_down
+    }
+
+    /// Connections here now.
+    pub fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// This shard's counters.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The client's address.
+    pub fn peer(&self, connection: ConnectionId) -> Option<SocketAddr> {
+        self.connections.get(connection).map(|entry| entry.peer)
+    }
+
+    /// A handle by which other threads can send messages to a shard.
+    pub fn remote(&self, shard: usize) -> Remote<A::Message> {
+        Remote::new(Arc::clone(&self.mesh) as Arc<dyn Post<A::Message>>, shard)
+    }
+
+    /// Sends a message to a shard, this one included; it arrives after this callback, in order per pair of shards.
+    pub fn send(&mut self, to: usize, message: A::Message) {
+        self.outgoing.push(to, Envelope::Message(message));
+        self.want_flush();
+    }
+
+    /// The buffer of what will be sent to the connection at the end of this turn, to be appended to.
+    pub fn outbox(&mut self, connection: ConnectionId) -> Result<&mut Vec<u8>, Refused> {
+        let limit = self.options.outbox_limit;
+        let entry = self.connections.get(connection).ok_or(Refused::Gone)?;
+        match entry.phase {
+            Phase::Open | Phase::Moving { .. } if entry.waiting() < limit => {}
+            Phase::Open | Phase::Moving { .. } => return Err(Refused::Full),
+            _ => return Err(Refused::Gone),
+        }
+        self.last_words(connection).ok_or(Refused::Gone)
+    }
+
+    /// Like [`Io::outbox`] whatever waits already: for the error that a connection is closed with.
+    pub fn last_words(&mut self, connection: ConnectionId) -> Option<&mut Vec<u8>> {
+        let entry = self.connections.get_mut(connection)?;
+        if !entry.dirty {
+            entry.dirty = true;
+            self.dirty.push(connection);
+            if entry.outbox.capacity() == 0 {
+                entry.outbox = self.pool.pop().unwrap_or_default();
+            }
+            if !self.flush_wanted {
+                self.flush_wanted = true;
+                if let Some(flusher) = &self.flusher {
+                    flusher.wake_by_ref();
+                }
+            }
+        }
+        Some(&mut entry.outbox)
+    }
+
+    /// Bytes that wait to be taken by the connection's socket.
+    pub fn waiting(&self, connection: ConnectionId) -> usize {
+        self.connections.get(connection).map_or(0, Connection::waiting)
+    }
+
+    /// Sends what waits, then closes.
+    pub fn close(&mut self, connection: ConnectionId) {
+        if self.last_words(connection).is_none() {
+            return;
+        }
+        let until = self.now_ms + self.options.stall_timeout.as_millis() as u64;
+        if let Some(entry) = self.connections.get_mut(connection) {
+            if matches!(entry.phase, Phase::Open | Phase::Moving { .. }) {
+                entry.phase = Phase::Closing;
+                entry.deadline_ms = 0;
+                entry.patience_ms = until;
+                entry.unread = Vec::new();
+                entry.wake();
+            }
+        }
+        self.enqueue_deadline(connection);
+    }
+
+    /// Closes at once; what waits is lost.
+    pub fn abort(&mut self, connection: ConnectionId) {
+        if let Some(entry) = self.connections.get_mut(connection) {
+            entry.phase = Phase::Dead(None);
+            entry.wake();
+        }
+    }
+
+    /// Hands the connection over to another shard, with all that belongs to it; there `arrived` is called. For this
+    /// shard nothing remains of it. A move to this very shard goes the same way, without leaving.
+    pub fn move_to(&mut self, connection: ConnectionId, to: usize, baggage: A::Baggage) {
+        if let Some(entry) = self.connections.get_mut(connection) {
+            if matches!(entry.phase, Phase::Open) {
+                entry.phase = Phase::Moving { to, baggage: Box::new(baggage) };
+                entry.wake();
+            }
+        }
+    }
+
+    /// Stops handing in bytes, and reading them, until [`Io::resume`].
+    pub fn pause(&mut self, connection: ConnectionId) {
+        if let Some(entry) = self.connections.get_mut(connection) {
+            entry.paused = true;
+        }
+    }
+
+    /// Goes on after [`Io::pause`], beginning with what was left unread.
+    pub fn resume(&mut self, connection: ConnectionId) {
+        if let Some(entry) = self.connections.get_mut(connection) {
+            if std::mem::take(&mut entry.paused) {
+                entry.refeed = true;
+                entry.wake();
+            }
+        }
+    }
+
+    /// Makes a configuration usable here; to be applied once to each.
+    pub fn prepare_tls(config: &mut ServerConfig) {
+        tls::prepare(config);
+    }
+
+    /// From the next byte on the connection speaks TLS, this end being the server. What stands in the outbox is still
+    /// sent in clear text. Bytes that were received behind those used up so far are a fault
+    /// ([`crate::Closed::PlaintextBehindTls`]).
+    pub fn start_tls(&mut self, connection: ConnectionId, config: &Arc<ServerConfig>) -> Result<(), rustls::Error> {
+        let tls = Box::new(Tls::new(config)?);
+        if let Some(entry) = self.connections.get_mut(connection) {
+            let outbox = std::mem::take(&mut entry.outbox);
+            entry.unsent.extend_from_slice(&outbox);
+            entry.tls = Some(tls);
+        }
+        Ok(())
+    }
+
+    /// Calls `deadline` for the connection once `after` has passed, instead of any earlier deadline; `None` for no more.
+    pub fn set_deadline(&mut self, connection: ConnectionId, after: Option<Duration>) {
+        let at_ms = after.map_or(0, |after| self.now_ms + after.as_millis().max(1) as u64);
+        if let Some(entry) = self.connections.get_mut(connection) {
+            entry.deadline_ms = at_ms;
+        }
+        self.enqueue_deadline(connection);
+    }
+
+    /// Calls `timer` with the token once `after` has passed.
+    pub fn schedule(&mut self, after: Duration, token: u64) {
+        self.set_timer(self.now_ms + after.as_millis() as u64, Timer::Application(token));
+    }
+
+    /// Sees to it that the wheel knows of the connection's next deadline. A deadline that moves away costs nothing: the
+    /// old entry is looked at when it fires.
+    pub(crate) fn enqueue_deadline(&mut self, connection: ConnectionId) {
+        let Some(entry) = self.connections.get_mut(connection) else { return };
+        let next_ms = entry.next_deadline_ms();
+        if next_ms == 0 || (entry.queued_ms != 0 && entry.queued_ms <= next_ms) {
+            return;
+        }
+        entry.queued_ms = next_ms;
+        self.set_timer(next_ms, Timer::Connection(connection));
+    }
+
+    fn set_timer(&mut self, at_ms: u64, timer: Timer) {
+        self.wheel.insert(at_ms, timer);
+        if at_ms < self.timer_armed_ms {
+            if let Some(timer) = self.timer.take() {
+                timer.wake();
+            }
+        }
+    }
+
+    pub(crate) fn tick(&mut self) {
+        self.now_ms = self.epoch.elapsed().as_millis() as u64;
+    }
+
+    pub(crate) fn want_flush(&mut self) {
+        if !self.flush_wanted {
+            self.flush_wanted = true;
+            if let Some(flusher) = &self.flusher {
+                flusher.wake_by_ref();
+            }
+        }
+    }
+
+    /// Gives a buffer back, unless it has grown too large to be kept.
+    pub(crate) fn recycle(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() > 0 && buffer.capacity() <= POOLED_BUFFER_BYTES && self.pool.len() < POOLED_BUFFERS {
+            buffer.clear();
+            self.pool.push(buffer);
+        }
+    }
+}

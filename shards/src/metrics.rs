@@ -1,0 +1,87 @@
+//! Counters of one shard: written by the shard alone, read by anyone.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! metrics {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// The counters of one shard. Only the shard itself adds to them, hence no atomic read-modify-write.
+        #[derive(Debug, Default)]
+        pub struct Metrics { $($(#[$doc])* pub $name: Counter,)* }
+
+        /// What a shard's [`Metrics`] said at one moment.
+        #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+        pub struct MetricsSnapshot { $($(#[$doc])* pub $name: u64,)* }
+
+        impl Metrics {
+            /// Reads all counters.
+            pub fn snapshot(&self) -> MetricsSnapshot {
+                MetricsSnapshot { $($name: self.$name.get(),)* }
+            }
+        }
+
+        impl MetricsSnapshot {
+            /// Name and value of every counter, in order.
+            pub fn fields(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name),)*]
+            }
+        }
+    };
+}
+
+metrics! {
+    /// Connections here now.
+    connections,
+    /// Connections accepted by this shard's listeners.
+    accepted,
+    /// Connections refused by the application.
+    refused,
+    /// Connections that moved here.
+    moved_in,
+    /// Connections that moved away.
+    moved_out,
+    /// Reads that brought bytes.
+    reads,
+    /// Bytes read, as they came from the socket.
+    bytes_read,
+    /// Sends on sockets.
+    sends,
+    /// Bytes sent, as the socket took them.
+    bytes_sent,
+    /// Sends that found the socket full.
+    blocked_sends,
+    /// Messages sent over the mesh.
+    mesh_sent,
+    /// Messages received over the mesh.
+    mesh_received,
+    /// Times another shard had to be woken.
+    mesh_wakes,
+    /// Times a ring was full and this shard stopped reading from its sockets.
+    mesh_full,
+    /// TLS handshakes completed.
+    handshakes,
+    /// Turns that ended in a flush.
+    turns,
+    /// Panics contained.
+    panics,
+}
+
+/// A counter with one writer.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds; to be called by the owning shard only.
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// Sets; to be called by the owning shard only.
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
+    /// Reads, from any thread.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,364 @@
+//! Starting the shards, and their end.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use glommio::{LocalExecutorBuilder, Placement};
+
+use crate::accept::accept;
+use crate::application::{Application, Closed, Origin};
+use crate::connection::Phase;
+use crate::driver::arrive;
+use crate::io::{Envelope, Io, MeshOf};
+use crate::listen::{self, ListenError};
+use crate::local::Local;
+use crate::mesh::{Control, Mesh, Post, Remote};
+use crate::metrics::{Metrics, MetricsSnapshot};
+use crate::options::{Options, available_cores};
+use crate::timer::Turner;
+
+/// Bytes that an executor sets aside for file operations, of which a shard has none; the least it accepts.
+const EXECUTOR_IO_MEMORY: usize = 64 << 10;
+
+/// Messages taken from one ring before the next ring's turn, and rounds before other tasks' turn.
+const DRAIN_BATCH: usize = 256;
+
+/// Why the shards cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// An executor could not be made.
+    #[error(
+        "cannot start shard {shard}: {reason}; io_uring needs a kernel of 5.8 or later that permits it, and 512 KiB of \
+         locked memory per shard (ulimit -l)"
+    )]
+    Executor {
+        /// Which shard.
+        shard: usize,
+        /// What the executor said.
+        reason: String,
+    },
+}
+
+/// The running shards.
+pub struct Runtime<A: Application> {
+    mesh: Arc<MeshOf<A>>,
+    metrics: Vec<Arc<Metrics>>,
+    addresses: Vec<SocketAddr>,
+    threads: Vec<glommio::ExecutorJoinHandle<()>>,
+    ends: mpsc::Receiver<(usize, bool)>,
+    grace_ms: Arc<AtomicU64>,
+}
+
+/// What the shards share to end together.
+struct Ending {
+    live: Arc<AtomicUsize>,
+    /// Shards that have seen no connection left, in two rounds.
+    arrived: [AtomicUsize; 2],
+    grace_ms: Arc<AtomicU64>,
+}
+
+/// Tells how a shard's thread ended, even by a panic.
+struct EndNotice {
+    shard: usize,
+    orderly: bool,
+    notices: mpsc::Sender<(usize, bool)>,
+}
+
+impl Drop for EndNotice {
+    fn drop(&mut self) {
+        // Nobody listens any more if the runtime itself is gone.
+        let _ = self.notices.send((self.shard, self.orderly));
+    }
+}
+
+impl<A: Application> Runtime<A> {
+    /// Binds the listeners and starts the shards; returns once all accept connections. `make` is called on each shard's
+    /// own thread.
+    pub fn start(
+        options: Options,
+        make: impl Fn(&mut Io<A>) -> A + Send + Sync + 'static,
+    ) -> Result<Runtime<A>, StartError> {
+        let shards = options.shards.max(1);
+        let mut sockets: Vec<Vec<_>> = (0..shards).map(|_| Vec::new()).collect();
+        let mut addresses = Vec::new();
+        for &listener in &options.listeners {
+            let bound = listen::bind(listener, shards)?;
+            addresses.push(bound[0].local_addr().unwrap_or(listener.address));
+            bound.into_iter().zip(&mut sockets).for_each(|(socket, shard)| shard.push(socket));
+        }
+        let mesh: Arc<MeshOf<A>> = Arc::new(Mesh::new(shards, options.mesh_capacity));
+        let metrics: Vec<_> = (0..shards).map(|_| Arc::new(Metrics::default())).collect();
+        let grace_ms = Arc::new(AtomicU64::new(0));
+        let ending = Arc::new(Ending {
+            live: Arc::default(),
+            arrived: Default::default(),
+            grace_ms: Arc::clone(&grace_ms),
+        });
+        let (notices, ends) = mpsc::channel();
+        let (ready, started) = mpsc::channel();
+        let options = Arc::new(options);
+        let make = Arc::new(make);
+        let epoch = Instant::now();
+        let cores = available_cores();
+        let mut threads = Vec::new();
+        for (shard, sockets) in sockets.into_iter().enumerate() {
+            let placement = match cores.get(shard) {
+                Some(&core) if shards <= cores.len() => Placement::Fixed(core),
+                _ => Placement::Unbound,
+            };
+            let io = {
+                let (mesh, metrics) = (Arc::clone(&mesh), Arc::clone(&metrics[shard]));
+                let options = Arc::clone(&options);
+                move || Io::new(shard, mesh, metrics, options, epoch)
+            };
+            let (ending, make, ready) = (Arc::clone(&ending), Arc::clone(&make), ready.clone());
+            let notices = notices.clone();
+            let thread = LocalExecutorBuilder::new(placement)
+                .name(&format!("shard-{shard}"))
+                .io_memory(EXECUTOR_IO_MEMORY)
+                .spin_before_park(options.spin)
+                .spawn(move || async move {
+                    let mut notice = EndNotice { shard, orderly: false, notices };
+                    let local = Rc::new(Local::new(io(), Arc::clone(&ending.live)));
+                    run(local, sockets, &ending, |io| make(io), move || {
+                        // Nobody waits any more if another shard could not start.
+                        let _ = ready.send(());
+                    })
+                    .await;
+                    notice.orderly = true;
+                })
+                .map_err(|error| StartError::Executor { shard, reason: error.to_string() })?;
+            threads.push(thread);
+        }
+        drop((ready, notices));
+        let mut runtime = Runtime { mesh, metrics, addresses, threads, ends, grace_ms };
+        for shard in 0..shards {
+            if started.recv().is_err() {
+                let reason = runtime.end_reason();
+                return Err(StartError::Executor { shard, reason });
+            }
+        }
+        Ok(runtime)
+    }
+
+    /// The addresses listened on, in the order of [`Options::listeners`], with the ports that the kernel has chosen.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// A handle to send messages to a shard from any thread.
+    pub fn remote(&self, shard: usize) -> Remote<A::Message> {
+        Remote::new(Arc::clone(&self.mesh) as Arc<dyn Post<A::Message>>, shard)
+    }
+
+    /// The counters of each shard.
+    pub fn metrics(&self) -> Vec<MetricsSnapshot> {
+        self.metrics.iter().map(|metrics| metrics.snapshot()).collect()
+    }
+
+    /// Like [`Runtime::metrics`], for whoever outlives a borrow of the runtime.
+    pub fn metrics_handles(&self) -> Vec<Arc<Metrics>> {
+        self.metrics.clone()
+    }
+
+    /// Asks the shards to end: no new connections; the application takes leave of the present ones; what is left after
+    /// `grace` is cut off.
+    pub fn shut_down(&self, grace: Duration) {
+        self.grace_ms.store(grace.as_millis() as u64, Ordering::Release);
+        for shard in 0..self.mesh.shards() {
+            self.mesh.post(shard, Control::Shutdown);
+            self.mesh.doorbell(shard).ring();
+        }
+    }
+
+    /// Waits until a shard ends, at most this long. `None`: none has. `Some(false)`: one has died.
+    pub fn wait(&self, at_most: Duration) -> Option<bool> {
+        self.ends.recv_timeout(at_most).ok().map(|(_, orderly)| orderly)
+    }
+
+    /// Waits for all shards to end. False if one of them did not end in order.
+    pub fn join(self) -> bool {
+        let mut orderly = true;
+        for thread in self.threads {
+            orderly &= thread.join().is_ok();
+        }
+        orderly
+    }
+
+    fn end_reason(&mut self) -> String {
+        let ended = self.threads.drain(..).map(|thread| thread.join());
+        ended.filter_map(Result::err).map(|error| error.to_string()).next().unwrap_or_default()
+    }
+}
+
+/// A shard's main task.
+async fn run<A: Application>(
+    local: Rc<Local<A>>,
+    sockets: Vec<std::net::TcpListener>,
+    ending: &Ending,
+    make: impl FnOnce(&mut Io<A>) -> A,
+    ready: impl FnOnce(),
+) {
+    let app = {
+        let mut io = local.io.borrow_mut();
+        io.tick();
+        make(&mut io)
+    };
+    *local.app.borrow_mut() = Some(app);
+    let flusher = glommio::spawn_local(flush(Rc::clone(&local)));
+    let turner = glommio::spawn_local(Turner::new(Rc::clone(&local)));
+    let accepting: Vec<_> = (sockets.into_iter().enumerate())
+        .map(|(index, socket)| glommio::spawn_local(accept(Rc::clone(&local), socket, index)))
+        .collect();
+    ready();
+    receive(&local, || local.io.borrow().shutting_down).await;
+    for task in accepting {
+        task.cancel().await;
+    }
+    local.call(None, |app, io| app.shutting_down(io));
+    local.flush();
+    take_leave(&local, ending).await;
+    quiesce(&local, ending).await;
+    let app = local.app.borrow_mut().take();
+    if let Some(app) = app {
+        app.ended(&mut local.io.borrow_mut());
+    }
+    flusher.cancel().await;
+    turner.cancel().await;
+}
+
+/// Sends what each turn has written, once its tasks have run.
+async fn flush<A: Application>(local: Rc<Local<A>>) {
+    poll_fn(|cx| {
+        {
+            let mut io = local.io.borrow_mut();
+            if !io.flusher.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                io.flusher = Some(cx.waker().clone());
+            }
+            if !io.flush_wanted {
+                return Poll::<()>::Pending;
+            }
+        }
+        local.flush();
+        if local.io.borrow().flush_wanted {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Receives from the mesh and from outside until `enough`.
+async fn receive<A: Application>(local: &Rc<Local<A>>, enough: impl Fn() -> bool) {
+    let (mesh, shard) = {
+        let io = local.io.borrow();
+        (Arc::clone(&io.mesh), io.shard)
+    };
+    loop {
+        poll_fn(|cx| {
+            if enough() {
+                return Poll::Ready(());
+            }
+            let mut io = local.io.borrow_mut();
+            if io.reads_held {
+                // Perhaps woken because a full ring has room again.
+                io.want_flush();
+            }
+            drop(io);
+            mesh.doorbell(shard).poll(cx, || mesh.has_work(shard))
+        })
+        .await;
+        drain(local, &mesh, shard);
+        if enough() {
+            return;
+        }
+        futures_lite::future::yield_now().await;
+    }
+}
+
+/// Takes what waits for the shard, at most a batch of each sender.
+fn drain<A: Application>(local: &Rc<Local<A>>, mesh: &MeshOf<A>, shard: usize) {
+    for _ in 0..DRAIN_BATCH {
+        match mesh.next_posted(shard) {
+            Some(Control::Message(message)) => local.message(Origin::Outside, message),
+            Some(Control::Shutdown) => local.io.borrow_mut().shutting_down = true,
+            None => break,
+        }
+    }
+    for from in 0..mesh.shards() {
+        let mut taken = 0;
+        while taken < DRAIN_BATCH {
+            match mesh.take(from, shard) {
+                Some(Envelope::Message(message)) => local.message(Origin::Shard(from), message),
+                Some(Envelope::Moved(moved)) => arrive(local, from, *moved),
+                None => break,
+            }
+            taken += 1;
+        }
+        if taken > 0 {
+            local.io.borrow().metrics.mesh_received.add(taken as u64);
+            mesh.made_room(from, shard);
+        }
+    }
+}
+
+/// Waits until no connection is left in the process, cutting off what is left here when the grace period ends.
+async fn take_leave<A: Application>(local: &Rc<Local<A>>, ending: &Ending) {
+    let grace = Duration::from_millis(ending.grace_ms.load(Ordering::Acquire));
+    let none_left = || ending.live.load(Ordering::Acquire) == 0;
+    {
+        let left = pin!(receive(local, none_left));
+        let over = pin!(glommio::timer::sleep(grace));
+        futures_lite::future::or(left, over).await;
+    }
+    while !none_left() {
+        let mut io = local.io.borrow_mut();
+        for connection in io.connections.ids() {
+            if let Some(entry) = io.connections.get_mut(connection) {
+                let open = matches!(entry.phase, Phase::Open | Phase::Moving { .. });
+                entry.phase = Phase::Dead(open.then_some(Closed::Shutdown));
+                entry.wake();
+            }
+        }
+        drop(io);
+        // Others may still be at it, or have one on its way here.
+        let left = pin!(receive(local, none_left));
+        let pause = pin!(glommio::timer::sleep(Duration::from_millis(10)));
+        futures_lite::future::or(left, pause).await;
+    }
+}
+
+/// Takes in what the others have sent before they had no connection left. Two rounds: what comes in the first may be
+/// answered in the second.
+async fn quiesce<A: Application>(local: &Rc<Local<A>>, ending: &Ending) {
+    let (mesh, shard) = {
+        let io = local.io.borrow();
+        (Arc::clone(&io.mesh), io.shard)
+    };
+    for round in &ending.arrived {
+        loop {
+            drain(local, &mesh, shard);
+            local.flush();
+            if !mesh.has_work(shard) && local.io.borrow().outgoing.len() == 0 {
+                break;
+            }
+            futures_lite::future::yield_now().await;
+        }
+        round.fetch_add(1, Ordering::AcqRel);
+        while round.load(Ordering::Acquire) < mesh.shards() {
+            drain(local, &mesh, shard);
+            local.flush();
+            glommio::timer::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    drain(local, &mesh, shard);
+}
