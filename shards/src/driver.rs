@@ -50,12 +50,18 @@ pub(crate) fn adopt<A: Application>(local: &Rc<Local<A>>, stream: TcpStream, lis
     let connection = {
         let mut io = local.io.borrow_mut();
         io.metrics.accepted.add(1);
-        io.connections.insert(Connection::new(stream.as_raw_fd(), peer))
+        io.insert(Connection::new(stream.as_raw_fd(), peer))
     };
     local.live.fetch_add(1, Ordering::AcqRel);
-    let driver = Driver { local: Rc::clone(local), connection, stream: Some(stream) };
+    let driver = Driver {
+        local: Rc::clone(local),
+        connection,
+        stream: Some(stream),
+    };
     let accepted = Accepted { listener, peer };
-    let verdict = local.call(Some(connection), |app, io| app.accepted(io, connection, &accepted));
+    let verdict = local.call(Some(connection), |app, io| {
+        app.accepted(io, connection, &accepted)
+    });
     if verdict == Some(Verdict::Accept) {
         spawn(driver);
     } else {
@@ -65,7 +71,16 @@ pub(crate) fn adopt<A: Application>(local: &Rc<Local<A>>, stream: TcpStream, lis
 
 /// Takes in a connection that moved here.
 pub(crate) fn arrive<A: Application>(local: &Rc<Local<A>>, from: usize, moved: Moved<A>) {
-    let Moved { socket, peer, tls, outbox, unsent, unread, deadline_ms, baggage } = moved;
+    let Moved {
+        socket,
+        peer,
+        tls,
+        outbox,
+        unsent,
+        unread,
+        deadline_ms,
+        baggage,
+    } = moved;
     // SAFETY: the descriptor was duplicated for this move and nobody else owns it.
     let stream = unsafe { TcpStream::from_raw_fd(socket.into_raw_fd()) };
     let connection = {
@@ -77,14 +92,20 @@ pub(crate) fn arrive<A: Application>(local: &Rc<Local<A>>, from: usize, moved: M
         entry.refeed = !unread.is_empty();
         entry.unread = unread;
         entry.deadline_ms = deadline_ms;
-        let connection = io.connections.insert(entry);
+        let connection = io.insert(entry);
         io.enqueue_deadline(connection);
         io.last_words(connection);
         io.metrics.moved_in.add(1);
         connection
     };
-    let driver = Driver { local: Rc::clone(local), connection, stream: Some(stream) };
-    local.call(Some(connection), |app, io| app.arrived(io, connection, from, *baggage));
+    let driver = Driver {
+        local: Rc::clone(local),
+        connection,
+        stream: Some(stream),
+    };
+    local.call(Some(connection), |app, io| {
+        app.arrived(io, connection, from, *baggage)
+    });
     spawn(driver);
 }
 
@@ -136,21 +157,31 @@ impl<A: Application> Driver<A> {
     fn next(&mut self, cx: &Context<'_>) -> Next<A> {
         let mut io = self.local.io.borrow_mut();
         let io = &mut *io;
-        let Some(entry) = io.connections.get_mut(self.connection) else { return Next::Gone(None) };
-        if !entry.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        let Some(entry) = io.connections.get_mut(self.connection) else {
+            return Next::Gone(None);
+        };
+        if !entry
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
             entry.waker = Some(cx.waker().clone());
         }
         match &mut entry.phase {
             Phase::Dead(why) => return Next::Gone(why.take()),
             Phase::Moving { to, .. } if *to != io.shard => {
-                let Phase::Moving { to, baggage } = std::mem::replace(&mut entry.phase, Phase::Dead(None)) else {
+                let Phase::Moving { to, baggage } =
+                    std::mem::replace(&mut entry.phase, Phase::Dead(None))
+                else {
                     return Next::Gone(None);
                 };
                 return Next::Move { to, baggage };
             }
             Phase::Moving { to, .. } => {
                 let to = *to;
-                let Phase::Moving { baggage, .. } = std::mem::replace(&mut entry.phase, Phase::Open) else {
+                let Phase::Moving { baggage, .. } =
+                    std::mem::replace(&mut entry.phase, Phase::Open)
+                else {
                     return Next::Gone(None);
                 };
                 return Next::Move { to, baggage };
@@ -181,12 +212,16 @@ impl<A: Application> Driver<A> {
     }
 
     fn read(&mut self, cx: &mut Context<'_>, deliver: bool) -> Poll<()> {
-        let Some(stream) = &mut self.stream else { return Poll::Ready(()) };
+        let Some(stream) = &mut self.stream else {
+            return Poll::Ready(());
+        };
         let mut scratch = self.local.scratch.borrow_mut();
         match Pin::new(stream).poll_read(cx, &mut scratch) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(0)) if deliver => self.local.peer_closed(self.connection),
-            Poll::Ready(Ok(read)) if deliver => self.local.input(self.connection, &mut scratch[..read]),
+            Poll::Ready(Ok(read)) if deliver => {
+                self.local.input(self.connection, &mut scratch[..read])
+            }
             Poll::Ready(Ok(1..)) => {}
             Poll::Ready(Ok(0)) => self.dead(None),
             Poll::Ready(Err(error)) => self.dead(deliver.then(|| Closed::Broken(error.kind()))),
@@ -195,7 +230,13 @@ impl<A: Application> Driver<A> {
     }
 
     fn dead(&self, why: Option<Closed>) {
-        if let Some(entry) = self.local.io.borrow_mut().connections.get_mut(self.connection) {
+        if let Some(entry) = self
+            .local
+            .io
+            .borrow_mut()
+            .connections
+            .get_mut(self.connection)
+        {
             entry.phase = Phase::Dead(why);
         }
     }
@@ -203,9 +244,13 @@ impl<A: Application> Driver<A> {
     /// Writes on after the socket was full, until nothing waits.
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.local.refill_unsent(self.connection) {
-            let Some(stream) = &mut self.stream else { return Poll::Ready(()) };
+            let Some(stream) = &mut self.stream else {
+                return Poll::Ready(());
+            };
             let mut io = self.local.io.borrow_mut();
-            let Some(entry) = io.connections.get_mut(self.connection) else { return Poll::Ready(()) };
+            let Some(entry) = io.connections.get_mut(self.connection) else {
+                return Poll::Ready(());
+            };
             match Pin::new(stream).poll_write(cx, &entry.unsent[entry.unsent_from..]) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(taken)) => {
@@ -223,7 +268,13 @@ impl<A: Application> Driver<A> {
                 }
             }
         }
-        if let Some(entry) = self.local.io.borrow_mut().connections.get_mut(self.connection) {
+        if let Some(entry) = self
+            .local
+            .io
+            .borrow_mut()
+            .connections
+            .get_mut(self.connection)
+        {
             entry.blocked = false;
             entry.patience_ms = 0;
         }
@@ -236,7 +287,9 @@ impl<A: Application> Driver<A> {
         let mut io = self.local.io.borrow_mut();
         io.tick();
         let until_ms = io.now_ms() + io.options.linger.as_millis().max(1) as u64;
-        let Some(entry) = io.connections.get_mut(self.connection) else { return };
+        let Some(entry) = io.connections.get_mut(self.connection) else {
+            return;
+        };
         // SAFETY: this driver owns the socket, and removes the entry before it closes it.
         let socket = unsafe { BorrowedFd::borrow_raw(entry.socket) };
         if let Some(tls) = entry.tls.as_mut().filter(|tls| tls.is_secured()) {
@@ -264,8 +317,14 @@ impl<A: Application> Driver<A> {
         if to == here {
             if let Some(stream) = self.stream.take() {
                 // Nothing leaves: the same entry goes on under the same id with a driver of its own.
-                let driver = Driver { local: Rc::clone(&self.local), connection, stream: Some(stream) };
-                self.local.call(Some(connection), |app, io| app.arrived(io, connection, here, *baggage));
+                let driver = Driver {
+                    local: Rc::clone(&self.local),
+                    connection,
+                    stream: Some(stream),
+                };
+                self.local.call(Some(connection), |app, io| {
+                    app.arrived(io, connection, here, *baggage)
+                });
                 if let Some(entry) = self.local.io.borrow_mut().connections.get_mut(connection) {
                     entry.refeed = !entry.unread.is_empty();
                     entry.waker = None;
@@ -274,14 +333,18 @@ impl<A: Application> Driver<A> {
             }
             return;
         }
-        let Some(stream) = self.stream.take() else { return };
+        let Some(stream) = self.stream.take() else {
+            return;
+        };
         // SAFETY: the stream is open; it owns the descriptor that is duplicated here.
         let duplicate: std::io::Result<OwnedFd> =
             unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) }.try_clone_to_owned();
         // Cancels the poll that the old executor has armed.
         drop(stream);
         let mut io = self.local.io.borrow_mut();
-        let Some(entry) = io.connections.remove(connection) else { return };
+        let Some(entry) = io.remove(connection) else {
+            return;
+        };
         match duplicate {
             Ok(socket) => {
                 let moved = Moved {
@@ -315,7 +378,7 @@ impl<A: Application> Drop for Driver<A> {
             return;
         }
         let removed = match self.local.io.try_borrow_mut() {
-            Ok(mut io) => io.connections.remove(self.connection).is_some(),
+            Ok(mut io) => io.remove(self.connection).is_some(),
             Err(_) => false,
         };
         if removed {

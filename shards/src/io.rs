@@ -182,19 +182,18 @@ impl<A: Application> Io<A> {
             if entry.outbox.capacity() == 0 {
                 entry.outbox = self.pool.pop().unwrap_or_default();
             }
-            if !self.flush_wanted {
-                self.flush_wanted = true;
-                if let Some(flusher) = &self.flusher {
-                    flusher.wake_by_ref();
-                }
-            }
+            self.want_flush();
         }
-        Some(&mut entry.outbox)
+        self.connections
+            .get_mut(connection)
+            .map(|entry| &mut entry.outbox)
     }
 
     /// Bytes that wait to be taken by the connection's socket.
     pub fn waiting(&self, connection: ConnectionId) -> usize {
-        self.connections.get(connection).map_or(0, Connection::waiting)
+        self.connections
+            .get(connection)
+            .map_or(0, Connection::waiting)
     }
 
     /// Sends what waits, then closes.
@@ -228,7 +227,10 @@ impl<A: Application> Io<A> {
     pub fn move_to(&mut self, connection: ConnectionId, to: usize, baggage: A::Baggage) {
         if let Some(entry) = self.connections.get_mut(connection) {
             if matches!(entry.phase, Phase::Open) {
-                entry.phase = Phase::Moving { to, baggage: Box::new(baggage) };
+                entry.phase = Phase::Moving {
+                    to,
+                    baggage: Box::new(baggage),
+                };
                 entry.wake();
             }
         }
@@ -259,7 +261,11 @@ impl<A: Application> Io<A> {
     /// From the next byte on the connection speaks TLS, this end being the server. What stands in the outbox is still
     /// sent in clear text. Bytes that were received behind those used up so far are a fault
     /// ([`crate::Closed::PlaintextBehindTls`]).
-    pub fn start_tls(&mut self, connection: ConnectionId, config: &Arc<ServerConfig>) -> Result<(), rustls::Error> {
+    pub fn start_tls(
+        &mut self,
+        connection: ConnectionId,
+        config: &Arc<ServerConfig>,
+    ) -> Result<(), rustls::Error> {
         let tls = Box::new(Tls::new(config)?);
         if let Some(entry) = self.connections.get_mut(connection) {
             let outbox = std::mem::take(&mut entry.outbox);
@@ -280,13 +286,18 @@ impl<A: Application> Io<A> {
 
     /// Calls `timer` with the token once `after` has passed.
     pub fn schedule(&mut self, after: Duration, token: u64) {
-        self.set_timer(self.now_ms + after.as_millis() as u64, Timer::Application(token));
+        self.set_timer(
+            self.now_ms + after.as_millis() as u64,
+            Timer::Application(token),
+        );
     }
 
     /// Sees to it that the wheel knows of the connection's next deadline. A deadline that moves away costs nothing: the
     /// old entry is looked at when it fires.
     pub(crate) fn enqueue_deadline(&mut self, connection: ConnectionId) {
-        let Some(entry) = self.connections.get_mut(connection) else { return };
+        let Some(entry) = self.connections.get_mut(connection) else {
+            return;
+        };
         let next_ms = entry.next_deadline_ms();
         if next_ms == 0 || (entry.queued_ms != 0 && entry.queued_ms <= next_ms) {
             return;
@@ -304,6 +315,18 @@ impl<A: Application> Io<A> {
         }
     }
 
+    pub(crate) fn insert(&mut self, entry: Connection<A>) -> ConnectionId {
+        let connection = self.connections.insert(entry);
+        self.metrics.connections.set(self.connections.len() as u64);
+        connection
+    }
+
+    pub(crate) fn remove(&mut self, connection: ConnectionId) -> Option<Connection<A>> {
+        let entry = self.connections.remove(connection);
+        self.metrics.connections.set(self.connections.len() as u64);
+        entry
+    }
+
     pub(crate) fn tick(&mut self) {
         self.now_ms = self.epoch.elapsed().as_millis() as u64;
     }
@@ -319,7 +342,10 @@ impl<A: Application> Io<A> {
 
     /// Gives a buffer back, unless it has grown too large to be kept.
     pub(crate) fn recycle(&mut self, mut buffer: Vec<u8>) {
-        if buffer.capacity() > 0 && buffer.capacity() <= POOLED_BUFFER_BYTES && self.pool.len() < POOLED_BUFFERS {
+        if buffer.capacity() > 0
+            && buffer.capacity() <= POOLED_BUFFER_BYTES
+            && self.pool.len() < POOLED_BUFFERS
+        {
             buffer.clear();
             self.pool.push(buffer);
         }

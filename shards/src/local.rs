@@ -46,7 +46,11 @@ impl<A: Application> Local<A> {
     }
 
     /// Runs a callback. A panic in it costs the connection it was about, not the shard.
-    pub fn call<R>(&self, about: Option<ConnectionId>, callback: impl FnOnce(&mut A, &mut Io<A>) -> R) -> Option<R> {
+    pub fn call<R>(
+        &self,
+        about: Option<ConnectionId>,
+        callback: impl FnOnce(&mut A, &mut Io<A>) -> R,
+    ) -> Option<R> {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let mut app = self.app.borrow_mut();
             let mut io = self.io.borrow_mut();
@@ -80,7 +84,9 @@ impl<A: Application> Local<A> {
             let mut io = self.io.borrow_mut();
             io.metrics.reads.add(1);
             io.metrics.bytes_read.add(bytes.len() as u64);
-            let Some(entry) = io.connections.get_mut(connection) else { return };
+            let Some(entry) = io.connections.get_mut(connection) else {
+                return;
+            };
             entry.tls.take()
         };
         let Some(mut tls) = tls else {
@@ -93,12 +99,16 @@ impl<A: Application> Local<A> {
         let outcome = tls.receive(bytes, &mut answer, &mut |event| match event {
             Event::Secured(facts) => {
                 self.io.borrow().metrics.handshakes.add(1);
-                self.call(Some(connection), |app, io| app.secured(io, connection, facts));
+                self.call(Some(connection), |app, io| {
+                    app.secured(io, connection, facts)
+                });
             }
             Event::Data(data) => self.feed(connection, data),
         });
         let mut io = self.io.borrow_mut();
-        let Some(entry) = io.connections.get_mut(connection) else { return };
+        let Some(entry) = io.connections.get_mut(connection) else {
+            return;
+        };
         entry.tls = Some(tls);
         if !answer.is_empty() {
             // Written by rustls before anything that the application wrote in answer to what came behind it.
@@ -117,7 +127,10 @@ impl<A: Application> Local<A> {
     fn tls_failed(&self, connection: ConnectionId, error: String) {
         let told = {
             let mut io = self.io.borrow_mut();
-            let open = io.connections.get(connection).is_some_and(|entry| matches!(entry.phase, Phase::Open));
+            let open = io
+                .connections
+                .get(connection)
+                .is_some_and(|entry| matches!(entry.phase, Phase::Open));
             io.close(connection);
             open
         };
@@ -130,7 +143,9 @@ impl<A: Application> Local<A> {
     pub fn peer_closed(&self, connection: ConnectionId) {
         let open = {
             let io = self.io.borrow();
-            io.connections.get(connection).is_some_and(|entry| matches!(entry.phase, Phase::Open))
+            io.connections
+                .get(connection)
+                .is_some_and(|entry| matches!(entry.phase, Phase::Open))
         };
         if open {
             self.closed(connection, Closed::ByPeer);
@@ -142,7 +157,9 @@ impl<A: Application> Local<A> {
     pub fn feed(&self, connection: ConnectionId, fresh: &[u8]) {
         let mut unread = {
             let mut io = self.io.borrow_mut();
-            let Some(entry) = io.connections.get_mut(connection) else { return };
+            let Some(entry) = io.connections.get_mut(connection) else {
+                return;
+            };
             match entry.phase {
                 Phase::Open if !entry.paused => std::mem::take(&mut entry.unread),
                 Phase::Open | Phase::Moving { .. } => return entry.unread.extend_from_slice(fresh),
@@ -150,7 +167,11 @@ impl<A: Application> Local<A> {
             }
         };
         let had_tls = self.has_tls(connection);
-        let receive = |bytes: &[u8]| self.call(Some(connection), |app, io| app.received(io, connection, bytes));
+        let receive = |bytes: &[u8]| {
+            self.call(Some(connection), |app, io| {
+                app.received(io, connection, bytes)
+            })
+        };
         let (left, buffer) = if unread.is_empty() {
             if fresh.is_empty() {
                 return;
@@ -165,7 +186,9 @@ impl<A: Application> Local<A> {
         };
         let mut io = self.io.borrow_mut();
         let is_left = !left.is_empty() || !buffer.is_empty();
-        let Some(entry) = io.connections.get_mut(connection) else { return };
+        let Some(entry) = io.connections.get_mut(connection) else {
+            return;
+        };
         if is_left && !had_tls && entry.tls.is_some() {
             entry.phase = Phase::Dead(Some(Closed::PlaintextBehindTls));
             entry.wake();
@@ -178,7 +201,11 @@ impl<A: Application> Local<A> {
     }
 
     fn has_tls(&self, connection: ConnectionId) -> bool {
-        self.io.borrow().connections.get(connection).is_some_and(|entry| entry.tls.is_some())
+        self.io
+            .borrow()
+            .connections
+            .get(connection)
+            .is_some_and(|entry| entry.tls.is_some())
     }
 
     /// A connection's entry in the wheel has fired: it may have moved on since.
@@ -193,7 +220,9 @@ impl<A: Application> Local<A> {
         let mut io = self.io.borrow_mut();
         io.tick();
         let now_ms = io.now_ms();
-        let Some(entry) = io.connections.get_mut(connection) else { return };
+        let Some(entry) = io.connections.get_mut(connection) else {
+            return;
+        };
         entry.queued_ms = 0;
         let is_due = |at_ms: u64| at_ms != 0 && at_ms <= now_ms;
         if is_due(entry.patience_ms) {
@@ -252,7 +281,9 @@ impl<A: Application> Local<A> {
     }
 
     fn flush_connection(&self, io: &mut Io<A>, connection: ConnectionId) {
-        let Some(entry) = io.connections.get_mut(connection) else { return };
+        let Some(entry) = io.connections.get_mut(connection) else {
+            return;
+        };
         entry.dirty = false;
         if entry.blocked || matches!(entry.phase, Phase::Dead(_)) {
             return;
@@ -323,7 +354,9 @@ impl<A: Application> Local<A> {
     /// Encrypts what was written while the socket was full. Returns whether anything is to be sent.
     pub fn refill_unsent(&self, connection: ConnectionId) -> bool {
         let mut io = self.io.borrow_mut();
-        let Some(entry) = io.connections.get_mut(connection) else { return false };
+        let Some(entry) = io.connections.get_mut(connection) else {
+            return false;
+        };
         if entry.unsent_from < entry.unsent.len() {
             return true;
         }

@@ -4,11 +4,12 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use crossbeam::channel;
 use glommio::{LocalExecutorBuilder, Placement};
 
 use crate::accept::accept;
@@ -54,7 +55,7 @@ pub struct Runtime<A: Application> {
     metrics: Vec<Arc<Metrics>>,
     addresses: Vec<SocketAddr>,
     threads: Vec<glommio::ExecutorJoinHandle<()>>,
-    ends: mpsc::Receiver<(usize, bool)>,
+    ends: channel::Receiver<(usize, bool)>,
     grace_ms: Arc<AtomicU64>,
 }
 
@@ -70,7 +71,7 @@ struct Ending {
 struct EndNotice {
     shard: usize,
     orderly: bool,
-    notices: mpsc::Sender<(usize, bool)>,
+    notices: channel::Sender<(usize, bool)>,
 }
 
 impl Drop for EndNotice {
@@ -93,7 +94,10 @@ impl<A: Application> Runtime<A> {
         for &listener in &options.listeners {
             let bound = listen::bind(listener, shards)?;
             addresses.push(bound[0].local_addr().unwrap_or(listener.address));
-            bound.into_iter().zip(&mut sockets).for_each(|(socket, shard)| shard.push(socket));
+            bound
+                .into_iter()
+                .zip(&mut sockets)
+                .for_each(|(socket, shard)| shard.push(socket));
         }
         let mesh: Arc<MeshOf<A>> = Arc::new(Mesh::new(shards, options.mesh_capacity));
         let metrics: Vec<_> = (0..shards).map(|_| Arc::new(Metrics::default())).collect();
@@ -103,8 +107,8 @@ impl<A: Application> Runtime<A> {
             arrived: Default::default(),
             grace_ms: Arc::clone(&grace_ms),
         });
-        let (notices, ends) = mpsc::channel();
-        let (ready, started) = mpsc::channel();
+        let (notices, ends) = channel::unbounded();
+        let (ready, started) = channel::unbounded();
         let options = Arc::new(options);
         let make = Arc::new(make);
         let epoch = Instant::now();
@@ -127,20 +131,40 @@ impl<A: Application> Runtime<A> {
                 .io_memory(EXECUTOR_IO_MEMORY)
                 .spin_before_park(options.spin)
                 .spawn(move || async move {
-                    let mut notice = EndNotice { shard, orderly: false, notices };
+                    let mut notice = EndNotice {
+                        shard,
+                        orderly: false,
+                        notices,
+                    };
                     let local = Rc::new(Local::new(io(), Arc::clone(&ending.live)));
-                    run(local, sockets, &ending, |io| make(io), move || {
-                        // Nobody waits any more if another shard could not start.
-                        let _ = ready.send(());
-                    })
+                    run(
+                        local,
+                        sockets,
+                        &ending,
+                        |io| make(io),
+                        move || {
+                            // Nobody waits any more if another shard could not start.
+                            let _ = ready.send(());
+                        },
+                    )
                     .await;
                     notice.orderly = true;
                 })
-                .map_err(|error| StartError::Executor { shard, reason: error.to_string() })?;
+                .map_err(|error| StartError::Executor {
+                    shard,
+                    reason: error.to_string(),
+                })?;
             threads.push(thread);
         }
         drop((ready, notices));
-        let mut runtime = Runtime { mesh, metrics, addresses, threads, ends, grace_ms };
+        let mut runtime = Runtime {
+            mesh,
+            metrics,
+            addresses,
+            threads,
+            ends,
+            grace_ms,
+        };
         for shard in 0..shards {
             if started.recv().is_err() {
                 let reason = runtime.end_reason();
@@ -162,7 +186,10 @@ impl<A: Application> Runtime<A> {
 
     /// The counters of each shard.
     pub fn metrics(&self) -> Vec<MetricsSnapshot> {
-        self.metrics.iter().map(|metrics| metrics.snapshot()).collect()
+        self.metrics
+            .iter()
+            .map(|metrics| metrics.snapshot())
+            .collect()
     }
 
     /// Like [`Runtime::metrics`], for whoever outlives a borrow of the runtime.
@@ -173,7 +200,8 @@ impl<A: Application> Runtime<A> {
     /// Asks the shards to end: no new connections; the application takes leave of the present ones; what is left after
     /// `grace` is cut off.
     pub fn shut_down(&self, grace: Duration) {
-        self.grace_ms.store(grace.as_millis() as u64, Ordering::Release);
+        self.grace_ms
+            .store(grace.as_millis() as u64, Ordering::Release);
         for shard in 0..self.mesh.shards() {
             self.mesh.post(shard, Control::Shutdown);
             self.mesh.doorbell(shard).ring();
@@ -182,7 +210,10 @@ impl<A: Application> Runtime<A> {
 
     /// Waits until a shard ends, at most this long. `None`: none has. `Some(false)`: one has died.
     pub fn wait(&self, at_most: Duration) -> Option<bool> {
-        self.ends.recv_timeout(at_most).ok().map(|(_, orderly)| orderly)
+        self.ends
+            .recv_timeout(at_most)
+            .ok()
+            .map(|(_, orderly)| orderly)
     }
 
     /// Waits for all shards to end. False if one of them did not end in order.
@@ -196,7 +227,11 @@ impl<A: Application> Runtime<A> {
 
     fn end_reason(&mut self) -> String {
         let ended = self.threads.drain(..).map(|thread| thread.join());
-        ended.filter_map(Result::err).map(|error| error.to_string()).next().unwrap_or_default()
+        ended
+            .filter_map(Result::err)
+            .map(|error| error.to_string())
+            .next()
+            .unwrap_or_default()
     }
 }
 
@@ -241,7 +276,11 @@ async fn flush<A: Application>(local: Rc<Local<A>>) {
     poll_fn(|cx| {
         {
             let mut io = local.io.borrow_mut();
-            if !io.flusher.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            if !io
+                .flusher
+                .as_ref()
+                .is_some_and(|waker| waker.will_wake(cx.waker()))
+            {
                 io.flusher = Some(cx.waker().clone());
             }
             if !io.flush_wanted {
