@@ -18,11 +18,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const IN_A_ROW: usize = 16;
 
 /// Accepts until its task is cancelled, which closes the socket.
-pub(crate) async fn accept<A: Application>(
-    local: Rc<Local<A>>,
-    socket: StandardListener,
-    listener: usize,
-) {
+pub(crate) async fn accept<A: Application>(local: Rc<Local<A>>, socket: StandardListener, listener: usize) {
     // SAFETY: the descriptor was just taken from its owner.
     let socket = unsafe { TcpListener::from_raw_fd(socket.into_raw_fd()) };
     let mut row = 0;

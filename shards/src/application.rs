@@ -17,21 +17,10 @@ pub trait Application: Sized + 'static {
     type Baggage: Send + 'static;
 
     /// A connection was accepted on one of the listeners. `Verdict::Refuse` closes it at once.
-    fn accepted(
-        &mut self,
-        io: &mut Io<Self>,
-        connection: ConnectionId,
-        accepted: &Accepted,
-    ) -> Verdict;
+    fn accepted(&mut self, io: &mut Io<Self>, connection: ConnectionId, accepted: &Accepted) -> Verdict;
 
     /// A connection moved here from the shard `from`. Its unread bytes follow in a `received` right after.
-    fn arrived(
-        &mut self,
-        io: &mut Io<Self>,
-        connection: ConnectionId,
-        from: usize,
-        baggage: Self::Baggage,
-    );
+    fn arrived(&mut self, io: &mut Io<Self>, connection: ConnectionId, from: usize, baggage: Self::Baggage);
 
     /// Bytes to read, decrypted where the connection speaks TLS. Returns how many of them were used up; the rest is
     /// kept and handed in again, from its first byte, together with what comes after it.

@@ -22,10 +22,7 @@ pub struct TokenBucket {
 impl TokenBucket {
     /// A full bucket.
     pub fn full(rate: Rate, now_ms: u64) -> Self {
-        TokenBucket {
-            tokens: rate.burst,
-            updated_ms: now_ms,
-        }
+        TokenBucket { tokens: rate.burst, updated_ms: now_ms }
     }
 
     /// Takes `cost` tokens if they are there; otherwise takes none and returns in how many milliseconds they will be
@@ -40,9 +37,7 @@ impl TokenBucket {
             return Err(u64::MAX);
         }
         // Rounding errors must not cost a whole millisecond.
-        Err(((cost - self.tokens) / rate.per_second * 1000.0 - 1e-6)
-            .ceil()
-            .max(1.0) as u64)
+        Err(((cost - self.tokens) / rate.per_second * 1000.0 - 1e-6).ceil().max(1.0) as u64)
     }
 
     /// Tokens there now.
@@ -59,8 +54,7 @@ impl TokenBucket {
     fn refill(&mut self, rate: Rate, now_ms: u64) {
         let elapsed_ms = now_ms.saturating_sub(self.updated_ms);
         if elapsed_ms > 0 {
-            self.tokens =
-                (self.tokens + elapsed_ms as f64 / 1000.0 * rate.per_second).min(rate.burst);
+            self.tokens = (self.tokens + elapsed_ms as f64 / 1000.0 * rate.per_second).min(rate.burst);
             self.updated_ms = now_ms;
         }
     }
@@ -71,10 +65,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const RATE: Rate = Rate {
-        per_second: 10.0,
-        burst: 20.0,
-    };
+    const RATE: Rate = Rate { per_second: 10.0, burst: 20.0 };
 
     #[test]
     fn a_full_bucket_gives_its_burst_and_then_says_how_long_to_wait() {

@@ -53,15 +53,9 @@ pub(crate) fn adopt<A: Application>(local: &Rc<Local<A>>, stream: TcpStream, lis
         io.insert(Connection::new(stream.as_raw_fd(), peer))
     };
     local.live.fetch_add(1, Ordering::AcqRel);
-    let driver = Driver {
-        local: Rc::clone(local),
-        connection,
-        stream: Some(stream),
-    };
+    let driver = Driver { local: Rc::clone(local), connection, stream: Some(stream) };
     let accepted = Accepted { listener, peer };
-    let verdict = local.call(Some(connection), |app, io| {
-        app.accepted(io, connection, &accepted)
-    });
+    let verdict = local.call(Some(connection), |app, io| app.accepted(io, connection, &accepted));
     if verdict == Some(Verdict::Accept) {
         spawn(driver);
     } else {
@@ -71,16 +65,7 @@ pub(crate) fn adopt<A: Application>(local: &Rc<Local<A>>, stream: TcpStream, lis
 
 /// Takes in a connection that moved here.
 pub(crate) fn arrive<A: Application>(local: &Rc<Local<A>>, from: usize, moved: Moved<A>) {
-    let Moved {
-        socket,
-        peer,
-        tls,
-        outbox,
-        unsent,
-        unread,
-        deadline_ms,
-        baggage,
-    } = moved;
+    let Moved { socket, peer, tls, outbox, unsent, unread, deadline_ms, baggage } = moved;
     // SAFETY: the descriptor was duplicated for this move and nobody else owns it.
     let stream = unsafe { TcpStream::from_raw_fd(socket.into_raw_fd()) };
     let connection = {
@@ -98,14 +83,8 @@ pub(crate) fn arrive<A: Application>(local: &Rc<Local<A>>, from: usize, moved: M
         io.metrics.moved_in.add(1);
         connection
     };
-    let driver = Driver {
-        local: Rc::clone(local),
-        connection,
-        stream: Some(stream),
-    };
-    local.call(Some(connection), |app, io| {
-        app.arrived(io, connection, from, *baggage)
-    });
+    let driver = Driver { local: Rc::clone(local), connection, stream: Some(stream) };
+    local.call(Some(connection), |app, io| app.arrived(io, connection, from, *baggage));
     spawn(driver);
 }
 
@@ -160,28 +139,20 @@ impl<A: Application> Driver<A> {
         let Some(entry) = io.connections.get_mut(self.connection) else {
             return Next::Gone(None);
         };
-        if !entry
-            .waker
-            .as_ref()
-            .is_some_and(|waker| waker.will_wake(cx.waker()))
-        {
+        if !entry.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             entry.waker = Some(cx.waker().clone());
         }
         match &mut entry.phase {
             Phase::Dead(why) => return Next::Gone(why.take()),
             Phase::Moving { to, .. } if *to != io.shard => {
-                let Phase::Moving { to, baggage } =
-                    std::mem::replace(&mut entry.phase, Phase::Dead(None))
-                else {
+                let Phase::Moving { to, baggage } = std::mem::replace(&mut entry.phase, Phase::Dead(None)) else {
                     return Next::Gone(None);
                 };
                 return Next::Move { to, baggage };
             }
             Phase::Moving { to, .. } => {
                 let to = *to;
-                let Phase::Moving { baggage, .. } =
-                    std::mem::replace(&mut entry.phase, Phase::Open)
-                else {
+                let Phase::Moving { baggage, .. } = std::mem::replace(&mut entry.phase, Phase::Open) else {
                     return Next::Gone(None);
                 };
                 return Next::Move { to, baggage };
@@ -219,9 +190,7 @@ impl<A: Application> Driver<A> {
         match Pin::new(stream).poll_read(cx, &mut scratch) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(0)) if deliver => self.local.peer_closed(self.connection),
-            Poll::Ready(Ok(read)) if deliver => {
-                self.local.input(self.connection, &mut scratch[..read])
-            }
+            Poll::Ready(Ok(read)) if deliver => self.local.input(self.connection, &mut scratch[..read]),
             Poll::Ready(Ok(1..)) => {}
             Poll::Ready(Ok(0)) => self.dead(None),
             Poll::Ready(Err(error)) => self.dead(deliver.then(|| Closed::Broken(error.kind()))),
@@ -230,13 +199,7 @@ impl<A: Application> Driver<A> {
     }
 
     fn dead(&self, why: Option<Closed>) {
-        if let Some(entry) = self
-            .local
-            .io
-            .borrow_mut()
-            .connections
-            .get_mut(self.connection)
-        {
+        if let Some(entry) = self.local.io.borrow_mut().connections.get_mut(self.connection) {
             entry.phase = Phase::Dead(why);
         }
     }
@@ -268,13 +231,7 @@ impl<A: Application> Driver<A> {
                 }
             }
         }
-        if let Some(entry) = self
-            .local
-            .io
-            .borrow_mut()
-            .connections
-            .get_mut(self.connection)
-        {
+        if let Some(entry) = self.local.io.borrow_mut().connections.get_mut(self.connection) {
             entry.blocked = false;
             entry.patience_ms = 0;
         }
@@ -296,11 +253,8 @@ impl<A: Application> Driver<A> {
             let mut notify = Vec::new();
             tls.close(&mut notify);
             // If it does not fit now, the end of the stream says the same.
-            let _ = rustix::net::send(
-                socket,
-                &notify,
-                rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL,
-            );
+            let _ =
+                rustix::net::send(socket, &notify, rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL);
         }
         entry.phase = match shutdown(socket, Shutdown::Write) {
             Ok(()) => Phase::Lingering,
@@ -317,14 +271,8 @@ impl<A: Application> Driver<A> {
         if to == here {
             if let Some(stream) = self.stream.take() {
                 // Nothing leaves: the same entry goes on under the same id with a driver of its own.
-                let driver = Driver {
-                    local: Rc::clone(&self.local),
-                    connection,
-                    stream: Some(stream),
-                };
-                self.local.call(Some(connection), |app, io| {
-                    app.arrived(io, connection, here, *baggage)
-                });
+                let driver = Driver { local: Rc::clone(&self.local), connection, stream: Some(stream) };
+                self.local.call(Some(connection), |app, io| app.arrived(io, connection, here, *baggage));
                 if let Some(entry) = self.local.io.borrow_mut().connections.get_mut(connection) {
                     entry.refeed = !entry.unread.is_empty();
                     entry.waker = None;

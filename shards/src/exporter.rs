@@ -34,10 +34,7 @@ impl ResolvesServerCert for ChoiceTap {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let server_name = hello.server_name().map(str::to_owned);
         let certificate = self.0.resolve(hello);
-        LAST_CHOICE.set(Some(Choice {
-            server_name,
-            certificate: certificate.clone(),
-        }));
+        LAST_CHOICE.set(Some(Choice { server_name, certificate: certificate.clone() }));
         certificate
     }
 }

@@ -184,16 +184,12 @@ impl<A: Application> Io<A> {
             }
             self.want_flush();
         }
-        self.connections
-            .get_mut(connection)
-            .map(|entry| &mut entry.outbox)
+        self.connections.get_mut(connection).map(|entry| &mut entry.outbox)
     }
 
     /// Bytes that wait to be taken by the connection's socket.
     pub fn waiting(&self, connection: ConnectionId) -> usize {
-        self.connections
-            .get(connection)
-            .map_or(0, Connection::waiting)
+        self.connections.get(connection).map_or(0, Connection::waiting)
     }
 
     /// Sends what waits, then closes.
@@ -227,10 +223,7 @@ impl<A: Application> Io<A> {
     pub fn move_to(&mut self, connection: ConnectionId, to: usize, baggage: A::Baggage) {
         if let Some(entry) = self.connections.get_mut(connection) {
             if matches!(entry.phase, Phase::Open) {
-                entry.phase = Phase::Moving {
-                    to,
-                    baggage: Box::new(baggage),
-                };
+                entry.phase = Phase::Moving { to, baggage: Box::new(baggage) };
                 entry.wake();
             }
         }
@@ -261,11 +254,7 @@ impl<A: Application> Io<A> {
     /// From the next byte on the connection speaks TLS, this end being the server. What stands in the outbox is still
     /// sent in clear text. Bytes that were received behind those used up so far are a fault
     /// ([`crate::Closed::PlaintextBehindTls`]).
-    pub fn start_tls(
-        &mut self,
-        connection: ConnectionId,
-        config: &Arc<ServerConfig>,
-    ) -> Result<(), rustls::Error> {
+    pub fn start_tls(&mut self, connection: ConnectionId, config: &Arc<ServerConfig>) -> Result<(), rustls::Error> {
         let tls = Box::new(Tls::new(config)?);
         if let Some(entry) = self.connections.get_mut(connection) {
             let outbox = std::mem::take(&mut entry.outbox);
@@ -286,10 +275,7 @@ impl<A: Application> Io<A> {
 
     /// Calls `timer` with the token once `after` has passed.
     pub fn schedule(&mut self, after: Duration, token: u64) {
-        self.set_timer(
-            self.now_ms + after.as_millis() as u64,
-            Timer::Application(token),
-        );
+        self.set_timer(self.now_ms + after.as_millis() as u64, Timer::Application(token));
     }
 
     /// Sees to it that the wheel knows of the connection's next deadline. A deadline that moves away costs nothing: the
@@ -342,10 +328,7 @@ impl<A: Application> Io<A> {
 
     /// Gives a buffer back, unless it has grown too large to be kept.
     pub(crate) fn recycle(&mut self, mut buffer: Vec<u8>) {
-        if buffer.capacity() > 0
-            && buffer.capacity() <= POOLED_BUFFER_BYTES
-            && self.pool.len() < POOLED_BUFFERS
-        {
+        if buffer.capacity() > 0 && buffer.capacity() <= POOLED_BUFFER_BYTES && self.pool.len() < POOLED_BUFFERS {
             buffer.clear();
             self.pool.push(buffer);
         }

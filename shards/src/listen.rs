@@ -35,10 +35,7 @@ const BACKLOG: i32 = 4096;
 /// Makes the sockets of one address, one per shard. A port held by another process is an error, even one that shares:
 /// the first socket is bound without SO_REUSEPORT as a test.
 pub(crate) fn bind(listener: Listener, shards: usize) -> Result<Vec<TcpListener>, ListenError> {
-    let fail = |source| ListenError {
-        address: listener.address,
-        source,
-    };
+    let fail = |source| ListenError { address: listener.address, source };
     // SO_REUSEPORT would let two servers of one user share a port unnoticed, each getting half of the clients.
     drop(socket(listener.address, false).map_err(fail)?);
     let mut sockets = Vec::with_capacity(shards);
@@ -56,11 +53,7 @@ pub(crate) fn bind(listener: Listener, shards: usize) -> Result<Vec<TcpListener>
 }
 
 fn socket(address: SocketAddr, shared: bool) -> std::io::Result<Socket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if shared {
         socket.set_reuse_port(true)?;
@@ -78,20 +71,11 @@ mod tests {
 
     #[test]
     fn all_shards_share_the_port_and_others_do_not_get_it() {
-        let any = Listener {
-            address: "127.0.0.1:0".parse().unwrap(),
-        };
+        let any = Listener { address: "127.0.0.1:0".parse().unwrap() };
         let sockets = bind(any, 3).unwrap();
         let address = sockets[0].local_addr().unwrap();
-        assert!(
-            sockets
-                .iter()
-                .all(|socket| socket.local_addr().unwrap() == address)
-        );
+        assert!(sockets.iter().all(|socket| socket.local_addr().unwrap() == address));
         let error = bind(Listener { address }, 1).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("cannot listen on {address}: another process has the port")
-        );
+        assert_eq!(error.to_string(), format!("cannot listen on {address}: another process has the port"));
     }
 }

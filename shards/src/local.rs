@@ -46,11 +46,7 @@ impl<A: Application> Local<A> {
     }
 
     /// Runs a callback. A panic in it costs the connection it was about, not the shard.
-    pub fn call<R>(
-        &self,
-        about: Option<ConnectionId>,
-        callback: impl FnOnce(&mut A, &mut Io<A>) -> R,
-    ) -> Option<R> {
+    pub fn call<R>(&self, about: Option<ConnectionId>, callback: impl FnOnce(&mut A, &mut Io<A>) -> R) -> Option<R> {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let mut app = self.app.borrow_mut();
             let mut io = self.io.borrow_mut();
@@ -99,9 +95,7 @@ impl<A: Application> Local<A> {
         let outcome = tls.receive(bytes, &mut answer, &mut |event| match event {
             Event::Secured(facts) => {
                 self.io.borrow().metrics.handshakes.add(1);
-                self.call(Some(connection), |app, io| {
-                    app.secured(io, connection, facts)
-                });
+                self.call(Some(connection), |app, io| app.secured(io, connection, facts));
             }
             Event::Data(data) => self.feed(connection, data),
         });
@@ -127,10 +121,7 @@ impl<A: Application> Local<A> {
     fn tls_failed(&self, connection: ConnectionId, error: String) {
         let told = {
             let mut io = self.io.borrow_mut();
-            let open = io
-                .connections
-                .get(connection)
-                .is_some_and(|entry| matches!(entry.phase, Phase::Open));
+            let open = io.connections.get(connection).is_some_and(|entry| matches!(entry.phase, Phase::Open));
             io.close(connection);
             open
         };
@@ -143,9 +134,7 @@ impl<A: Application> Local<A> {
     pub fn peer_closed(&self, connection: ConnectionId) {
         let open = {
             let io = self.io.borrow();
-            io.connections
-                .get(connection)
-                .is_some_and(|entry| matches!(entry.phase, Phase::Open))
+            io.connections.get(connection).is_some_and(|entry| matches!(entry.phase, Phase::Open))
         };
         if open {
             self.closed(connection, Closed::ByPeer);
@@ -167,11 +156,7 @@ impl<A: Application> Local<A> {
             }
         };
         let had_tls = self.has_tls(connection);
-        let receive = |bytes: &[u8]| {
-            self.call(Some(connection), |app, io| {
-                app.received(io, connection, bytes)
-            })
-        };
+        let receive = |bytes: &[u8]| self.call(Some(connection), |app, io| app.received(io, connection, bytes));
         let (left, buffer) = if unread.is_empty() {
             if fresh.is_empty() {
                 return;
@@ -201,11 +186,7 @@ impl<A: Application> Local<A> {
     }
 
     fn has_tls(&self, connection: ConnectionId) -> bool {
-        self.io
-            .borrow()
-            .connections
-            .get(connection)
-            .is_some_and(|entry| entry.tls.is_some())
+        self.io.borrow().connections.get(connection).is_some_and(|entry| entry.tls.is_some())
     }
 
     /// A connection's entry in the wheel has fired: it may have moved on since.

@@ -26,11 +26,7 @@ impl Doorbell {
         if !self.asleep.swap(false, Ordering::AcqRel) {
             return false;
         }
-        let waker = self
-            .waker
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -77,10 +73,7 @@ pub(crate) enum Control<M> {
 impl<T, M> Mesh<T, M> {
     /// A mesh of `shards` shards whose rings hold `capacity` messages each.
     pub fn new(shards: usize, capacity: usize) -> Self {
-        let ring = |_| Ring {
-            queue: ArrayQueue::new(capacity.max(1)),
-            sender_waits: AtomicBool::new(false),
-        };
+        let ring = |_| Ring { queue: ArrayQueue::new(capacity.max(1)), sender_waits: AtomicBool::new(false) };
         Mesh {
             shards,
             rings: (0..shards * shards).map(ring).collect(),
@@ -108,8 +101,7 @@ impl<T, M> Mesh<T, M> {
 
     /// Whether anything waits for `shard`.
     pub fn has_work(&self, shard: usize) -> bool {
-        !self.inboxes[shard].is_empty()
-            || (0..self.shards).any(|from| !self.ring(from, shard).queue.is_empty())
+        !self.inboxes[shard].is_empty() || (0..self.shards).any(|from| !self.ring(from, shard).queue.is_empty())
     }
 
     fn ring(&self, from: usize, to: usize) -> &Ring<T> {
@@ -125,9 +117,7 @@ impl<T, M> Mesh<T, M> {
     pub fn made_room(&self, from: usize, to: usize) {
         fence(Ordering::SeqCst);
         let ring = self.ring(from, to);
-        if ring.sender_waits.load(Ordering::Relaxed)
-            && ring.sender_waits.swap(false, Ordering::AcqRel)
-        {
+        if ring.sender_waits.load(Ordering::Relaxed) && ring.sender_waits.swap(false, Ordering::AcqRel) {
             self.doorbells[from].ring();
         }
     }
@@ -151,11 +141,7 @@ pub(crate) struct Flushed {
 
 impl<T> Outgoing<T> {
     pub fn new(shard: usize, shards: usize) -> Self {
-        Outgoing {
-            shard,
-            waiting: (0..shards).map(|_| VecDeque::new()).collect(),
-            len: 0,
-        }
+        Outgoing { shard, waiting: (0..shards).map(|_| VecDeque::new()).collect(), len: 0 }
     }
 
     pub fn push(&mut self, to: usize, message: T) {
@@ -216,10 +202,7 @@ pub struct Remote<M> {
 
 impl<M> Clone for Remote<M> {
     fn clone(&self) -> Self {
-        Remote {
-            post: Arc::clone(&self.post),
-            shard: self.shard,
-        }
+        Remote { post: Arc::clone(&self.post), shard: self.shard }
     }
 }
 
@@ -283,11 +266,7 @@ mod tests {
     fn wait<T, M>(mesh: &Mesh<T, M>, shard: usize) {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let cx = Context::from_waker(&waker);
-        while mesh
-            .doorbell(shard)
-            .poll(&cx, || mesh.has_work(shard))
-            .is_pending()
-        {
+        while mesh.doorbell(shard).poll(&cx, || mesh.has_work(shard)).is_pending() {
             thread::park();
         }
     }
@@ -351,9 +330,7 @@ mod tests {
             }
         }
         assert_eq!(sum, (0..4000).sum());
-        threads
-            .into_iter()
-            .for_each(|thread| thread.join().unwrap());
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     }
 
     proptest! {

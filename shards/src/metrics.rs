@@ -72,10 +72,7 @@ pub struct Counter(AtomicU64);
 impl Counter {
     /// Adds; to be called by the owning shard only.
     pub fn add(&self, n: u64) {
-        self.0.store(
-            self.0.load(Ordering::Relaxed).wrapping_add(n),
-            Ordering::Relaxed,
-        );
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
 
     /// Sets; to be called by the owning shard only.

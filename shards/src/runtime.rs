@@ -94,19 +94,13 @@ impl<A: Application> Runtime<A> {
         for &listener in &options.listeners {
             let bound = listen::bind(listener, shards)?;
             addresses.push(bound[0].local_addr().unwrap_or(listener.address));
-            bound
-                .into_iter()
-                .zip(&mut sockets)
-                .for_each(|(socket, shard)| shard.push(socket));
+            bound.into_iter().zip(&mut sockets).for_each(|(socket, shard)| shard.push(socket));
         }
         let mesh: Arc<MeshOf<A>> = Arc::new(Mesh::new(shards, options.mesh_capacity));
         let metrics: Vec<_> = (0..shards).map(|_| Arc::new(Metrics::default())).collect();
         let grace_ms = Arc::new(AtomicU64::new(0));
-        let ending = Arc::new(Ending {
-            live: Arc::default(),
-            arrived: Default::default(),
-            grace_ms: Arc::clone(&grace_ms),
-        });
+        let ending =
+            Arc::new(Ending { live: Arc::default(), arrived: Default::default(), grace_ms: Arc::clone(&grace_ms) });
         let (notices, ends) = channel::unbounded();
         let (ready, started) = channel::unbounded();
         let options = Arc::new(options);
@@ -131,11 +125,7 @@ impl<A: Application> Runtime<A> {
                 .io_memory(EXECUTOR_IO_MEMORY)
                 .spin_before_park(options.spin)
                 .spawn(move || async move {
-                    let mut notice = EndNotice {
-                        shard,
-                        orderly: false,
-                        notices,
-                    };
+                    let mut notice = EndNotice { shard, orderly: false, notices };
                     let local = Rc::new(Local::new(io(), Arc::clone(&ending.live)));
                     run(
                         local,
@@ -150,21 +140,11 @@ impl<A: Application> Runtime<A> {
                     .await;
                     notice.orderly = true;
                 })
-                .map_err(|error| StartError::Executor {
-                    shard,
-                    reason: error.to_string(),
-                })?;
+                .map_err(|error| StartError::Executor { shard, reason: error.to_string() })?;
             threads.push(thread);
         }
         drop((ready, notices));
-        let mut runtime = Runtime {
-            mesh,
-            metrics,
-            addresses,
-            threads,
-            ends,
-            grace_ms,
-        };
+        let mut runtime = Runtime { mesh, metrics, addresses, threads, ends, grace_ms };
         for shard in 0..shards {
             if started.recv().is_err() {
                 let reason = runtime.end_reason();
@@ -186,10 +166,7 @@ impl<A: Application> Runtime<A> {
 
     /// The counters of each shard.
     pub fn metrics(&self) -> Vec<MetricsSnapshot> {
-        self.metrics
-            .iter()
-            .map(|metrics| metrics.snapshot())
-            .collect()
+        self.metrics.iter().map(|metrics| metrics.snapshot()).collect()
     }
 
     /// Like [`Runtime::metrics`], for whoever outlives a borrow of the runtime.
@@ -200,8 +177,7 @@ impl<A: Application> Runtime<A> {
     /// Asks the shards to end: no new connections; the application takes leave of the present ones; what is left after
     /// `grace` is cut off.
     pub fn shut_down(&self, grace: Duration) {
-        self.grace_ms
-            .store(grace.as_millis() as u64, Ordering::Release);
+        self.grace_ms.store(grace.as_millis() as u64, Ordering::Release);
         for shard in 0..self.mesh.shards() {
             self.mesh.post(shard, Control::Shutdown);
             self.mesh.doorbell(shard).ring();
@@ -210,10 +186,7 @@ impl<A: Application> Runtime<A> {
 
     /// Waits until a shard ends, at most this long. `None`: none has. `Some(false)`: one has died.
     pub fn wait(&self, at_most: Duration) -> Option<bool> {
-        self.ends
-            .recv_timeout(at_most)
-            .ok()
-            .map(|(_, orderly)| orderly)
+        self.ends.recv_timeout(at_most).ok().map(|(_, orderly)| orderly)
     }
 
     /// Waits for all shards to end. False if one of them did not end in order.
@@ -227,11 +200,7 @@ impl<A: Application> Runtime<A> {
 
     fn end_reason(&mut self) -> String {
         let ended = self.threads.drain(..).map(|thread| thread.join());
-        ended
-            .filter_map(Result::err)
-            .map(|error| error.to_string())
-            .next()
-            .unwrap_or_default()
+        ended.filter_map(Result::err).map(|error| error.to_string()).next().unwrap_or_default()
     }
 }
 
@@ -276,11 +245,7 @@ async fn flush<A: Application>(local: Rc<Local<A>>) {
     poll_fn(|cx| {
         {
             let mut io = local.io.borrow_mut();
-            if !io
-                .flusher
-                .as_ref()
-                .is_some_and(|waker| waker.will_wake(cx.waker()))
-            {
+            if !io.flusher.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                 io.flusher = Some(cx.waker().clone());
             }
             if !io.flush_wanted {

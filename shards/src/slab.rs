@@ -18,11 +18,7 @@ struct Slot<T> {
 
 impl<T> Slab<T> {
     pub fn new() -> Self {
-        Slab {
-            chunks: Vec::new(),
-            free: Vec::new(),
-            len: 0,
-        }
+        Slab { chunks: Vec::new(), free: Vec::new(), len: 0 }
     }
 
     pub fn len(&self) -> usize {
@@ -32,16 +28,8 @@ impl<T> Slab<T> {
     pub fn insert(&mut self, value: T) -> ConnectionId {
         if self.free.is_empty() {
             let first = self.chunks.len() * CHUNK;
-            self.chunks.push(
-                (0..CHUNK)
-                    .map(|_| Slot {
-                        generation: 0,
-                        value: None,
-                    })
-                    .collect(),
-            );
-            self.free
-                .extend((first..first + CHUNK).rev().map(|index| index as u32));
+            self.chunks.push((0..CHUNK).map(|_| Slot { generation: 0, value: None }).collect());
+            self.free.extend((first..first + CHUNK).rev().map(|index| index as u32));
         }
         // The list was just filled if it was empty.
         let index = self.free.pop().unwrap_or_default();
@@ -49,17 +37,11 @@ impl<T> Slab<T> {
         slot.generation = slot.generation.wrapping_add(1);
         slot.value = Some(value);
         self.len += 1;
-        ConnectionId {
-            index,
-            generation: slot.generation,
-        }
+        ConnectionId { index, generation: slot.generation }
     }
 
     fn slot(&mut self, id: ConnectionId) -> Option<&mut Slot<T>> {
-        let slot = self
-            .chunks
-            .get_mut(id.index as usize / CHUNK)?
-            .get_mut(id.index as usize % CHUNK)?;
+        let slot = self.chunks.get_mut(id.index as usize / CHUNK)?.get_mut(id.index as usize % CHUNK)?;
         (slot.generation == id.generation).then_some(slot)
     }
 
@@ -68,15 +50,8 @@ impl<T> Slab<T> {
     }
 
     pub fn get(&self, id: ConnectionId) -> Option<&T> {
-        let slot = self
-            .chunks
-            .get(id.index as usize / CHUNK)?
-            .get(id.index as usize % CHUNK)?;
-        if slot.generation == id.generation {
-            slot.value.as_ref()
-        } else {
-            None
-        }
+        let slot = self.chunks.get(id.index as usize / CHUNK)?.get(id.index as usize % CHUNK)?;
+        if slot.generation == id.generation { slot.value.as_ref() } else { None }
     }
 
     pub fn remove(&mut self, id: ConnectionId) -> Option<T> {
@@ -88,17 +63,10 @@ impl<T> Slab<T> {
 
     /// The ids of all that is here now.
     pub fn ids(&self) -> Vec<ConnectionId> {
-        let slots = self
-            .chunks
-            .iter()
-            .flat_map(|chunk| chunk.iter())
-            .enumerate();
+        let slots = self.chunks.iter().flat_map(|chunk| chunk.iter()).enumerate();
         slots
             .filter(|(_, slot)| slot.value.is_some())
-            .map(|(index, slot)| ConnectionId {
-                index: index as u32,
-                generation: slot.generation,
-            })
+            .map(|(index, slot)| ConnectionId { index: index as u32, generation: slot.generation })
             .collect()
     }
 }

@@ -34,8 +34,7 @@ impl<A: Application> Future for Turner<A> {
                 if fired.is_empty() {
                     io.timer = Some(cx.waker().clone());
                     io.timer_armed_ms = io.wheel.next_ms().unwrap_or(u64::MAX);
-                    (io.timer_armed_ms != u64::MAX)
-                        .then(|| io.timer_armed_ms.saturating_sub(now_ms).max(1))
+                    (io.timer_armed_ms != u64::MAX).then(|| io.timer_armed_ms.saturating_sub(now_ms).max(1))
                 } else {
                     None
                 }
@@ -46,8 +45,7 @@ impl<A: Application> Future for Turner<A> {
                 }
                 continue;
             }
-            self.sleep =
-                next_ms.map(|after_ms| glommio::timer::Timer::new(Duration::from_millis(after_ms)));
+            self.sleep = next_ms.map(|after_ms| glommio::timer::Timer::new(Duration::from_millis(after_ms)));
             let Some(sleep) = &mut self.sleep else {
                 return Poll::Pending;
             };

@@ -72,12 +72,7 @@ impl Tls {
     /// A connection that awaits a ClientHello.
     pub fn new(config: &Arc<ServerConfig>) -> Result<Self, Error> {
         let connection = UnbufferedServerConnection::new(Arc::clone(config))?;
-        Ok(Tls {
-            connection,
-            inbound: Vec::new(),
-            midway: None,
-            secured: false,
-        })
+        Ok(Tls { connection, inbound: Vec::new(), midway: None, secured: false })
     }
 
     pub fn is_secured(&self) -> bool {
@@ -120,11 +115,7 @@ impl Tls {
         loop {
             let secured = self.secured;
             let step = step(&mut self.connection, &mut bytes[used..], out, &mut |data| {
-                if secured {
-                    deliver(Event::Data(data))
-                } else {
-                    early.extend_from_slice(data)
-                }
+                if secured { deliver(Event::Data(data)) } else { early.extend_from_slice(data) }
             });
             used += step.used;
             if !self.secured {
@@ -157,30 +148,21 @@ impl Tls {
     fn facts(&mut self) -> TlsFacts {
         let version = self.connection.protocol_version();
         let suite = self.connection.negotiated_cipher_suite();
-        let Midway { exporter, choice } =
-            self.midway.take().map(|midway| *midway).unwrap_or_default();
-        let (server_name, certificate) = choice.map_or((None, None), |choice| {
-            (choice.server_name, choice.certificate)
-        });
+        let Midway { exporter, choice } = self.midway.take().map(|midway| *midway).unwrap_or_default();
+        let (server_name, certificate) = choice.map_or((None, None), |choice| (choice.server_name, choice.certificate));
         TlsFacts {
             exporter,
             server_name,
             certificate,
             protocol: self.connection.alpn_protocol().map(<[u8]>::to_vec),
-            version: version
-                .map(|version| format!("{version:?}"))
-                .unwrap_or_default(),
-            cipher_suite: suite
-                .map(|suite| format!("{:?}", suite.suite()))
-                .unwrap_or_default(),
+            version: version.map(|version| format!("{version:?}")).unwrap_or_default(),
+            cipher_suite: suite.map(|suite| format!("{:?}", suite.suite())).unwrap_or_default(),
         }
     }
 
     /// After an error, rustls still has the alert to hand out that tells the peer of it.
     fn encode_alert(&mut self, out: &mut Vec<u8>) {
-        while let Ok(ConnectionState::EncodeTlsData(mut data)) =
-            self.connection.process_tls_records(&mut []).state
-        {
+        while let Ok(ConnectionState::EncodeTlsData(mut data)) = self.connection.process_tls_records(&mut []).state {
             if encode(out, |buffer| data.encode(buffer)).is_err() {
                 return;
             }
@@ -194,10 +176,7 @@ impl Tls {
         const OVERHEAD: usize = 64;
         self.write(|traffic| {
             let start = out.len();
-            out.resize(
-                start + plain.len() + (plain.len() / RECORD + 1) * OVERHEAD,
-                0,
-            );
+            out.resize(start + plain.len() + (plain.len() / RECORD + 1) * OVERHEAD, 0);
             let written = traffic.encrypt(plain, &mut out[start..])?;
             out.truncate(start + written);
             Ok(())
@@ -217,10 +196,7 @@ impl Tls {
         drop(notify);
     }
 
-    fn write(
-        &mut self,
-        action: impl FnOnce(&mut WriteTraffic<'_>) -> Result<(), EncryptError>,
-    ) -> Result<(), Error> {
+    fn write(&mut self, action: impl FnOnce(&mut WriteTraffic<'_>) -> Result<(), EncryptError>) -> Result<(), Error> {
         match self.connection.process_tls_records(&mut []).state? {
             ConnectionState::WriteTraffic(mut traffic) => {
                 action(&mut traffic).map_err(|error| Error::General(error.to_string()))
@@ -267,17 +243,11 @@ fn step(
         Ok(_) => Ok(Progress::NeedsMore),
         Err(error) => Err(error),
     };
-    Step {
-        used: discard,
-        outcome,
-    }
+    Step { used: discard, outcome }
 }
 
 /// Appends what `encode` writes, with as much room as it asks for.
-fn encode(
-    out: &mut Vec<u8>,
-    mut encode: impl FnMut(&mut [u8]) -> Result<usize, EncodeError>,
-) -> Result<(), Error> {
+fn encode(out: &mut Vec<u8>, mut encode: impl FnMut(&mut [u8]) -> Result<usize, EncodeError>) -> Result<(), Error> {
     let start = out.len();
     let mut room = 2048;
     loop {
@@ -287,9 +257,7 @@ fn encode(
                 out.truncate(start + written);
                 return Ok(());
             }
-            Err(EncodeError::InsufficientSize(size)) if size.required_size > room => {
-                room = size.required_size
-            }
+            Err(EncodeError::InsufficientSize(size)) if size.required_size > room => room = size.required_size,
             Err(error) => {
                 out.truncate(start);
                 return Err(Error::General(error.to_string()));

@@ -31,15 +31,8 @@ impl<T> Default for Wheel<T> {
 impl<T> Wheel<T> {
     /// An empty wheel at time zero.
     pub fn new() -> Self {
-        let level = |_| Level {
-            slots: std::array::from_fn(|_| Vec::new()),
-            occupied: 0,
-        };
-        Wheel {
-            levels: std::array::from_fn(level),
-            now: 0,
-            len: 0,
-        }
+        let level = |_| Level { slots: std::array::from_fn(|_| Vec::new()), occupied: 0 };
+        Wheel { levels: std::array::from_fn(level), now: 0, len: 0 }
     }
 
     /// Sets a timer for `at_ms`.
@@ -68,15 +61,10 @@ impl<T> Wheel<T> {
         let next = |level: usize| {
             let shift = SLOT_BITS * level as u32;
             let current = self.now >> shift;
-            let occupied = self.levels[level]
-                .occupied
-                .rotate_right((current as u32 + 1) % SLOTS as u32);
+            let occupied = self.levels[level].occupied.rotate_right((current as u32 + 1) % SLOTS as u32);
             (occupied != 0).then(|| (current + 1 + u64::from(occupied.trailing_zeros())) << shift)
         };
-        (0..LEVELS)
-            .filter_map(next)
-            .min()
-            .map(|tick| tick * TICK_MS)
+        (0..LEVELS).filter_map(next).min().map(|tick| tick * TICK_MS)
     }
 
     /// Moves time on to `now_ms` and appends what has fired to `fired`, in the order of their slots.
@@ -127,10 +115,7 @@ impl<T> Wheel<T> {
         let level = (0..LEVELS).find(|&level| distance < 1 << (SLOT_BITS * (level as u32 + 1)));
         let (level, at) = match level {
             Some(level) => (level, tick),
-            None => (
-                LEVELS - 1,
-                self.now + (1 << (SLOT_BITS * LEVELS as u32)) - 1,
-            ),
+            None => (LEVELS - 1, self.now + (1 << (SLOT_BITS * LEVELS as u32)) - 1),
         };
         let slot = (at >> (SLOT_BITS * level as u32)) as usize % SLOTS;
         self.levels[level].slots[slot].push((tick, payload));

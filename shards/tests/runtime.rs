@@ -48,17 +48,10 @@ fn tiny_rings_keep_order_and_do_not_deadlock_under_load() {
                 let mut writer = a.stream.get_ref().try_clone().unwrap();
                 let mut back = b.stream.get_ref().try_clone().unwrap();
                 let to_b = thread::spawn(move || {
-                    (0..LINES).for_each(|n| {
-                        writer
-                            .write_all(format!("to {right} {n}\n").as_bytes())
-                            .unwrap()
-                    });
+                    (0..LINES).for_each(|n| writer.write_all(format!("to {right} {n}\n").as_bytes()).unwrap());
                 });
                 let to_a = thread::spawn(move || {
-                    (0..LINES).for_each(|n| {
-                        back.write_all(format!("to {left} {n}\n").as_bytes())
-                            .unwrap()
-                    });
+                    (0..LINES).for_each(|n| back.write_all(format!("to {left} {n}\n").as_bytes()).unwrap());
                 });
                 for n in 0..LINES {
                     assert_eq!(a.hear(), n.to_string());
@@ -69,14 +62,9 @@ fn tiny_rings_keep_order_and_do_not_deadlock_under_load() {
             })
         })
         .collect();
-    threads
-        .into_iter()
-        .for_each(|thread| thread.join().unwrap());
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
     let metrics = server.runtime().metrics();
-    assert!(
-        metrics.iter().any(|shard| shard.mesh_full > 0),
-        "the rings were never full: {metrics:?}"
-    );
+    assert!(metrics.iter().any(|shard| shard.mesh_full > 0), "the rings were never full: {metrics:?}");
     assert!(metrics.iter().map(|shard| shard.mesh_wakes).sum::<u64>() < (PAIRS * LINES * 2) as u64);
     Arc::into_inner(server).unwrap().stop(GRACE);
 }
@@ -101,23 +89,16 @@ fn connections_move_while_others_talk() {
     movers.into_iter().for_each(|mover| mover.join().unwrap());
     let metrics = server.runtime().metrics();
     let moved_in: u64 = metrics.iter().map(|shard| shard.moved_in).sum();
-    assert_eq!(
-        moved_in,
-        metrics.iter().map(|shard| shard.moved_out).sum::<u64>()
-    );
+    assert_eq!(moved_in, metrics.iter().map(|shard| shard.moved_out).sum::<u64>());
     assert!(moved_in > 0);
     Arc::into_inner(server).unwrap().stop(GRACE);
 }
 
-fn tls_client(
-    server: &Server,
-    version: &'static rustls::SupportedProtocolVersion,
-) -> ClientConnection {
+fn tls_client(server: &Server, version: &'static rustls::SupportedProtocolVersion) -> ClientConnection {
     let mut roots = RootCertStore::empty();
     roots.add(server.certificate.clone()).unwrap();
-    let config = ClientConfig::builder_with_protocol_versions(&[version])
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config =
+        ClientConfig::builder_with_protocol_versions(&[version]).with_root_certificates(roots).with_no_client_auth();
     ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap()
 }
 
@@ -137,17 +118,10 @@ fn tls_state_moves_along() {
                 stream.read_line(&mut line).unwrap();
                 line
             };
-            stream
-                .get_mut()
-                .write_all(format!("home {name}\n").as_bytes())
-                .unwrap();
+            stream.get_mut().write_all(format!("home {name}\n").as_bytes()).unwrap();
             let greeting = hear(&mut stream);
             let exporter = if *version == rustls::version::TLS13 {
-                stream
-                    .get_ref()
-                    .conn
-                    .export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b""))
-                    .unwrap()
+                stream.get_ref().conn.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).unwrap()
             } else {
                 [0; 32]
             };
@@ -157,10 +131,7 @@ fn tls_state_moves_along() {
             assert!(hear(&mut stream).starts_with("at "));
             for size in [1, 300, 40_000, 1_000_000] {
                 let text = "x".repeat(size);
-                stream
-                    .get_mut()
-                    .write_all(format!("to {name} {text}\n").as_bytes())
-                    .unwrap();
+                stream.get_mut().write_all(format!("to {name} {text}\n").as_bytes()).unwrap();
                 assert_eq!(hear(&mut stream).trim_end(), text);
             }
             stream.get_mut().write_all(b"quit\n").unwrap();
@@ -218,14 +189,7 @@ fn whoever_does_not_read_is_bounded_and_given_up() {
     talker.say("to talker done\n");
     assert_eq!(talker.hear(), "done");
     // The deaf one is gone although it never closed.
-    while server
-        .runtime()
-        .metrics()
-        .iter()
-        .map(|shard| shard.connections)
-        .sum::<u64>()
-        > 1
-    {
+    while server.runtime().metrics().iter().map(|shard| shard.connections).sum::<u64>() > 1 {
         thread::sleep(Duration::from_millis(20));
     }
     drop(deaf);
@@ -260,14 +224,7 @@ fn shutdown_drains_outboxes() {
     fast.say("to fast sent\n");
     assert_eq!(fast.hear(), "sent");
     // What still crosses the mesh when the end is announced is not in an outbox yet.
-    while server
-        .runtime()
-        .metrics()
-        .iter()
-        .map(|shard| shard.mesh_received)
-        .sum::<u64>()
-        < 8_001
-    {
+    while server.runtime().metrics().iter().map(|shard| shard.mesh_received).sum::<u64>() < 8_001 {
         thread::sleep(Duration::from_millis(5));
     }
     let reader = thread::spawn(move || {

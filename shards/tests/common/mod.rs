@@ -15,8 +15,7 @@ use std::time::Duration;
 
 use rondel_shards::rustls::{self, ServerConfig};
 use rondel_shards::{
-    Accepted, Application, Closed, ConnectionId, Io, Listener, Options, Origin, Refused, Runtime,
-    TlsFacts, Verdict,
+    Accepted, Application, Closed, ConnectionId, Io, Listener, Options, Origin, Refused, Runtime, TlsFacts, Verdict,
 };
 
 pub struct Lines {
@@ -32,11 +31,7 @@ pub struct Deliver {
 
 impl Lines {
     pub fn new(tls: Arc<ServerConfig>) -> Self {
-        Lines {
-            names: HashMap::new(),
-            connections: HashMap::new(),
-            tls,
-        }
+        Lines { names: HashMap::new(), connections: HashMap::new(), tls }
     }
 
     fn line(&mut self, io: &mut Io<Self>, connection: ConnectionId, line: &str) {
@@ -48,21 +43,14 @@ impl Lines {
                 self.connections.remove(&connection);
             }
             (Some("to"), Some(name), Some(text)) => {
-                let message = Deliver {
-                    name: name.to_owned(),
-                    line: format!("{text}\n").into_bytes(),
-                };
+                let message = Deliver { name: name.to_owned(), line: format!("{text}\n").into_bytes() };
                 io.send(home(name, io.shards()), message);
             }
             (Some("secure"), None, None) => {
-                io.outbox(connection)
-                    .unwrap()
-                    .extend_from_slice(b"proceed\n");
+                io.outbox(connection).unwrap().extend_from_slice(b"proceed\n");
                 io.start_tls(connection, &Arc::clone(&self.tls)).unwrap();
             }
-            (Some("hurry"), None, None) => {
-                io.set_deadline(connection, Some(Duration::from_millis(200)))
-            }
+            (Some("hurry"), None, None) => io.set_deadline(connection, Some(Duration::from_millis(200))),
             (Some("panic"), None, None) => panic!("asked to"),
             (Some("quit"), None, None) => {
                 io.outbox(connection).unwrap().extend_from_slice(b"bye\n");
@@ -88,12 +76,7 @@ impl Application for Lines {
     type Message = Deliver;
     type Baggage = String;
 
-    fn accepted(
-        &mut self,
-        io: &mut Io<Self>,
-        connection: ConnectionId,
-        _accepted: &Accepted,
-    ) -> Verdict {
+    fn accepted(&mut self, io: &mut Io<Self>, connection: ConnectionId, _accepted: &Accepted) -> Verdict {
         self.connections.insert(connection, None);
         io.set_deadline(connection, Some(Duration::from_secs(20)));
         Verdict::Accept
@@ -103,9 +86,7 @@ impl Application for Lines {
         self.names.insert(name.clone(), connection);
         self.connections.insert(connection, Some(name));
         let answer = format!("at {}\n", io.shard());
-        io.outbox(connection)
-            .unwrap()
-            .extend_from_slice(answer.as_bytes());
+        io.outbox(connection).unwrap().extend_from_slice(answer.as_bytes());
         io.resume(connection);
         io.set_deadline(connection, None);
     }
@@ -127,17 +108,10 @@ impl Application for Lines {
     }
 
     fn secured(&mut self, io: &mut Io<Self>, connection: ConnectionId, facts: TlsFacts) {
-        let exporter: String = facts
-            .exporter
-            .unwrap_or_default()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let exporter: String = facts.exporter.unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect();
         let name = facts.server_name.unwrap_or_default();
         let line = format!("secure {} {name} {exporter}\n", facts.version);
-        io.outbox(connection)
-            .unwrap()
-            .extend_from_slice(line.as_bytes());
+        io.outbox(connection).unwrap().extend_from_slice(line.as_bytes());
     }
 
     fn closed(&mut self, _io: &mut Io<Self>, connection: ConnectionId, _why: Closed) {
@@ -159,9 +133,7 @@ impl Application for Lines {
     }
 
     fn deadline(&mut self, io: &mut Io<Self>, connection: ConnectionId) {
-        io.last_words(connection)
-            .unwrap()
-            .extend_from_slice(b"too slow\n");
+        io.last_words(connection).unwrap().extend_from_slice(b"too slow\n");
         io.close(connection);
         self.forget(connection);
     }
@@ -192,29 +164,20 @@ impl Server {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let certificate = key.cert.der().clone();
-        let private =
-            rustls::pki_types::PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
-        let mut tls = ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.clone()], private)
-            .unwrap();
+        let private = rustls::pki_types::PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
+        let mut tls =
+            ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.clone()], private).unwrap();
         Io::<Lines>::prepare_tls(&mut tls);
         let tls = Arc::new(tls);
         let mut options = Options {
-            listeners: vec![Listener {
-                address: "127.0.0.1:0".parse().unwrap(),
-            }],
+            listeners: vec![Listener { address: "127.0.0.1:0".parse().unwrap() }],
             shards: 2,
             ..Options::default()
         };
         change(&mut options);
         let runtime = Runtime::start(options, move |_io| Lines::new(Arc::clone(&tls))).unwrap();
         let address = runtime.addresses()[0];
-        Server {
-            runtime: Some(runtime),
-            address,
-            certificate,
-        }
+        Server { runtime: Some(runtime), address, certificate }
     }
 
     pub fn runtime(&self) -> &Runtime<Lines> {
@@ -236,13 +199,9 @@ pub struct Client {
 impl Client {
     pub fn connect(server: &Server) -> Client {
         let stream = TcpStream::connect(server.address).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         stream.set_nodelay(true).unwrap();
-        Client {
-            stream: BufReader::new(stream),
-        }
+        Client { stream: BufReader::new(stream) }
     }
 
     pub fn at_home(server: &Server, name: &str) -> Client {

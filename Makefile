@@ -1,0 +1,29 @@
+# One cargo profile for everything, because RocksDB takes long to compile.
+CARGO = cargo
+DATA ?= ./data
+
+.PHONY: run test build setup fmt lint bars compare
+
+run: build
+	$(CARGO) run --release --quiet -- serve --dev --data-dir $(DATA)
+
+build: setup
+	$(CARGO) build --release --workspace
+
+test: setup
+	$(CARGO) test --release --workspace
+
+setup:
+	@.ci/setup
+
+fmt:
+	$(CARGO) fmt --all
+
+lint: setup
+	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+
+bars: build
+	perf/bars/run-all
+
+compare: build
+	perf/compare.sh
