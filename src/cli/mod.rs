@@ -1,0 +1,106 @@
+//! The command line: subcommands, flags from arguments, environment and `@file`s, and what goes wrong with them, in one
+//! line each.
+//!
+//! What may not live here: what a server does with its flags. Subcommands that work on accounts speak to
+//! [`crate::admin`].
+
+mod at_file;
+mod check;
+pub mod log;
+mod mistake;
+pub mod names;
+mod reference;
+mod serve;
+#[cfg(test)]
+mod tests;
+pub mod user;
+pub mod values;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+pub use log::LogAction;
+pub use mistake::Mistake;
+pub use reference::page as reference_page;
+pub use serve::{ResourceConflict, SaslMechanism, ServeOptions};
+pub use user::UserAction;
+
+/// Exit code: a mistake in the flags.
+pub const EXIT_USAGE: u8 = 2;
+/// Exit code: it was tried and failed.
+pub const EXIT_FAILED: u8 = 1;
+
+/// An XMPP server for public services.
+#[derive(Parser, Debug)]
+#[command(name = "rondel", version, propagate_version = true, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    after_help = "A flag can also be an environment variable (--data-dir is RONDEL_DATA_DIR) or stand on a line \
+    of its own in a file that is given as @file. Exit codes: 0 done, 1 failed, 2 wrong flags."
+)]
+pub struct Command {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+/// The subcommands.
+#[derive(Subcommand, Debug)]
+pub enum Action {
+    /// Runs the server
+    Serve(Box<ServeOptions>),
+    /// Adds, changes and shows accounts, of a running server or of a data directory not in use
+    #[command(subcommand, arg_required_else_help = true)]
+    User(UserAction),
+    /// Shows and changes what a running server logs
+    #[command(subcommand, arg_required_else_help = true)]
+    Log(LogAction),
+}
+
+/// Where a server or its data is found.
+#[derive(Args, Clone, Debug)]
+pub struct Target {
+    /// The directory of everything that is stored.
+    #[arg(long, env = "RONDEL_DATA_DIR", value_name = "DIRECTORY", value_parser = values::path)]
+    #[arg(default_value = "/var/lib/rondel", help_heading = "Server")]
+    pub data_dir: PathBuf,
+
+    /// The socket of the running server. Without it: admin.sock in the data directory.
+    #[arg(long, env = "RONDEL_ADMIN_SOCKET", value_name = "FILE", value_parser = values::path, help_heading = "Server")]
+    pub admin_socket: Option<PathBuf>,
+}
+
+impl Target {
+    /// The admin socket's path.
+    pub fn admin_socket(&self) -> PathBuf {
+        self.admin_socket.clone().unwrap_or_else(|| admin_socket_in(&self.data_dir))
+    }
+}
+
+/// Where the admin socket of a data directory is, unless told otherwise.
+pub fn admin_socket_in(data_dir: &Path) -> PathBuf {
+    data_dir.join("admin.sock")
+}
+
+/// What the process was asked to do, from its arguments and its environment.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Mistake> {
+    let arguments = at_file::Arguments::expand(arguments).map_err(Mistake::Usage)?;
+    let mut definition = Command::command();
+    let parsed =
+        definition.try_get_matches_from_mut(&arguments.all).and_then(|matches| Command::from_arg_matches(&matches));
+    let mut command = parsed.map_err(|error| mistake::explain(&error, &arguments, &definition))?;
+    if let Action::Serve(options) = command.action {
+        command.action = Action::Serve(Box::new(check::complete(*options).map_err(Mistake::Usage)?));
+    }
+    Ok(command)
+}
+
+/// Prints to standard output. Fails where nobody reads it any more.
+fn print(text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut output = std::io::stdout().lock();
+    output.write_all(text.as_bytes())?;
+    output.flush()
+}

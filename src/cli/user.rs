@@ -1,0 +1,116 @@
+//! `rondel user`: accounts, from the command line.
+
+use clap::{Args, Subcommand};
+
+use crate::cli::{Target, values};
+
+/// The subcommands of `rondel user`.
+#[derive(Subcommand, Debug)]
+pub enum UserAction {
+    /// Adds an account, or many from standard input
+    Add(AddUser),
+    /// Sets an account's password
+    Password(SetPassword),
+    /// Removes an account and all that belongs to it, and ends its sessions
+    Remove(OneUser),
+    /// Bars an account from logging in, and ends its sessions
+    Disable(OneUser),
+    /// Lets a disabled account log in again
+    Enable(OneUser),
+    /// Lists accounts
+    List(ListUsers),
+    /// Shows what is stored about an account
+    Show(ShowUser),
+}
+
+/// The flags of `rondel user add`.
+#[derive(Args, Debug)]
+pub struct AddUser {
+    /// The account's address.
+    #[arg(value_name = "JID", required_unless_present = "stdin", conflicts_with = "stdin")]
+    pub jid: Option<String>,
+    /// Reads many accounts from standard input, one per line: address, blank, password. Prints "added JID" as soon as an
+    /// account is safe on disk.
+    #[arg(long, conflicts_with_all = ["password_stdin", "generate"], help_heading = "Many at once")]
+    pub stdin: bool,
+    /// Where the password comes from.
+    #[command(flatten)]
+    pub password: Password,
+    /// Where.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// The flags of `rondel user password`.
+#[derive(Args, Debug)]
+pub struct SetPassword {
+    /// The account's address.
+    #[arg(value_name = "JID")]
+    pub jid: String,
+    /// Where the password comes from.
+    #[command(flatten)]
+    pub password: Password,
+    /// Where.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// Where a password comes from: the terminal, unless told otherwise.
+#[derive(Args, Clone, Debug)]
+pub struct Password {
+    /// Reads the password from the first line of standard input.
+    #[arg(long, conflicts_with = "generate", help_heading = "Password")]
+    pub password_stdin: bool,
+    /// Makes a password and prints it.
+    #[arg(long, help_heading = "Password")]
+    pub generate: bool,
+    /// Rounds of hashing for the account's keys where no server runs; a running server has its own say.
+    #[arg(long, env = "RONDEL_SCRAM_ITERATIONS", value_name = "NUMBER", default_value = "10000")]
+    #[arg(value_parser = values::number(4_096, 10_000_000), help_heading = "Password")]
+    pub scram_iterations: usize,
+}
+
+/// The flags of subcommands about one account.
+#[derive(Args, Debug)]
+pub struct OneUser {
+    /// The account's address.
+    #[arg(value_name = "JID")]
+    pub jid: String,
+    /// Where.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// The flags of `rondel user list`.
+#[derive(Args, Debug)]
+pub struct ListUsers {
+    /// Only accounts that come after this address in the order of the list.
+    #[arg(long, value_name = "JID", help_heading = "List")]
+    pub after: Option<String>,
+    /// Accounts to list at most. Without it: all.
+    #[arg(long, value_name = "NUMBER", value_parser = values::number(1, 1 << 40), help_heading = "List")]
+    pub limit: Option<usize>,
+    /// Only accounts of this domain.
+    #[arg(long = "of-domain", value_name = "DOMAIN", value_parser = super::names::domain, help_heading = "List")]
+    pub domain: Option<String>,
+    /// Prints one JSON object per line.
+    #[arg(long, help_heading = "List")]
+    pub json: bool,
+    /// Where.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// The flags of `rondel user show`.
+#[derive(Args, Debug)]
+pub struct ShowUser {
+    /// The account's address.
+    #[arg(value_name = "JID")]
+    pub jid: String,
+    /// Prints a JSON object.
+    #[arg(long, help_heading = "Show")]
+    pub json: bool,
+    /// Where.
+    #[command(flatten)]
+    pub target: Target,
+}
