@@ -1,2 +1,3 @@
+pub mod certificates;
 pub mod cli;
 pub mod logging;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
+use crate::certificates::{CertificateError, CertificateFiles, CertificateStore, Warning, development_certificate};
 use crate::cli::{names, values};
 use crate::logging;
 
@@ -313,6 +314,19 @@ impl ServeOptions {
     /// The admin socket's path.
     pub fn admin_socket(&self) -> PathBuf {
         self.admin_socket.clone().unwrap_or_else(|| super::admin_socket_in(&self.data_dir))
+    }
+
+    /// The certificates to show: those given, or in development one made for the purpose. `None` without TLS.
+    pub fn certificates(&self) -> Result<Option<(CertificateStore, Vec<Warning>)>, CertificateError> {
+        let given = self.tls_cert.iter().cloned().zip(self.tls_key.iter().cloned());
+        let mut files: Vec<_> = given.map(|(chain, key)| CertificateFiles { chain, key }).collect();
+        if files.is_empty() {
+            if !self.dev {
+                return Ok(None);
+            }
+            files.push(development_certificate(&self.data_dir, &self.domain)?);
+        }
+        CertificateStore::open(files, self.domain.clone()).map(Some)
     }
 
     /// How to log.
