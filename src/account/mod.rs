@@ -1,0 +1,10 @@
+//! What an account's home shard owns of it while somebody is logged in: its connected resources and their presence, and
+//! the decision who gets what is sent to it (RFC 6121 §8.5).
+//!
+//! Plain values: no socket, no clock, no disk. What may not live here: writing to connections, which the shard does.
+
+mod delivery;
+mod resources;
+
+pub use delivery::{Decision, IqType, MessageType, PresenceType, ResourceState, StanzaKind, decide};
+pub use resources::{Accounts, BindError, Bound, Conflict, Presence, Resource};

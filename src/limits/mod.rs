@@ -1,0 +1,8 @@
+//! What is limited and how much. The token buckets themselves live in the runtime; here is who has one.
+//!
+//! Everything is local to a shard: a limit per address is divided among the shards, over which the kernel spreads the
+//! connections of an address.
+
+mod addresses;
+
+pub use addresses::{Addresses, AddressLimits, Refusal};

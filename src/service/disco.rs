@@ -1,0 +1,36 @@
+//! Service discovery (XEP-0030).
+
+use super::{Addressee, Answer, Context, features};
+use crate::xml::{Element, namespaces};
+
+pub(super) const INFO: &str = namespaces::DISCO_INFO;
+pub(super) const ITEMS: &str = namespaces::DISCO_ITEMS;
+
+pub(super) fn info(query: &Element, context: &Context) -> Answer {
+    if query.attribute("node").is_some() {
+        return Answer::Error("cancel", "item-not-found");
+    }
+    let (category, kind) = match context.addressee {
+        Addressee::Server => ("server", "im"),
+        Addressee::OwnAccount => ("account", "registered"),
+    };
+    let identity = Element::new("identity", INFO).with_attribute("category", category).with_attribute("type", kind);
+    let identity = match context.addressee {
+        Addressee::Server => identity.with_attribute("name", "Rondel"),
+        Addressee::OwnAccount => identity,
+    };
+    let result = Element::new("query", INFO).with_child(identity);
+    let result = features(context.addressee).fold(result, |result, feature| {
+        result.with_child(Element::new("feature", INFO).with_attribute("var", feature))
+    });
+    Answer::Result(Some(result))
+}
+
+pub(super) fn items(query: &Element, _context: &Context) -> Answer {
+    let result = Element::new("query", ITEMS);
+    match query.attribute("node") {
+        // XEP-0030 §4.2: a node without items has an empty list.
+        Some(node) => Answer::Result(Some(result.with_attribute("node", node))),
+        None => Answer::Result(Some(result)),
+    }
+}

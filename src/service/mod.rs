@@ -1,0 +1,88 @@
+//! What the server answers itself: questions to a served domain, and questions to an account that its server answers for it
+//! (RFC 6121 §8.5.2.1.3). One file per protocol; the table below is both what is answered and what service discovery
+//! advertises.
+//!
+//! Values in, values out: an answer depends on the question and on a [`Context`], never on a socket.
+
+mod disco;
+mod ping;
+mod time;
+mod version;
+
+use crate::xml::Element;
+
+/// Whom a question is addressed to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Addressee {
+    /// A served domain.
+    Server,
+    /// The asker's own account.
+    OwnAccount,
+}
+
+/// What an answer may depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// Whom the question is for.
+    pub addressee: Addressee,
+    /// Seconds since 1970.
+    pub now_s: u64,
+}
+
+/// `get` or `set`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Action {
+    /// A question.
+    Get,
+    /// A change.
+    Set,
+}
+
+/// What is answered.
+#[derive(Debug)]
+pub enum Answer {
+    /// A result with this payload, or an empty one.
+    Result(Option<Element>),
+    /// An error: type and condition (RFC 6120 §8.3.3).
+    Error(&'static str, &'static str),
+}
+
+/// One protocol that the server speaks.
+struct Protocol {
+    /// The payload's name and namespace.
+    name: &'static str,
+    namespace: &'static str,
+    /// Whether a question to one's own account is answered too.
+    for_account: bool,
+    answer: fn(&Element, &Context) -> Answer,
+}
+
+const PROTOCOLS: &[Protocol] = &[
+    Protocol { name: "query", namespace: disco::INFO, for_account: true, answer: disco::info },
+    Protocol { name: "query", namespace: disco::ITEMS, for_account: true, answer: disco::items },
+    Protocol { name: "ping", namespace: ping::NAMESPACE, for_account: true, answer: ping::answer },
+    Protocol { name: "query", namespace: version::NAMESPACE, for_account: false, answer: version::answer },
+    Protocol { name: "time", namespace: time::NAMESPACE, for_account: false, answer: time::answer },
+];
+
+/// The namespaces advertised to whoever asks this addressee.
+fn features(addressee: Addressee) -> impl Iterator<Item = &'static str> {
+    PROTOCOLS
+        .iter()
+        .filter(move |protocol| protocol.for_account || addressee == Addressee::Server)
+        .map(|protocol| protocol.namespace)
+}
+
+/// Answers an IQ of type `get` or `set` with this payload.
+pub fn answer(action: Action, payload: &Element, context: &Context) -> Answer {
+    let spoken = PROTOCOLS.iter().find(|protocol| {
+        (protocol.name, protocol.namespace) == (payload.name.as_str(), payload.namespace.as_str())
+            && (protocol.for_account || context.addressee == Addressee::Server)
+    });
+    match (spoken, action) {
+        (Some(protocol), Action::Get) => (protocol.answer)(payload, context),
+        // Nothing that is spoken so far can be set.
+        (Some(_), Action::Set) => Answer::Error("cancel", "not-allowed"),
+        (None, _) => Answer::Error("cancel", "service-unavailable"),
+    }
+}

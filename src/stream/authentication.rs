@@ -1,0 +1,183 @@
+//! One try to log in: a SASL mechanism's messages, in the wrapping of either profile.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use super::features;
+use super::negotiation::{Config, Credentials};
+use crate::jid::{self, Jid};
+use crate::random;
+use crate::sasl::{Bindings, ClientFirst, Failure, Mechanism, PlainMessage, Scram};
+use crate::xml::namespaces as ns;
+
+/// How SASL is carried.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Profile {
+    /// RFC 6120 §6.
+    Legacy,
+    /// XEP-0388.
+    Sasl2,
+}
+
+impl Profile {
+    pub fn namespace(self) -> &'static str {
+        match self {
+            Profile::Legacy => ns::SASL,
+            Profile::Sasl2 => ns::SASL2,
+        }
+    }
+}
+
+/// What a message leads to.
+pub(super) enum Step {
+    /// In base64.
+    Challenge(Box<Attempt>, String),
+    LookUp(Box<Attempt>, Jid<'static>),
+    Verify(Box<Attempt>, Jid<'static>, String),
+    /// The additional data in base64.
+    Success { profile: Profile, account: Jid<'static>, additional_data: Option<String> },
+    Failure(Profile, Failure),
+}
+
+#[derive(Debug)]
+pub(super) struct Attempt {
+    profile: Profile,
+    mechanism: Mechanism,
+    domain: String,
+    offered_plus: bool,
+    bindings: Bindings,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The client's first message is next.
+    First,
+    /// The environment looks the user up.
+    LookingUp { first: ClientFirst, account: Jid<'static> },
+    /// The client's proof is next.
+    Proof { scram: Scram, account: Jid<'static>, disabled: bool },
+    /// The environment verifies a password.
+    Verifying { account: Jid<'static> },
+}
+
+impl Attempt {
+    pub fn new(
+        profile: Profile,
+        mechanism: Mechanism,
+        domain: String,
+        offered_plus: bool,
+        bindings: Bindings,
+    ) -> Box<Attempt> {
+        Box::new(Attempt { profile, mechanism, domain, offered_plus, bindings, stage: Stage::First })
+    }
+
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.stage, Stage::LookingUp { .. } | Stage::Verifying { .. })
+    }
+
+    /// The client has sent no initial response: an empty challenge asks for it (RFC 6120 §6.4.2).
+    pub fn ask(self: Box<Self>) -> Step {
+        Step::Challenge(self, String::new())
+    }
+
+    /// A response in base64; `=` is an empty one.
+    pub fn on_response(mut self: Box<Self>, text: &str) -> Step {
+        let profile = self.profile;
+        let text = if text == "=" { "" } else { text };
+        let Ok(message) = BASE64.decode(text) else { return Step::Failure(profile, Failure::IncorrectEncoding) };
+        match (std::mem::replace(&mut self.stage, Stage::First), self.mechanism) {
+            (Stage::First, Mechanism::Scram { plus, .. }) => {
+                let first = ClientFirst::parse(&message, plus, self.offered_plus, &self.bindings);
+                let named = first.and_then(|first| {
+                    let account = self.account(&first.username, first.authzid.as_deref())?;
+                    Ok((first, account))
+                });
+                match named {
+                    Ok((first, account)) => {
+                        self.stage = Stage::LookingUp { first, account: account.clone() };
+                        Step::LookUp(self, account)
+                    }
+                    Err(failure) => Step::Failure(profile, failure),
+                }
+            }
+            (Stage::Proof { scram, account, disabled }, _) => match scram.finish(&message) {
+                // Only whoever knows the password learns that the account is disabled.
+                Ok(_) if disabled => Step::Failure(profile, Failure::AccountDisabled),
+                Ok(last) => Step::Success { profile, account, additional_data: Some(BASE64.encode(last)) },
+                Err(failure) => Step::Failure(profile, failure),
+            },
+            (Stage::First, Mechanism::Plain) => {
+                let named = PlainMessage::parse(&message).and_then(|message| {
+                    let account = self.account(&message.username, message.authzid.as_deref())?;
+                    Ok((account, message.password))
+                });
+                match named {
+                    Ok((account, password)) => {
+                        self.stage = Stage::Verifying { account: account.clone() };
+                        Step::Verify(self, account, password)
+                    }
+                    Err(failure) => Step::Failure(profile, failure),
+                }
+            }
+            (Stage::First, Mechanism::Anonymous) => {
+                let name = format!("{}@{}", random::name().to_lowercase(), self.domain);
+                match Jid::parse(&name).map(Jid::into_owned) {
+                    Ok(account) => Step::Success { profile, account, additional_data: None },
+                    Err(_) => Step::Failure(profile, Failure::TemporaryAuthFailure),
+                }
+            }
+            (Stage::LookingUp { .. } | Stage::Verifying { .. }, _) => {
+                Step::Failure(profile, Failure::MalformedRequest)
+            }
+        }
+    }
+
+    pub fn on_credentials(
+        mut self: Box<Self>,
+        config: &Config,
+        domain: &str,
+        tls: Option<&Bindings>,
+        credentials: Option<Credentials>,
+    ) -> Step {
+        let (stage, mechanism) = (std::mem::replace(&mut self.stage, Stage::First), self.mechanism);
+        let (Stage::LookingUp { first, account }, Mechanism::Scram { hash, .. }) = (stage, mechanism) else {
+            return Step::Failure(self.profile, Failure::TemporaryAuthFailure);
+        };
+        let disabled = credentials.as_ref().is_some_and(|credentials| credentials.disabled);
+        let keys = credentials.and_then(|credentials| credentials.keys.into_iter().find(|keys| keys.hash == hash));
+        let keys = keys.unwrap_or_else(|| config.secret.fake_keys(account.bare(), hash, config.iterations));
+        let offered = features::mechanisms(config, domain, tls).iter().map(|mechanism| mechanism.name()).collect();
+        let types = tls.map(Bindings::names).filter(|names| !names.is_empty());
+        let scram = Scram::new(first, keys, &random::name(), &Scram::offer(offered, types));
+        let challenge = BASE64.encode(scram.server_first());
+        self.stage = Stage::Proof { scram, account, disabled };
+        Step::Challenge(self, challenge)
+    }
+
+    pub fn on_password(self: Box<Self>, outcome: Result<(), Failure>) -> Step {
+        match (self.stage, outcome) {
+            (Stage::Verifying { account }, Ok(())) => {
+                Step::Success { profile: self.profile, account, additional_data: None }
+            }
+            (_, Err(failure)) => Step::Failure(self.profile, failure),
+            (_, Ok(())) => Step::Failure(self.profile, Failure::TemporaryAuthFailure),
+        }
+    }
+
+    /// The account of a user name. Nobody acts for anybody else: an authorization identity has to be the same account.
+    fn account(&self, username: &str, authzid: Option<&str>) -> Result<Jid<'static>, Failure> {
+        let local = jid::localpart(username).map_err(|_| Failure::NotAuthorized)?;
+        let name = format!("{local}@{}", self.domain);
+        let account = Jid::parse(&name).map_err(|_| Failure::NotAuthorized)?.into_owned();
+        match authzid.map(Jid::parse) {
+            None => Ok(account),
+            Some(Ok(other)) if !other.is_full() && other.bare() == account.bare() => Ok(account),
+            Some(_) => Err(Failure::InvalidAuthzid),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Stream headers and stream features (RFC 6120 §4.2, §4.3).
+
+use super::negotiation::{Config, TlsPolicy};
+use crate::sasl::{Bindings, Hash, Mechanism};
+use crate::xml::{escape, namespaces as ns};
+
+/// Appends the server's stream header.
+pub(super) fn write_header(out: &mut Vec<u8>, domain: Option<&str>, to: Option<&str>, id: &str) {
+    out.extend_from_slice(b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='");
+    out.extend_from_slice(ns::STREAMS.as_bytes());
+    out.extend_from_slice(format!("' id='{id}' version='1.0' xml:lang='en'").as_bytes());
+    for (name, value) in [("from", domain), ("to", to)] {
+        if let Some(value) = value {
+            out.extend_from_slice(format!(" {name}='").as_bytes());
+            escape::attribute(out, value);
+            out.push(b'\'');
+        }
+    }
+    out.push(b'>');
+}
+
+/// The mechanisms to offer, the best first. None where TLS has to come first.
+pub(super) fn mechanisms(config: &Config, domain: &str, tls: Option<&Bindings>) -> Vec<Mechanism> {
+    if tls.is_none() && config.tls != TlsPolicy::PlaintextAllowed {
+        return Vec::new();
+    }
+    let can_bind = tls.is_some_and(|bindings| !bindings.is_empty());
+    let mut offered = Vec::new();
+    if config.anonymous.as_deref() != Some(domain) {
+        for plus in [true, false] {
+            let hashes = Hash::ALL.into_iter().filter(|hash| config.hashes.contains(hash) && (can_bind || !plus));
+            offered.extend(hashes.map(|hash| Mechanism::Scram { hash, plus }));
+        }
+        if config.plain {
+            offered.push(Mechanism::Plain);
+        }
+    } else {
+        offered.push(Mechanism::Anonymous);
+    }
+    offered
+}
+
+/// Appends the features before login.
+pub(super) fn write_before_login(out: &mut Vec<u8>, config: &Config, domain: &str, tls: Option<&Bindings>) {
+    out.extend_from_slice(b"<stream:features>");
+    if tls.is_none() && config.tls_available {
+        let required = if config.tls == TlsPolicy::Required { "<required/>" } else { "" };
+        out.extend_from_slice(format!("<starttls xmlns='{}'>{required}</starttls>", ns::TLS).as_bytes());
+    }
+    let mechanisms = mechanisms(config, domain, tls);
+    if !mechanisms.is_empty() {
+        let list: String = mechanisms.iter().map(|each| format!("<mechanism>{}</mechanism>", each.name())).collect();
+        let text = format!(
+            "<authentication xmlns='{}'>{list}<inline><bind xmlns='{}'/></inline></authentication>\
+             <mechanisms xmlns='{}'>{list}</mechanisms>",
+            ns::SASL2,
+            ns::BIND2,
+            ns::SASL
+        );
+        out.extend_from_slice(text.as_bytes());
+        if let Some(bindings) = tls.filter(|bindings| !bindings.is_empty()) {
+            let names = bindings.names();
+            let list: String = names.iter().map(|name| format!("<channel-binding type='{name}'/>")).collect();
+            let text = format!("<sasl-channel-binding xmlns='{}'>{list}</sasl-channel-binding>", ns::CHANNEL_BINDING);
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+    write_limits(out, config.max_bytes_before_login, config);
+    out.extend_from_slice(b"</stream:features>");
+}
+
+/// Appends the features after login: those of a stream that has a resource, or has yet to bind one.
+pub(super) fn write_after_login(out: &mut Vec<u8>, config: &Config, is_bound: bool) {
+    out.extend_from_slice(b"<stream:features>");
+    if !is_bound {
+        let text = format!(
+            "<bind xmlns='{}'><required/></bind><session xmlns='{}'><optional/></session>",
+            ns::BIND,
+            ns::SESSION
+        );
+        out.extend_from_slice(text.as_bytes());
+    }
+    write_limits(out, config.max_bytes, config);
+    out.extend_from_slice(b"</stream:features>");
+}
+
+/// XEP-0478.
+fn write_limits(out: &mut Vec<u8>, max_bytes: usize, config: &Config) {
+    out.extend_from_slice(format!("<limits xmlns='{}'><max-bytes>{max_bytes}</max-bytes>", ns::STREAM_LIMITS).as_bytes());
+    if config.idle_seconds > 0 {
+        out.extend_from_slice(format!("<idle-seconds>{}</idle-seconds>", config.idle_seconds).as_bytes());
+    }
+    out.extend_from_slice(b"</limits>");
+}

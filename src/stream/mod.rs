@@ -1,0 +1,16 @@
+//! One XMPP stream of a client, from its header to a bound session: negotiation, STARTTLS, SASL, resource binding
+//! (RFC 6120 §4 to §7, XEP-0388, XEP-0386), stream errors and stanza errors.
+//!
+//! State machines without I/O. [`Negotiation`] takes what the client sends and what its environment answers, and gives
+//! [`Action`]s; it exists until a session is established and is dropped then. What may not live here: sockets, storage,
+//! routing.
+
+mod authentication;
+mod error;
+mod features;
+mod negotiation;
+mod stanza_error;
+
+pub use error::{StreamCondition, StreamError};
+pub use negotiation::{Action, BindRefusal, Config, Credentials, Header, Negotiation, TlsPolicy};
+pub use stanza_error::{StanzaCondition, error_reply};
