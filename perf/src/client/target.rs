@@ -1,0 +1,71 @@
+//! Where the sessions of a run connect to, from where, and as whom.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+
+use crate::xmpp::negotiation::{Account, Plan};
+use crate::xmpp::scram::SaltedPasswords;
+
+/// How a connection is secured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum TlsMode {
+    /// Not at all.
+    None,
+    /// RFC 6120 §5.
+    Starttls,
+    /// XEP-0368.
+    Direct,
+}
+
+/// What is spoken on the connections.
+#[derive(Clone, Debug)]
+pub enum Speech {
+    /// XMPP, after this dialogue.
+    Xmpp(Arc<Plan>),
+    /// Chunks of this many bytes, after the number of the pair in four bytes: what the relay copies.
+    Raw(usize),
+}
+
+/// Everything that a worker must know to open a session.
+#[derive(Clone)]
+pub struct Target {
+    /// The server.
+    pub server: SocketAddr,
+    /// The addresses to connect from, in turn; empty to let the kernel choose.
+    pub sources: Vec<IpAddr>,
+    /// How connections are secured.
+    pub tls: TlsMode,
+    /// The configuration and the name to verify, unless `tls` is none.
+    pub tls_client: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// XMPP or not.
+    pub speech: Speech,
+    /// The accounts' localparts without their numbers.
+    pub user_prefix: String,
+    /// How many accounts there are; sessions beyond them use the same ones again.
+    pub accounts: u64,
+    /// The password of all accounts.
+    pub password: String,
+    /// What was computed of the passwords.
+    pub salted: SaltedPasswords,
+    /// Begins every resource, so that runs do not collide.
+    pub run: String,
+}
+
+impl Target {
+    /// The account and resource of the session with this number.
+    pub fn account(&self, ordinal: u64) -> Account {
+        Account {
+            user: format!("{}{}", self.user_prefix, ordinal % self.accounts.max(1)),
+            password: self.password.clone(),
+            resource: format!("{}-{ordinal}", self.run),
+        }
+    }
+
+    /// The address to connect from.
+    pub fn source(&self, ordinal: u64) -> Option<IpAddr> {
+        (!self.sources.is_empty()).then(|| self.sources[(ordinal % self.sources.len() as u64) as usize])
+    }
+}

@@ -1,0 +1,30 @@
+//! What the tool can do to a server: log in, hold idle sessions, let sessions chat.
+//!
+//! Each scenario is a [`Load`](crate::client::worker::Load) for the workers and a director that measures around it
+//! and fills a [`Report`](crate::report::Report). How bytes travel is in `client/`, how figures look in `report/`.
+
+pub mod chat;
+mod conversation;
+pub mod idle;
+pub mod login;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::fleet::Rate;
+use crate::client::target::Target;
+use crate::measure::process::Processes;
+
+/// What all scenarios are told.
+#[derive(Clone)]
+pub struct Common {
+    /// Where to connect, and as whom.
+    pub target: Arc<Target>,
+    /// How fast, and by how many threads.
+    pub rate: Rate,
+    /// The server's processes, if they are to be measured.
+    pub server: Option<Processes>,
+    /// How long to wait for a login before giving up.
+    pub patience: Duration,
+}
