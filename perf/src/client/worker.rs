@@ -202,10 +202,10 @@ impl<L: Load> Worker<L> {
         if event.is_writable() {
             self.outbox.touch(slot);
         }
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
-            if let Err(error) = self.read(slot, event.is_read_closed()) {
-                self.fail(slot, &error);
-            }
+        if (event.is_readable() || event.is_read_closed() || event.is_error())
+            && let Err(error) = self.read(slot, event.is_read_closed())
+        {
+            self.fail(slot, &error);
         }
     }
 
@@ -307,10 +307,10 @@ impl<L: Load> Worker<L> {
             }
             rest = &rest[used..];
         }
-        if let Some(link) = self.links[slot].as_mut() {
-            if !rest.is_empty() {
-                link.unread = rest.to_vec();
-            }
+        if let Some(link) = self.links[slot].as_mut()
+            && !rest.is_empty()
+        {
+            link.unread = rest.to_vec();
         }
         Ok(())
     }

@@ -28,6 +28,9 @@ i.c2, .dot.c2 { background: #3d9a50; fill: #3d9a50; } i.c3, .dot.c3 { background
 i.c4, .dot.c4 { background: #c0392b; fill: #c0392b; } i.c5, .dot.c5 { background: #16808a; fill: #16808a; }
 ";
 
+/// What is read out of a point.
+type Value = fn(&Point) -> f64;
+
 /// Text made safe for the page.
 pub fn escape(text: &str) -> String {
     crate::xmpp::element::escape(text)
@@ -92,7 +95,7 @@ fn figures(reports: &[Report]) -> String {
     table + "</tbody></table>"
 }
 
-fn lines(reports: &[Report], value: fn(&Point) -> f64, what: &str) -> Vec<Line> {
+fn lines(reports: &[Report], value: Value, what: &str) -> Vec<Line> {
     let points = |report: &Report| report.timeline.iter().map(|point| (point.at_s, value(point))).collect();
     let name = |index, report| format!("{} {what}", heading(report, index)).trim_end().to_owned();
     reports.iter().enumerate().map(|(index, one)| Line { name: name(index, one), points: points(one) }).collect()
@@ -103,7 +106,7 @@ fn latencies(reports: &[Report]) -> Vec<Line> {
     if reports.len() > 1 {
         return lines(reports, |point| point.latency.p99_us, "p99");
     }
-    let percentiles: [(fn(&Point) -> f64, &str); 4] = [
+    let percentiles: [(Value, &str); 4] = [
         (|point| point.latency.p50_us, "p50"),
         (|point| point.latency.p99_us, "p99"),
         (|point| point.latency.p999_us, "p99.9"),

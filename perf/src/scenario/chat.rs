@@ -80,10 +80,10 @@ pub fn run(common: &Common, chat: Chat, report: &mut Report) -> anyhow::Result<(
         report.figure("server_cpu_us_per_message", "server: CPU per message", "us", cpu_us);
     }
     report.figures.append(&mut own);
-    if let Some(rate) = chat.rate {
-        if per_s < rate * 0.98 {
-            report.note(format!("{rate:.0} messages per second were asked for; {per_s:.0} arrived."));
-        }
+    if let Some(rate) = chat.rate
+        && per_s < rate * 0.98
+    {
+        report.note(format!("{rate:.0} messages per second were asked for; {per_s:.0} arrived."));
     }
     drain(&mut fleet)?;
     fleet.stop();

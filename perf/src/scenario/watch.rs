@@ -50,11 +50,11 @@ impl Watch {
 
     /// Takes what was recorded; to be called often.
     pub fn look(&mut self, fleet: &mut Fleet) {
-        if self.take(fleet) {
-            if let Some(point) = self.timeline.last() {
-                let (per_s, p50_us, p99_us) = (point.per_s, point.latency.p50_us, point.latency.p99_us);
-                fleet.show(&format!("{per_s:.0} per second, p50 {p50_us:.0} us, p99 {p99_us:.0} us"));
-            }
+        if self.take(fleet)
+            && let Some(point) = self.timeline.last()
+        {
+            let (per_s, p50_us, p99_us) = (point.per_s, point.latency.p50_us, point.latency.p99_us);
+            fleet.show(&format!("{per_s:.0} per second, p50 {p50_us:.0} us, p99 {p99_us:.0} us"));
         }
     }
 
