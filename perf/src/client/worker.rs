@@ -193,7 +193,9 @@ impl<L: Load> Worker<L> {
             match link.transport.stream().take_error() {
                 Ok(None) if !event.is_writable() => return,
                 Ok(None) => {}
-                Ok(Some(error)) | Err(error) => return self.fail(slot, &error.to_string()),
+                Ok(Some(error)) | Err(error) => {
+                    return self.fail(slot, &format!("cannot connect to {}: {error}", self.target.server));
+                }
             }
             if let Err(error) = self.connected(slot) {
                 return self.fail(slot, &error);
@@ -250,9 +252,10 @@ impl<L: Load> Worker<L> {
             let was_handshaking = link.transport.is_handshaking();
             let received = match link.transport.read(scratch, &mut self.sealed) {
                 Ok(received) => received,
-                Err(error) if matches!(link.stage, Stage::Closing) => {
-                    let _ = error;
-                    Received::End
+                // Whoever was told goodbye may break off.
+                Err(_) if matches!(link.stage, Stage::Closing) => Received::End,
+                Err(error) if was_handshaking => {
+                    return Err(format!("no TLS: {error}; is this the right port for the --tls given?"));
                 }
                 Err(error) => return Err(format!("the connection broke: {error}")),
             };

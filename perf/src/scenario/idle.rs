@@ -69,7 +69,9 @@ pub fn run(common: &Common, idle: Idle, report: &mut Report) -> anyhow::Result<(
         fleet.show(&format!("{} idle sessions", idle.sessions));
         Ok(())
     })?;
+    let at = report.figures.len();
     let watched = watch.end(common, &fleet, report)?;
+    let mut general = report.figures.split_off(at);
     fleet.stop();
     std::thread::sleep(idle.settle);
     let after = usage_required(common)?;
@@ -94,6 +96,7 @@ pub fn run(common: &Common, idle: Idle, report: &mut Report) -> anyhow::Result<(
     ] {
         report.figure(name, title, "MiB", mib(usage.resident_bytes));
     }
+    report.figures.append(&mut general);
     report.note(format!("Memory per session is the slope between {} and {} sessions.", idle.from, idle.sessions));
     Ok(())
 }

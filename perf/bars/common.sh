@@ -1,0 +1,143 @@
+# Shared by the bars beside it: peers freshly started, medians of three, the verdict.
+# shellcheck shell=bash
+#
+# A bar sources this file, measures with the functions below, and ends with `verdict`. Its figures are also left as
+# reports in $REPORTS, if that is set.
+
+bars=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
+perf=$(dirname "$bars")
+root=$(dirname "$perf")
+target="${CARGO_TARGET_DIR:-$root/target}/release"
+export RONDEL="${RONDEL:-$target/rondel}" RONDEL_PERF="${RONDEL_PERF:-$target/rondel-perf}"
+PASSWORD="${PASSWORD:-secret}"
+export PASSWORD
+# How often each figure is measured; the median counts.
+ROUNDS="${ROUNDS:-3}"
+# Shorter for trying out a bar, at the price of noise.
+DURATION="${DURATION:-6s}" WARMUP="${WARMUP:-2s}"
+
+if [ ! -x "$RONDEL_PERF" ]; then
+    echo "$RONDEL_PERF is missing. Please type: make build" >&2
+    exit 2
+fi
+# Many sessions on one machine: each end needs a descriptor, and no address may run out of ports.
+ulimit -n "$(ulimit -Hn)"
+sources=127.0.0.2-127.0.0.9
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/rondel-bar.XXXXXX")
+chmod 711 "$work"
+running=()
+
+finish() {
+    local peer
+    for peer in "${running[@]:-}"; do
+        [ -n "$peer" ] && stop_peer "$peer"
+    done
+    rm -rf "$work"
+}
+trap finish EXIT
+
+count=0
+failed=0
+
+# script_of PEER: prosody, prosody-generational, ejabberd, rondel, relay.
+script_of() {
+    case "$1" in
+        prosody-generational) echo "$perf/peers/prosody.sh" ;;
+        *) echo "$perf/peers/${1%%-shard*}.sh" ;;
+    esac
+}
+
+# start_peer PEER ACCOUNTS: sets port, tls_port, pid and instance. rondel-shards1 and rondel-shards2 are Rondel with
+# that many shards.
+start_peer() {
+    local gc="" shards="${SHARDS:-}"
+    [ "$1" = prosody-generational ] && gc=generational
+    case "$1" in *-shards*) shards="${1##*-shards}" ;; esac
+    count=$((count + 1))
+    instance="$work/$count-$1"
+    mkdir -p "$instance"
+    chmod 711 "$instance"
+    GC=$gc SHARDS=$shards "$(script_of "$1")" start "$instance" "$2" >"$work/peer" || exit 2
+    running+=("$1:$instance")
+    # shellcheck disable=SC1091
+    . "$instance/peer"
+}
+
+# stop_peer PEER:INSTANCE
+stop_peer() {
+    "$(script_of "${1%%:*}")" stop "${1#*:}" || true
+    local peer left=()
+    for peer in "${running[@]}"; do
+        [ "$peer" = "$1" ] || left+=("$peer")
+    done
+    running=("${left[@]:-}")
+}
+
+# measure PEER ACCOUNTS FIGURE SCENARIO FLAGS…: the figure's median, in `median`. Every round has a server of its own,
+# freshly started: what one did before changes what it costs.
+measure() {
+    local peer=$1 accounts=$2 figure=$3 scenario=$4 round report reports=()
+    shift 4
+    for ((round = 0; round < ROUNDS; round++)); do
+        start_peer "$peer" "$accounts"
+        report="$work/report-$count.json"
+        load "$peer" "$scenario" "$report" "$@"
+        reports+=("$report")
+        stop_peer "$peer:$instance"
+    done
+    median=$("$RONDEL_PERF" value "${reports[@]}" --figure "$figure" --exact)
+    keep "$peer" "${reports[@]}"
+}
+
+# load PEER SCENARIO REPORT FLAGS…: one run against the peer that runs.
+load() {
+    local peer=$1 scenario=$2 report=$3 address="127.0.0.1:$port" raw=()
+    shift 3
+    case " $* " in *" --tls direct "*) address="127.0.0.1:$tls_port" ;; esac
+    [ "${peer%%-shard*}" = relay ] && raw=(--raw)
+    "$RONDEL_PERF" "$scenario" --server "$address" --server-pid "$pid" --label "$peer" --json "$report" \
+        --source-addresses "$sources" "${raw[@]}" "$@" >"$work/output" 2>&1 || {
+        echo "$(basename "$0"): $peer: $(tail -n 1 "$work/output")" >&2
+        exit 2
+    }
+}
+
+# chat PEER SESSIONS WINDOW FLAGS…: CPU microseconds per message of 300 bytes, in `median`.
+chat() {
+    local peer=$1 sessions=$2 window=$3
+    shift 3
+    measure "$peer" "$sessions" server_cpu_us_per_message chat --sessions "$sessions" --window "$window" --size 300 \
+        --duration "$DURATION" --warmup "$WARMUP" "$@"
+}
+
+# keep PEER REPORT…: leaves the reports where $REPORTS says.
+keep() {
+    local peer=$1 report
+    shift
+    [ -n "${REPORTS:-}" ] || return 0
+    mkdir -p "$REPORTS"
+    for report in "$@"; do
+        cp "$report" "$REPORTS/$(basename "$0")-$peer-$(basename "$report")"
+    done
+}
+
+# calc EXPRESSION: awk's arithmetic.
+calc() {
+    awk "BEGIN { printf \"%.4g\", $1 }"
+}
+
+# at_most WHAT FIGURE BAR UNIT: one line; remembers whether it holds.
+at_most() {
+    local word="holds"
+    if awk "BEGIN { exit !($2 > $3) }"; then
+        word="falls short"
+        failed=1
+    fi
+    printf '%-62s %10s  at most %-10s %-5s %s\n' "$1" "$(calc "$2")" "$(calc "$3")" "${4:-}" "$word"
+}
+
+# verdict: the exit code.
+verdict() {
+    exit "$failed"
+}
