@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 /// The longest latency that is told apart.
 const LATENCY_NS_MAX: u64 = 300_000_000_000;
-const BOUNDS_ARE_VALID: &str = "one nanosecond to five minutes with three digits is a histogram";
 
 /// What happened in a stretch of time.
 #[derive(Clone, Debug)]
@@ -43,7 +42,8 @@ pub struct Point {
 impl Interval {
     /// An interval in which nothing has happened yet.
     pub fn new() -> Self {
-        let mut latencies = Histogram::<u64>::new_with_bounds(1, LATENCY_NS_MAX, 3).expect(BOUNDS_ARE_VALID);
+        // Invariant: one nanosecond to five minutes with three digits are bounds that every histogram can have.
+        let mut latencies = Histogram::<u64>::new_with_bounds(1, LATENCY_NS_MAX, 3).expect("valid bounds");
         latencies.auto(false);
         Self { latencies }
     }

@@ -15,12 +15,15 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use async_channel::Sender;
 use glommio::{LocalExecutorBuilder, Placement};
+use socket2::{Domain, Protocol, Socket, Type};
 
 /// Both ends of a pair.
 type Pair = (TcpStream, TcpStream);
 
 /// Bytes that an executor sets aside for file operations, of which the relay has none; the least it accepts.
 const EXECUTOR_IO_MEMORY: usize = 64 << 10;
+/// Connections that wait to be accepted. Beyond it clients try again after a second.
+const BACKLOG: i32 = 4096;
 /// How long a connection may take to say its number.
 const HELLO: Duration = Duration::from_secs(5);
 
@@ -29,7 +32,7 @@ const HELLO: Duration = Duration::from_secs(5);
 /// # Errors
 /// The address cannot be listened on, or a shard cannot start.
 pub fn run(listen: SocketAddr, shards: usize) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(listen).with_context(|| format!("--listen {listen}"))?;
+    let listener = bind(listen).with_context(|| format!("--listen {listen}"))?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut senders = Vec::new();
     let mut threads = Vec::new();
@@ -47,6 +50,14 @@ pub fn run(listen: SocketAddr, shards: usize) -> anyhow::Result<()> {
     println!("listening on {}", listener.local_addr()?);
     std::io::stdout().flush()?;
     accept(&listener, &senders)
+}
+
+fn bind(listen: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(listen), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&listen.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
 fn accept(listener: &TcpListener, shards: &[Sender<Pair>]) -> anyhow::Result<()> {

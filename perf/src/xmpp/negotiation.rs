@@ -280,5 +280,4 @@ fn client_id(account: &Account) -> String {
 }
 
 #[cfg(test)]
-#[path = "negotiation_tests.rs"]
 mod tests;
