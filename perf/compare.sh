@@ -7,7 +7,8 @@ set -euo pipefail
 REPORTS="${REPORTS:-${CARGO_TARGET_DIR:-$root/target}/comparison}"
 mkdir -p "$REPORTS"
 sessions="${SESSIONS:-200}"
-servers=(rondel prosody prosody-generational ejabberd)
+# Others with SERVERS="rondel ejabberd"; ratios are to the first.
+read -ra servers <<<"${SERVERS:-rondel prosody prosody-generational ejabberd}"
 
 # side_by_side NAME TITLE SERVER…: the reports that were made for NAME.
 side_by_side() {

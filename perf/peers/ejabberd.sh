@@ -19,7 +19,7 @@ control() {
 }
 
 start() {
-    local directory=$1 accounts=$2 port tls_port number node
+    local directory=$1 accounts=$2 port tls_port number node pid
     need ejabberdctl ejabberd
     [ "$(id -u)" = 0 ] || fail "ejabberdctl must be run as root"
     mkdir -p "$directory/logs" "$directory/spool"
@@ -41,8 +41,19 @@ certfiles: ["$directory/both.pem"]
 auth_method: internal
 auth_password_format: scram
 listen:
-  - { port: $port, ip: "127.0.0.1", module: ejabberd_c2s, backlog: 4096, starttls: true, starttls_required: false, shaper: none }
-  - { port: $tls_port, ip: "127.0.0.1", module: ejabberd_c2s, backlog: 4096, tls: true, shaper: none }
+  - port: $port
+    ip: "127.0.0.1"
+    module: ejabberd_c2s
+    backlog: 4096
+    starttls: true
+    starttls_required: false
+    shaper: none
+  - port: $tls_port
+    ip: "127.0.0.1"
+    module: ejabberd_c2s
+    backlog: 4096
+    tls: true
+    shaper: none
 acl: {}
 access_rules: {}
 modules:
@@ -67,7 +78,10 @@ CONFIG
     control "$directory" started >/dev/null
     control "$directory" import_piefxis "$directory/accounts.xml" >"$directory/output" 2>&1 ||
         { cat "$directory/output" >&2; fail "the accounts were not added"; }
-    told "$directory" "$port" "$tls_port" "$(pgrep -f "beam.smp.*$node" | head -n 1)"
+    pid=$(pgrep -f "beam.smp.*$node" | head -n 1)
+    # Changing the user has set the limit back to what users have by default.
+    prlimit --pid "$pid" --nofile="$(ulimit -Hn)"
+    told "$directory" "$port" "$tls_port" "$pid"
 }
 
 stop() {

@@ -176,7 +176,7 @@ pub struct ChatFlags {
     /// Bytes of a message stanza as it is sent.
     #[arg(long, value_name = "BYTES", default_value = "300", value_parser = values::size, help_heading = "Load")]
     pub size: usize,
-    /// Messages per second of all sessions, in place of a window. Latency then counts from the moment a message was due.
+    /// Messages per second of all sessions, in place of a window. Latency then counts from when a message was due.
     #[arg(long, value_name = "PER SECOND", value_parser = values::positive, conflicts_with = "window")]
     #[arg(help_heading = "Load")]
     pub rate: Option<f64>,

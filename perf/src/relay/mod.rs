@@ -1,5 +1,5 @@
-//! `rondel-perf relay`: copies bytes between pairs of connections without looking at them, on the runtime that Rondel is
-//! built on. What it costs is the least that a server on this runtime could cost.
+//! `rondel-perf relay`: copies bytes between pairs of connections without looking at them, on the runtime that
+//! Rondel is built on. What it costs is the least that a server on this runtime could cost.
 //!
 //! A connection begins with the number of its pair in four bytes. One thread accepts and reads that number; once both
 //! ends of a pair are there, a shard copies between them for as long as both live. It reads when there is something to

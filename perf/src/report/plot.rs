@@ -54,7 +54,8 @@ pub fn plot(lines: &[Line], unit: &str, logarithmic: bool) -> String {
         svg.push_str(&format!("<polyline class='line c{}' points='{}'/>", index % 6, path.join(" ")));
         for (seconds, value) in &line.points {
             svg.push_str(&format!(
-                "<circle class='dot c{}' cx='{:.1}' cy='{:.1}' r='3'><title>{}: {} {unit} at {seconds:.0} s</title></circle>",
+                "<circle class='dot c{}' cx='{:.1}' cy='{:.1}' r='3'>\
+                 <title>{}: {} {unit} at {seconds:.0} s</title></circle>",
                 index % 6,
                 x(*seconds),
                 y(*value),

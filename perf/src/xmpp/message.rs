@@ -1,7 +1,8 @@
 //! The message that the tool sends, and what its receiver reads out of it.
 //!
 //! A message is a chat message as clients send it (body and chat state, XEP-0085) of an exact size in bytes. Its body
-//! carries a sequence number and the time of sending, at fixed places, so that the next one is made by overwriting them.
+//! carries a sequence number and the time of sending, at fixed places, so that the next one is made by overwriting
+//! them.
 
 use memchr::memmem;
 

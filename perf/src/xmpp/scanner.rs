@@ -1,7 +1,8 @@
 //! Cuts the bytes of an XML stream into its header, its stanzas and its end.
 //!
 //! This is no XML parser: it trusts the server to send well-formed XML and only finds where a stanza ends, because the
-//! load tool must cost less than the server that it measures. What has to be understood is parsed by [`super::element`].
+//! load tool must cost less than the server that it measures. What has to be understood is parsed by
+//! [`super::element`].
 
 use std::fmt;
 
@@ -201,7 +202,9 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(prop::sample::select(b"<>/?!-[]'\"ab \xff".to_vec()), 0..200)) {
+        fn no_bytes_make_it_panic(
+            bytes in prop::collection::vec(prop::sample::select(b"<>/?!-[]'\"ab \xff".to_vec()), 0..200)
+        ) {
             let mut scanner = Scanner::new();
             let mut rest = &bytes[..];
             while let Ok(Some((_, used))) = scanner.next(rest) {

@@ -1,4 +1,5 @@
-//! SASL as a client: PLAIN (RFC 4616), ANONYMOUS (RFC 4505) and SCRAM with SHA-1, SHA-256 and SHA-512 (RFC 5802, RFC 7677).
+//! SASL as a client: PLAIN (RFC 4616), ANONYMOUS (RFC 4505) and SCRAM with SHA-1, SHA-256 and SHA-512 (RFC 5802,
+//! RFC 7677).
 
 use std::collections::HashMap;
 use std::fmt;
