@@ -25,7 +25,6 @@ ulimit -n "$(ulimit -Hn)"
 sources=127.0.0.2-127.0.0.9
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/rondel-bar.XXXXXX")
-chmod 711 "$work"
 running=()
 
 finish() {
@@ -57,7 +56,6 @@ start_peer() {
     count=$((count + 1))
     instance="$work/$count-$1"
     mkdir -p "$instance"
-    chmod 711 "$instance"
     GC=$gc SHARDS=$shards "$(script_of "$1")" start "$instance" "$2" >"$work/peer" || exit 2
     running+=("$1:$instance")
     # shellcheck disable=SC1091

@@ -2,6 +2,8 @@
 # shellcheck shell=bash
 
 PASSWORD="${PASSWORD:-secret}"
+# Where Debian keeps servers.
+PATH="$PATH:/usr/sbin"
 
 fail() {
     echo "$(basename "$0"): $*" >&2
