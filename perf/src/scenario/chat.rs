@@ -33,7 +33,7 @@ pub struct Chat {
 
 /// How long nothing may arrive while there is something under way.
 const STALL: Duration = Duration::from_secs(15);
-/// How long what is under way at the end is waited for.
+/// How long the next of what is under way at the end is waited for.
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Runs it.
@@ -112,15 +112,18 @@ impl Stall {
 /// Takes what is under way, so that whatever the server lost shows.
 fn drain(fleet: &mut Fleet) -> anyhow::Result<()> {
     fleet.set_phase(Phase::Drain);
-    let until = Instant::now() + DRAIN;
+    let (mut latest, mut since) = (0, Instant::now());
     loop {
         fleet.check()?;
         let (sent, delivered) = fleet.messages();
         if sent == delivered {
             return Ok(());
         }
-        if Instant::now() > until {
-            bail!("{delivered} of {sent} messages have arrived");
+        if delivered != latest {
+            (latest, since) = (delivered, Instant::now());
+        }
+        if since.elapsed() > DRAIN {
+            bail!("{delivered} of {sent} messages have arrived, and no more for {} s", DRAIN.as_secs());
         }
         std::thread::sleep(Duration::from_millis(10));
     }
