@@ -19,6 +19,16 @@ impl ConnectionId {
     pub fn index(self) -> usize {
         self.index as usize
     }
+
+    /// As one number, to be carried through what knows only numbers.
+    pub fn to_bits(self) -> u64 {
+        u64::from(self.index) << 32 | u64::from(self.generation)
+    }
+
+    /// The reverse of [`ConnectionId::to_bits`].
+    pub fn from_bits(bits: u64) -> ConnectionId {
+        ConnectionId { index: (bits >> 32) as u32, generation: bits as u32 }
+    }
 }
 
 impl std::fmt::Display for ConnectionId {

@@ -40,6 +40,8 @@ pub(crate) type MeshOf<A> = Mesh<Envelope<A>, <A as Application>::Message>;
 pub(crate) enum Timer {
     Connection(ConnectionId),
     Application(u64),
+    /// Freed memory goes back to the system.
+    GiveBack,
 }
 
 /// Why nothing can be written to a connection.
@@ -76,9 +78,14 @@ pub struct Io<A: Application> {
     /// Until when the timer task sleeps.
     pub(crate) timer_armed_ms: u64,
     pub(crate) shutting_down: bool,
+    /// [`Timer::GiveBack`] is set.
+    pub(crate) gives_back: bool,
     epoch: Instant,
     now_ms: u64,
 }
+
+/// How long freed memory is kept for whoever comes next.
+const GIVE_BACK_AFTER_MS: u64 = 2_000;
 
 const POOLED_BUFFERS: usize = 128;
 const POOLED_BUFFER_BYTES: usize = 64 << 10;
@@ -110,6 +117,7 @@ impl<A: Application> Io<A> {
             timer: None,
             timer_armed_ms: u64::MAX,
             shutting_down: false,
+            gives_back: false,
             epoch,
             now_ms: 0,
         }
@@ -198,14 +206,14 @@ impl<A: Application> Io<A> {
             return;
         }
         let until = self.now_ms + self.options.stall_timeout.as_millis() as u64;
-        if let Some(entry) = self.connections.get_mut(connection) {
-            if matches!(entry.phase, Phase::Open | Phase::Moving { .. }) {
-                entry.phase = Phase::Closing;
-                entry.deadline_ms = 0;
-                entry.patience_ms = until;
-                entry.unread = Vec::new();
-                entry.wake();
-            }
+        if let Some(entry) = self.connections.get_mut(connection)
+            && matches!(entry.phase, Phase::Open | Phase::Moving { .. })
+        {
+            entry.phase = Phase::Closing;
+            entry.deadline_ms = 0;
+            entry.patience_ms = until;
+            entry.unread = Vec::new();
+            entry.wake();
         }
         self.enqueue_deadline(connection);
     }
@@ -221,11 +229,11 @@ impl<A: Application> Io<A> {
     /// Hands the connection over to another shard, with all that belongs to it; there `arrived` is called. For this
     /// shard nothing remains of it. A move to this very shard goes the same way, without leaving.
     pub fn move_to(&mut self, connection: ConnectionId, to: usize, baggage: A::Baggage) {
-        if let Some(entry) = self.connections.get_mut(connection) {
-            if matches!(entry.phase, Phase::Open) {
-                entry.phase = Phase::Moving { to, baggage: Box::new(baggage) };
-                entry.wake();
-            }
+        if let Some(entry) = self.connections.get_mut(connection)
+            && matches!(entry.phase, Phase::Open)
+        {
+            entry.phase = Phase::Moving { to, baggage: Box::new(baggage) };
+            entry.wake();
         }
     }
 
@@ -238,11 +246,11 @@ impl<A: Application> Io<A> {
 
     /// Goes on after [`Io::pause`], beginning with what was left unread.
     pub fn resume(&mut self, connection: ConnectionId) {
-        if let Some(entry) = self.connections.get_mut(connection) {
-            if std::mem::take(&mut entry.paused) {
-                entry.refeed = true;
-                entry.wake();
-            }
+        if let Some(entry) = self.connections.get_mut(connection)
+            && std::mem::take(&mut entry.paused)
+        {
+            entry.refeed = true;
+            entry.wake();
         }
     }
 
@@ -264,7 +272,8 @@ impl<A: Application> Io<A> {
         Ok(())
     }
 
-    /// Calls `deadline` for the connection once `after` has passed, instead of any earlier deadline; `None` for no more.
+    /// Calls `deadline` for the connection once `after` has passed, instead of any earlier deadline; `None` for no
+    /// more.
     pub fn set_deadline(&mut self, connection: ConnectionId, after: Option<Duration>) {
         let at_ms = after.map_or(0, |after| self.now_ms + after.as_millis().max(1) as u64);
         if let Some(entry) = self.connections.get_mut(connection) {
@@ -294,10 +303,10 @@ impl<A: Application> Io<A> {
 
     fn set_timer(&mut self, at_ms: u64, timer: Timer) {
         self.wheel.insert(at_ms, timer);
-        if at_ms < self.timer_armed_ms {
-            if let Some(timer) = self.timer.take() {
-                timer.wake();
-            }
+        if at_ms < self.timer_armed_ms
+            && let Some(timer) = self.timer.take()
+        {
+            timer.wake();
         }
     }
 
@@ -309,8 +318,16 @@ impl<A: Application> Io<A> {
 
     pub(crate) fn remove(&mut self, connection: ConnectionId) -> Option<Connection<A>> {
         let entry = self.connections.remove(connection);
+        self.memory_was_freed();
         self.metrics.connections.set(self.connections.len() as u64);
         entry
+    }
+
+    /// Sees to it that memory that is no longer used goes back to the system, a little later and all at once.
+    pub(crate) fn memory_was_freed(&mut self) {
+        if !std::mem::replace(&mut self.gives_back, true) {
+            self.set_timer(self.now_ms + GIVE_BACK_AFTER_MS, Timer::GiveBack);
+        }
     }
 
     pub(crate) fn tick(&mut self) {

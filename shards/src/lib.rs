@@ -17,6 +17,7 @@ mod exporter;
 mod io;
 mod listen;
 mod local;
+mod memory;
 mod mesh;
 mod metrics;
 mod options;

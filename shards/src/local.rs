@@ -13,6 +13,7 @@ use rustix::net::{SendFlags, send};
 use crate::application::{Application, Closed, Origin};
 use crate::connection::{ConnectionId, Phase};
 use crate::io::{Io, Timer};
+use crate::memory;
 use crate::tls::Event;
 
 pub(crate) struct Local<A: Application> {
@@ -195,6 +196,13 @@ impl<A: Application> Local<A> {
             Timer::Application(token) => {
                 self.call(None, |app, io| app.timer(io, token));
                 return;
+            }
+            Timer::GiveBack => {
+                let mut io = self.io.borrow_mut();
+                io.gives_back = false;
+                io.pool = Vec::new();
+                drop(io);
+                return memory::give_back();
             }
             Timer::Connection(connection) => connection,
         };

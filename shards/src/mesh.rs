@@ -193,8 +193,8 @@ fn push_or_wait<T>(ring: &Ring<T>, message: T) -> Result<(), T> {
     ring.queue.push(message)
 }
 
-/// Sends messages to one shard from any thread, e.g. from storage or administration. Not bounded: the sender bounds what
-/// it has outstanding.
+/// Sends messages to one shard from any thread, e.g. from storage or administration. Not bounded: the sender bounds
+/// what it has outstanding.
 pub struct Remote<M> {
     post: Arc<dyn Post<M>>,
     shard: usize,
@@ -335,7 +335,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn per_pair_order_for_any_interleaving(steps in prop::collection::vec((0usize..3, 0usize..3, any::<bool>()), 0..300)) {
+        fn per_pair_order_for_any_interleaving(
+            steps in prop::collection::vec((0usize..3, 0usize..3, any::<bool>()), 0..300),
+        ) {
             let mesh: Mesh<(usize, u32), ()> = Mesh::new(3, 2);
             let mut outgoing: Vec<_> = (0..3).map(|shard| Outgoing::new(shard, 3)).collect();
             let (mut sent, mut seen) = ([[0u32; 3]; 3], [[0u32; 3]; 3]);
@@ -351,12 +353,12 @@ mod tests {
                 }
             }
             while sent != seen {
-                for from in 0..3 {
+                for (from, seen) in seen.iter_mut().enumerate() {
                     outgoing[from].flush(&mesh);
-                    for to in 0..3 {
+                    for (to, seen) in seen.iter_mut().enumerate() {
                         while let Some((_, n)) = mesh.take(from, to) {
-                            prop_assert_eq!(n, seen[from][to]);
-                            seen[from][to] += 1;
+                            prop_assert_eq!(n, *seen);
+                            *seen += 1;
                         }
                     }
                 }

@@ -184,9 +184,9 @@ impl<A: Application> Runtime<A> {
         }
     }
 
-    /// Waits until a shard ends, at most this long. `None`: none has. `Some(false)`: one has died.
-    pub fn wait(&self, at_most: Duration) -> Option<bool> {
-        self.ends.recv_timeout(at_most).ok().map(|(_, orderly)| orderly)
+    /// Where the end of each shard is told: its index, and whether it ended in order. Before a shutdown that is a bug.
+    pub fn ended(&self) -> channel::Receiver<(usize, bool)> {
+        self.ends.clone()
     }
 
     /// Waits for all shards to end. False if one of them did not end in order.
@@ -325,19 +325,22 @@ async fn take_leave<A: Application>(local: &Rc<Local<A>>, ending: &Ending) {
         futures_lite::future::or(left, over).await;
     }
     while !none_left() {
-        let mut io = local.io.borrow_mut();
-        for connection in io.connections.ids() {
-            if let Some(entry) = io.connections.get_mut(connection) {
-                let open = matches!(entry.phase, Phase::Open | Phase::Moving { .. });
-                entry.phase = Phase::Dead(open.then_some(Closed::Shutdown));
-                entry.wake();
-            }
-        }
-        drop(io);
+        cut_off(&mut local.io.borrow_mut());
         // Others may still be at it, or have one on its way here.
         let left = pin!(receive(local, none_left));
         let pause = pin!(glommio::timer::sleep(Duration::from_millis(10)));
         futures_lite::future::or(left, pause).await;
+    }
+}
+
+/// Closes every connection at once; what waits is lost.
+fn cut_off<A: Application>(io: &mut Io<A>) {
+    for connection in io.connections.ids() {
+        if let Some(entry) = io.connections.get_mut(connection) {
+            let open = matches!(entry.phase, Phase::Open | Phase::Moving { .. });
+            entry.phase = Phase::Dead(open.then_some(Closed::Shutdown));
+            entry.wake();
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! TLS of one connection: rustls' unbuffered server connection, driven without I/O. Half the memory of the buffered one,
-//! and no buffer that the limits do not see.
+//! TLS of one connection: rustls' unbuffered server connection, driven without I/O. Half the memory of the buffered
+//! one, and no buffer that the limits do not see.
 
 use std::sync::Arc;
 

@@ -52,8 +52,8 @@ impl<T> Wheel<T> {
         self.len == 0
     }
 
-    /// When [`Wheel::advance`] has something to do next, in milliseconds; not later than the earliest timer. `None` when
-    /// no timer is set.
+    /// When [`Wheel::advance`] has something to do next, in milliseconds; not later than the earliest timer. `None`
+    /// when no timer is set.
     pub fn next_ms(&self) -> Option<u64> {
         if self.len == 0 {
             return None;

@@ -1,7 +1,8 @@
-//! A small line protocol on top of the runtime, with all that the runtime offers: lines are sent on to the connection of
-//! a name, wherever that lives.
+//! A small line protocol on top of the runtime, with all that the runtime offers: lines are sent on to the connection
+//! of a name, wherever that lives.
 //!
-//! `home NAME` moves the connection to the shard of the name and answers `at SHARD`; `to NAME TEXT` delivers `TEXT` to that
+//! `home NAME` moves the connection to the shard of the name and answers `at SHARD`; `to NAME TEXT` delivers `TEXT` to
+//! that
 //! connection; `secure` answers `proceed` and starts TLS; `hurry` sets a deadline of 200 ms, which `home`
 //! takes back; `panic` panics; `quit` closes after `bye`.
 
