@@ -1,0 +1,266 @@
+//! Accounts: who exists, with which SCRAM keys, and whether they may log in.
+//!
+//! Key: `owner 0x00`. Value: [`Account`]. Requests are built and outcomes decoded here; carrying them out is up to a
+//! [`Client`](crate::Client) or, where waiting is allowed, to [`Store`](crate::Store). A password is never stored:
+//! what is stored proves one that is presented (RFC 5802 §3), and nothing more.
+
+use crate::codec::{LoadError, Versioned};
+use crate::registrations::{self, Registration};
+use crate::reply::{Outcome, Page};
+use crate::{DecodeError, Family, Owner, PageRequest, ReadRequest, WriteRequest};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+const FAMILY: Family = Family::Accounts;
+
+/// An account.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Account {
+    /// One set of keys per hash function.
+    pub keys: Vec<ScramKeys>,
+    /// When it was created, in seconds since 1970.
+    pub created: u64,
+    /// If set, the account may not log in.
+    pub disabled: Option<Disabled>,
+    /// Marks.
+    pub flags: AccountFlags,
+}
+
+/// The hash function of a SCRAM mechanism. Stored by position: append only.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum ScramHash {
+    /// SCRAM-SHA-1 (RFC 5802).
+    Sha1,
+    /// SCRAM-SHA-256 (RFC 7677).
+    Sha256,
+    /// SCRAM-SHA-512.
+    Sha512,
+}
+
+/// What the server keeps in place of a password (RFC 5802 §3).
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ScramKeys {
+    /// The hash function.
+    pub hash: ScramHash,
+    /// The salt, raw.
+    pub salt: Vec<u8>,
+    /// The iteration count.
+    pub iterations: u32,
+    /// `H(ClientKey)`.
+    pub stored_key: Vec<u8>,
+    /// `HMAC(SaltedPassword, "Server Key")`.
+    pub server_key: Vec<u8>,
+}
+
+impl fmt::Debug for ScramKeys {
+    // With the two keys somebody could pose as the server, or search for the password: they stay out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScramKeys")
+            .field("hash", &self.hash)
+            .field("iterations", &self.iterations)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Since when and why an account may not log in.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Disabled {
+    /// In seconds since 1970.
+    pub since: u64,
+    /// For operators; empty if none was given.
+    pub reason: String,
+}
+
+/// Marks on an account, one bit each. Unknown bits are kept as they are.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct AccountFlags(pub u32);
+
+impl Versioned for Account {
+    const VERSION: u8 = 1;
+    const FAMILY: &'static str = "accounts";
+}
+
+/// An account as it was read. Changes are based on it and are refused if it has changed since.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredAccount {
+    owner: Owner,
+    account: Account,
+    encoded: Vec<u8>,
+}
+
+impl StoredAccount {
+    fn decode(key: &[u8], encoded: Vec<u8>) -> Result<StoredAccount, DecodeError> {
+        let owner = match Owner::split_key(key) {
+            Some((owner, [])) => owner,
+            _ => return Err(DecodeError::damaged(Account::FAMILY, key, "the key is not an account's")),
+        };
+        Ok(StoredAccount { owner, account: Account::decode(key, &encoded)?, encoded })
+    }
+
+    /// Whose account it is.
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// The account.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Replaces the keys: a new password.
+    ///
+    /// As with the other changes, [`Outcome::Refused`] means that the account has changed since it was read or is
+    /// gone: read it again.
+    pub fn set_keys(&self, keys: Vec<ScramKeys>) -> WriteRequest {
+        self.change(|account| account.keys = keys)
+    }
+
+    /// Forbids logins. What is online now stays online; ending it is not this crate's business.
+    pub fn disable(&self, disabled: Disabled) -> WriteRequest {
+        self.change(|account| account.disabled = Some(disabled))
+    }
+
+    /// Allows logins again.
+    pub fn enable(&self) -> WriteRequest {
+        self.change(|account| account.disabled = None)
+    }
+
+    /// Replaces the flags.
+    pub fn set_flags(&self, flags: AccountFlags) -> WriteRequest {
+        self.change(|account| account.flags = flags)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Account)) -> WriteRequest {
+        let mut account = self.account.clone();
+        change(&mut account);
+        WriteRequest::new(self.owner.clone()).require_equals(FAMILY, b"", self.encoded.clone()).put(
+            FAMILY,
+            b"",
+            account.encode(),
+        )
+    }
+}
+
+/// Creates an account and notes its registration in the log, `at_micros` microseconds after 1970. Refused if the
+/// account exists.
+pub fn create(owner: &Owner, account: &Account, registration: &Registration, at_micros: u64) -> WriteRequest {
+    let request = WriteRequest::new(owner.clone()).require_absent(FAMILY, b"").put(FAMILY, b"", account.encode());
+    registrations::append(request, registration, at_micros)
+}
+
+/// Removes an account and all that it owns; the log of registrations stays. Refused if there is no such account.
+pub fn remove(owner: &Owner) -> WriteRequest {
+    let request = WriteRequest::new(owner.clone()).require_present(FAMILY, b"");
+    let owned = Family::ALL.iter().filter(|family| family.descriptor().removed_with_account);
+    owned.fold(request, |request, family| request.delete_all(*family))
+}
+
+/// Reads an account; see [`decode`].
+pub fn get(owner: &Owner) -> ReadRequest {
+    ReadRequest::Get(FAMILY, FAMILY.key(owner, b""))
+}
+
+/// The account of `owner` in the outcome of [`get`], or `None` if there is no such account.
+pub fn decode(owner: &Owner, outcome: Outcome) -> Result<Option<StoredAccount>, LoadError> {
+    match outcome {
+        Outcome::Value(None) => Ok(None),
+        Outcome::Value(Some(bytes)) => Ok(Some(StoredAccount::decode(&FAMILY.key(owner, b""), bytes)?)),
+        other => Err(LoadError::unexpected(other)),
+    }
+}
+
+/// Reads accounts in the order of domain and name: those of one domain, or all. The page decodes with [`decode_page`],
+/// and [`PageRequest::next`] continues it.
+pub fn list(domain: Option<&str>, entries_max: usize) -> PageRequest {
+    let (from, to) = match domain.map(Owner::domain_range) {
+        Some((from, to)) => (from, Some(to)),
+        None => (Vec::new(), None),
+    };
+    PageRequest { family: FAMILY, from, to, reverse: false, entries_max, bytes_max: crate::PAGE_BYTES_MAX }
+}
+
+/// The accounts in a page of [`list`]. One that cannot be decoded does not hide the others.
+pub fn decode_page(page: Page) -> Vec<Result<StoredAccount, DecodeError>> {
+    page.entries.into_iter().map(|(key, value)| StoredAccount::decode(&key, value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn hash() -> impl Strategy<Value = ScramHash> {
+        prop_oneof![Just(ScramHash::Sha1), Just(ScramHash::Sha256), Just(ScramHash::Sha512)]
+    }
+
+    fn keys() -> impl Strategy<Value = ScramKeys> {
+        (hash(), any::<Vec<u8>>(), any::<u32>(), any::<Vec<u8>>(), any::<Vec<u8>>()).prop_map(
+            |(hash, salt, iterations, stored_key, server_key)| ScramKeys {
+                hash,
+                salt,
+                iterations,
+                stored_key,
+                server_key,
+            },
+        )
+    }
+
+    prop_compose! {
+        fn account()(
+            keys in prop::collection::vec(keys(), 0..4),
+            created: u64,
+            disabled: Option<(u64, String)>,
+            flags: u32,
+        ) -> Account {
+            let disabled = disabled.map(|(since, reason)| Disabled { since, reason });
+            Account { keys, created, disabled, flags: AccountFlags(flags) }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn accounts_come_back(account in account()) {
+            let owner = Owner::parse("juliet@example.org").unwrap();
+            let stored = decode(&owner, Outcome::Value(Some(account.encode()))).unwrap().unwrap();
+            prop_assert_eq!(stored.owner(), &owner);
+            prop_assert_eq!(stored.account(), &account);
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            StoredAccount::decode(&bytes, bytes.clone()).ok();
+        }
+    }
+
+    #[test]
+    fn the_encoding_of_version_1_stays() {
+        let account = Account {
+            keys: vec![ScramKeys {
+                hash: ScramHash::Sha256,
+                salt: vec![1, 2],
+                iterations: 4096,
+                stored_key: vec![3],
+                server_key: vec![4],
+            }],
+            created: 5,
+            disabled: Some(Disabled { since: 6, reason: "x".to_owned() }),
+            flags: AccountFlags(7),
+        };
+        let bytes = [1, 1, 1, 2, 1, 2, 0x80, 0x20, 1, 3, 1, 4, 5, 1, 6, 1, b'x', 7];
+        assert_eq!(account.encode(), bytes);
+        assert_eq!(Account::decode(b"", &bytes), Ok(account));
+    }
+
+    #[test]
+    fn keys_are_not_shown() {
+        let keys = ScramKeys {
+            hash: ScramHash::Sha1,
+            salt: b"salty".to_vec(),
+            iterations: 4096,
+            stored_key: vec![222; 20],
+            server_key: vec![223; 20],
+        };
+        let shown = format!("{keys:?}");
+        assert!(shown.contains("4096") && !shown.contains("222") && !shown.contains("223"), "{shown}");
+    }
+}

@@ -1,0 +1,151 @@
+//! The catalogue of column families: one row per kind of data.
+//!
+//! A new family is one row in the table below. Rows are never removed: a family that is no longer written stays until
+//! a migration has dropped it from every data directory, because RocksDB opens a database only with all its families.
+
+use crate::Owner;
+
+/// How a family is written, which decides its memtables and compaction.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WritePattern {
+    /// Keys arrive in any order and are overwritten (accounts, rosters).
+    Random,
+    /// Keys arrive roughly in their order and are rarely overwritten (logs, archives).
+    Sequential,
+}
+
+/// How much a family is expected to hold.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Size {
+    /// Kilobytes to some tens of megabytes: small write buffers, small files.
+    Small,
+    /// Most of the disk: larger write buffers, files and blocks.
+    Large,
+}
+
+/// What a family's keys are made of. See [`Family::key`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyShape {
+    /// A fixed name; the data belong to the whole store.
+    Named,
+    /// `owner 0x00`: one value per owner.
+    Owner,
+    /// `owner 0x00 rest`: many values per owner, one range.
+    OwnerItem,
+    /// `time owner`: a log in the order of time (8 bytes, microseconds since 1970, big endian).
+    TimeOwner,
+}
+
+/// One row of the catalogue.
+#[derive(Debug)]
+pub struct Descriptor {
+    /// The column family's name on disk. It never changes.
+    pub name: &'static str,
+    /// How it is written.
+    pub pattern: WritePattern,
+    /// How much it holds.
+    pub size: Size,
+    /// What its keys are made of.
+    pub keys: KeyShape,
+    /// Whether the data go when their owner's account is removed.
+    pub removed_with_account: bool,
+}
+
+macro_rules! catalogue {
+    ($($(#[$doc:meta])* $variant:ident = $row:expr;)*) => {
+        /// A column family. The rows of the catalogue, by name.
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[non_exhaustive]
+        pub enum Family { $($(#[$doc])* $variant,)* }
+
+        static ROWS: &[Descriptor] = &[$($row,)*];
+
+        impl Family {
+            /// Every family there is.
+            pub const ALL: &[Family] = &[$(Family::$variant,)*];
+        }
+    };
+}
+
+catalogue! {
+    /// What is true of the whole store: the schema version.
+    Meta = Descriptor {
+        name: "meta",
+        pattern: WritePattern::Random,
+        size: Size::Small,
+        keys: KeyShape::Named,
+        removed_with_account: false,
+    };
+    /// Accounts: SCRAM keys, creation, suspension. See [`crate::accounts`].
+    Accounts = Descriptor {
+        name: "accounts",
+        // Read at each login in no order at all, written seldom. A million accounts are some 300 MB, of which the
+        // block cache keeps those that log in.
+        pattern: WritePattern::Random,
+        size: Size::Small,
+        keys: KeyShape::Owner,
+        removed_with_account: true,
+    };
+    /// The log of registrations. See [`crate::registrations`].
+    Registrations = Descriptor {
+        name: "registrations",
+        // Written once, in the order of time; read by an operator who looks for abuse.
+        pattern: WritePattern::Sequential,
+        size: Size::Small,
+        keys: KeyShape::TimeOwner,
+        // Who registered from where must outlive the account: abusers remove theirs.
+        removed_with_account: false,
+    };
+}
+
+impl Family {
+    /// This family's row in the catalogue.
+    pub fn descriptor(self) -> &'static Descriptor {
+        &ROWS[self as usize]
+    }
+
+    /// The family's name on disk.
+    pub fn name(self) -> &'static str {
+        self.descriptor().name
+    }
+
+    /// The full key of `rest` for `owner`, in this family's [`KeyShape`].
+    ///
+    /// `Named`: `rest` alone. `Owner` and `OwnerItem`: `owner 0x00 rest`. `TimeOwner`: `rest`, which is the time, then
+    /// the owner.
+    pub fn key(self, owner: &Owner, rest: &[u8]) -> Vec<u8> {
+        match self.descriptor().keys {
+            KeyShape::Named => rest.to_vec(),
+            KeyShape::Owner | KeyShape::OwnerItem => owner.key(rest),
+            KeyShape::TimeOwner => [rest, &owner.encode(0)].concat(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_distinct_and_not_the_default_family() {
+        let names: HashSet<_> = Family::ALL.iter().map(|family| family.name()).collect();
+        assert_eq!(names.len(), ROWS.len());
+        assert!(!names.contains("default"));
+    }
+
+    #[test]
+    fn what_goes_with_an_account_is_found_by_its_owner() {
+        for family in Family::ALL.iter().filter(|family| family.descriptor().removed_with_account) {
+            assert!(matches!(family.descriptor().keys, KeyShape::Owner | KeyShape::OwnerItem), "{family:?}");
+        }
+    }
+
+    #[test]
+    fn keys_follow_their_shape() {
+        let owner = Owner::parse("a@b").unwrap();
+        assert_eq!(Family::Meta.key(&owner, b"schema"), b"schema");
+        assert_eq!(Family::Accounts.key(&owner, b""), b"b\0a\0");
+        assert_eq!(Family::Registrations.key(&owner, b"12345678"), b"12345678b\0a");
+    }
+}

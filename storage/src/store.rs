@@ -1,0 +1,199 @@
+//! The store: its threads, and the blocking ways in.
+
+use crate::client::{Client, Job, Read};
+use crate::directory::Directory;
+use crate::engine::Engine;
+use crate::metrics::{Counters, add};
+use crate::open::{self, OpenError, Opened};
+use crate::read::{Reach, execute};
+use crate::reply::{Failure, Outcome, Page, Replies, Reply};
+use crate::{Family, Memory, Metrics, Options, PageRequest, ReadRequest, WriteRequest, readers, writer};
+use crossbeam::channel::{Receiver, Sender, bounded};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Acquire, Ordering::Release};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, Builder, JoinHandle};
+
+/// An open store. Dropping it closes it; [`Store::close`] does so too and reports whether all went well.
+///
+/// Clients may outlive it: they are then answered that the store is closed.
+pub struct Store {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    // Dropped to stop the reader threads.
+    readers_run: Option<Sender<()>>,
+    // Given up last, when the database is closed.
+    _directory: Directory,
+}
+
+/// What clients and storage threads have in common.
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) path: PathBuf,
+    pub(crate) writes: Sender<Job>,
+    pub(crate) reads: Sender<Read>,
+    /// Bytes of requests in the write queue or in the group that is being written.
+    pub(crate) queued_bytes: AtomicUsize,
+    pub(crate) write_queue_bytes: usize,
+    pub(crate) closing: AtomicBool,
+    pub(crate) counters: Counters,
+    poisoned: OnceLock<Failure>,
+}
+
+impl Shared {
+    /// Notes a panic that was contained.
+    pub(crate) fn poison(&self, failure: &Failure) {
+        add(&self.counters.panics, 1);
+        // Only the first is kept: what follows may follow from it.
+        if self.poisoned.set(failure.clone()).is_ok() {
+            tracing::error!(%failure, "storage is poisoned");
+        }
+    }
+}
+
+impl Store {
+    /// Opens the store in `options.path`, creating or migrating it if need be, and starts its threads.
+    ///
+    /// # Errors
+    /// Each [`OpenError`] is one line for the operator.
+    pub fn open(options: &Options) -> Result<Store, OpenError> {
+        let Opened { engine, directory } = open::open(options)?;
+        let (writes, write_jobs) = bounded(options.write_queue.max(1));
+        let (reads, read_jobs) = bounded(options.read_queue.max(1));
+        let shared = Arc::new(Shared {
+            engine,
+            path: options.path.clone(),
+            writes,
+            reads,
+            queued_bytes: AtomicUsize::new(0),
+            write_queue_bytes: options.write_queue_bytes,
+            closing: AtomicBool::new(false),
+            counters: Counters::default(),
+            poisoned: OnceLock::new(),
+        });
+        let (readers_run, stop) = bounded(0);
+        let mut store = Store { shared, threads: Vec::new(), readers_run: Some(readers_run), _directory: directory };
+        let started = store.start(write_jobs, read_jobs, stop, options.reader_threads.max(1));
+        started.map_err(|error| OpenError::io(&options.path, &error))?;
+        Ok(store)
+    }
+
+    fn start(
+        &mut self,
+        writes: Receiver<Job>,
+        reads: Receiver<Read>,
+        stop: Receiver<()>,
+        readers: usize,
+    ) -> std::io::Result<()> {
+        let shared = self.shared.clone();
+        let writer = Builder::new().name("rondel-writer".to_owned());
+        self.threads.push(writer.spawn(move || writer::run(&shared, &writes))?);
+        for number in 0..readers {
+            let (shared, reads, stop) = (self.shared.clone(), reads.clone(), stop.clone());
+            let reader = Builder::new().name(format!("rondel-read-{number}"));
+            self.threads.push(reader.spawn(move || readers::run(&shared, &reads, &stop))?);
+        }
+        Ok(())
+    }
+
+    /// A client whose replies go to `replies`; one per shard.
+    pub fn client(&self, replies: Arc<dyn Replies>) -> Client {
+        Client::new(self.shared.clone(), replies)
+    }
+
+    /// Writes and waits until it is on disk. Takes its place in the queue like any other write.
+    pub fn write_blocking(&self, request: WriteRequest) -> Outcome {
+        let (sender, outcome) = bounded(1);
+        let client = self.client(Arc::new(Waiting(sender)));
+        match client.write_waiting(0, request) {
+            Ok(()) => outcome.recv().unwrap_or_else(|_| Outcome::Failed(Failure::closed())),
+            Err(_) => Outcome::Failed(Failure::closed()),
+        }
+    }
+
+    /// Reads on the calling thread, waiting for the disk if need be.
+    pub fn read_blocking(&self, request: &ReadRequest) -> Outcome {
+        let read = self.shared.engine.with(|db| Ok(execute(db, request, Reach::Disk)));
+        // A read that may go to the disk always has an outcome.
+        read.map_or_else(Outcome::Failed, |outcome| outcome.unwrap_or_else(|| Outcome::Failed(Failure::closed())))
+    }
+
+    /// One value, read on the calling thread.
+    pub fn get(&self, family: Family, key: Vec<u8>) -> Result<Option<Vec<u8>>, Failure> {
+        self.shared.engine.with(|db| crate::read::value(db, family, &key))
+    }
+
+    /// A page, read on the calling thread.
+    pub fn page(&self, request: PageRequest) -> Result<Page, Failure> {
+        match self.read_blocking(&ReadRequest::Page(request)) {
+            Outcome::Page(page) => Ok(page),
+            Outcome::Failed(failure) => Err(failure),
+            // A page request is answered with a page or a failure.
+            _ => Err(Failure::closed()),
+        }
+    }
+
+    /// What the storage has done so far.
+    pub fn metrics(&self) -> Metrics {
+        let mut metrics = self.shared.counters.snapshot();
+        metrics.write_queue = self.shared.writes.len() as u64;
+        metrics.write_queue_bytes = self.shared.queued_bytes.load(Acquire) as u64;
+        metrics.read_queue = self.shared.reads.len() as u64;
+        metrics
+    }
+
+    /// Where the storage's memory is.
+    pub fn memory(&self) -> Memory {
+        self.shared.engine.memory()
+    }
+
+    /// The first panic that a storage thread survived, if any. It is a bug: the requests it hit were answered with
+    /// [`FailureKind::Panicked`](crate::FailureKind::Panicked), all others are served, and nothing half done is stored.
+    pub fn poisoned(&self) -> Option<Failure> {
+        self.shared.poisoned.get().cloned()
+    }
+
+    /// Answers what is queued, syncs the log, ends the threads, and closes the database, even if clients still exist.
+    ///
+    /// # Errors
+    /// The log could not be synced. What was reported as written is on disk all the same.
+    pub fn close(mut self) -> Result<(), Failure> {
+        self.shut()
+    }
+
+    fn shut(&mut self) -> Result<(), Failure> {
+        self.shared.closing.store(true, Release);
+        // Fails only if the writer is gone already.
+        self.shared.writes.send(Job::Stop).ok();
+        drop(self.readers_run.take());
+        for handle in self.threads.drain(..) {
+            // A store that is dropped by one of its own threads cannot wait for it.
+            if handle.thread().id() != thread::current().id()
+                && let Err(panic) = handle.join()
+            {
+                self.shared.poison(&Failure::panicked(&*panic));
+            }
+        }
+        self.shared.engine.close()
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if let Err(failure) = self.shut() {
+            tracing::error!(%failure, "storage could not be closed cleanly");
+        }
+    }
+}
+
+/// Replies for a caller that waits.
+struct Waiting(Sender<Outcome>);
+
+impl Replies for Waiting {
+    fn deliver(&self, replies: Vec<Reply>) {
+        for reply in replies {
+            // Nobody waits any more: nobody wants to know.
+            self.0.try_send(reply.outcome).ok();
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! RocksDB's own options, made from [`Options`] and the rows of the catalogue.
+//!
+//! The aim is little memory and few threads at rest: a chat server's data are mostly cold.
+
+use crate::{Descriptor, Family, Options, Size, WritePattern};
+use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, LogLevel};
+
+/// Built once per store and kept for as long as it may be reopened, because the cache survives a reopening.
+pub(crate) struct Tuning {
+    options: Options,
+    cache: Cache,
+}
+
+impl Tuning {
+    pub(crate) fn new(options: &Options) -> Tuning {
+        // The clock cache takes no lock on a hit, which matters because every shard reads through it.
+        // Charge 0: it sizes its table by what is put in.
+        Tuning { options: options.clone(), cache: Cache::new_hyper_clock_cache(options.block_cache_bytes, 0) }
+    }
+
+    pub(crate) fn block_cache_bytes_used(&self) -> u64 {
+        self.cache.get_usage() as u64
+    }
+
+    /// The options of the database as a whole.
+    pub(crate) fn database(&self) -> rocksdb::Options {
+        let mut options = rocksdb::Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        // One flush and one compaction at a time.
+        options.set_max_background_jobs(2);
+        options.set_db_write_buffer_size(self.options.write_buffers_bytes);
+        options.set_max_total_wal_size(self.options.log_bytes_max);
+        options.set_recycle_log_file_num(self.options.log_files_recycled);
+        options.set_max_open_files(self.options.open_files_max);
+        options.set_max_manifest_file_size(4 << 20);
+        options.set_bytes_per_sync(1 << 20);
+        // RocksDB's own log is for those who debug RocksDB: warnings, two files.
+        options.set_log_level(LogLevel::Warn);
+        options.set_keep_log_file_num(2);
+        options.set_max_log_file_size(1 << 20);
+        options.set_stats_dump_period_sec(0);
+        options.set_stats_persist_period_sec(0);
+        options
+    }
+
+    /// All families of the catalogue, and RocksDB's `default`, which it insists on and which stays empty.
+    pub(crate) fn families(&self) -> Vec<ColumnFamilyDescriptor> {
+        let known = Family::ALL.iter().map(|family| family.descriptor());
+        let mut families: Vec<_> = known.map(|row| ColumnFamilyDescriptor::new(row.name, self.family(row))).collect();
+        families.push(ColumnFamilyDescriptor::new("default", rocksdb::Options::default()));
+        families
+    }
+
+    fn family(&self, row: &Descriptor) -> rocksdb::Options {
+        let mut options = rocksdb::Options::default();
+        let (buffer, file, block) = match row.size {
+            Size::Small => (2 << 20, 8 << 20, 4 << 10),
+            Size::Large => (8 << 20, 64 << 20, 16 << 10),
+        };
+        options.set_write_buffer_size(buffer);
+        options.set_max_write_buffer_number(2);
+        options.set_target_file_size_base(file);
+        options.set_max_bytes_for_level_base(file * 4);
+        options.set_compression_type(DBCompressionType::Lz4);
+        options.set_block_based_table_factory(&self.blocks(block));
+        if row.pattern == WritePattern::Random {
+            // Most lookups of an unknown key (a login to a name that does not exist) end in the memtable's filter.
+            options.set_memtable_prefix_bloom_ratio(0.02);
+            options.set_memtable_whole_key_filtering(true);
+        }
+        options
+    }
+
+    fn blocks(&self, block_bytes: usize) -> BlockBasedOptions {
+        let mut blocks = BlockBasedOptions::default();
+        blocks.set_block_cache(&self.cache);
+        blocks.set_block_size(block_bytes);
+        blocks.set_bloom_filter(10.0, false);
+        blocks.set_optimize_filters_for_memory(true);
+        // Indexes and filters count against the cache's bound, so that the bound is the truth.
+        blocks.set_cache_index_and_filter_blocks(true);
+        blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        blocks
+    }
+}

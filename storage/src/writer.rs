@@ -1,0 +1,186 @@
+//! The writer thread: group commit.
+//!
+//! There is no delay to gather a group. While one group is being synced, the next one gathers by itself: under load
+//! groups are large and syncs few, and a lone write waits for nobody.
+
+use crate::client::{Job, Write, answer};
+use crate::directory::takes_files;
+use crate::group::{Verdict, judge};
+use crate::metrics::add;
+use crate::read::value;
+use crate::reply::{Failure, FailureKind, Outcome};
+use crate::store::Shared;
+use crossbeam::channel::Receiver;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+use std::time::{Duration, Instant};
+
+/// The most requests in one group. It bounds how long the first of them waits for the others to be judged.
+const GROUP_REQUESTS_MAX: usize = 4096;
+/// The most bytes in one group (a single larger request excepted): what one sync writes.
+const GROUP_BYTES_MAX: usize = 4 << 20;
+/// RocksDB polls a full disk every five seconds and recovers by itself; a reopening is for when it has given up.
+const DISK_FULL_PATIENCE: Duration = Duration::from_secs(20);
+/// How long to wait between two attempts to reopen: doubled from the first to the last.
+const REOPEN_PAUSE_MIN: Duration = Duration::from_secs(1);
+const REOPEN_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// An owner over whose requests the writer panics, for the test of what happens then.
+#[cfg(test)]
+pub(crate) const PANIC: &str = "panic";
+
+/// Runs until [`Job::Stop`], then answers what was queued before it and ends.
+pub(crate) fn run(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
+    let mut writer = Writer { shared, trouble: None };
+    let mut group = Vec::new();
+    while let Ok(first) = jobs.recv() {
+        let gathered = gather(first, jobs, &mut group);
+        writer.commit(&mut group);
+        if gathered == Gathered::UntilStop {
+            break;
+        }
+    }
+}
+
+/// Why gathering ended.
+#[derive(Eq, PartialEq)]
+enum Gathered {
+    /// Nothing more waits, or the group is full.
+    All,
+    UntilStop,
+}
+
+fn gather(first: Job, jobs: &Receiver<Job>, group: &mut Vec<Write>) -> Gathered {
+    let mut bytes = 0;
+    let mut next = Some(first);
+    while let Some(job) = next {
+        match job {
+            Job::Write(write) => {
+                bytes += write.bytes;
+                group.push(write);
+            }
+            Job::Stop => return Gathered::UntilStop,
+        }
+        if group.len() == GROUP_REQUESTS_MAX || bytes >= GROUP_BYTES_MAX {
+            break;
+        }
+        next = jobs.try_recv().ok();
+    }
+    Gathered::All
+}
+
+/// Writes have been failing.
+struct Trouble {
+    kind: FailureKind,
+    since: Instant,
+    reopen_at: Instant,
+    pause: Duration,
+}
+
+struct Writer<'w> {
+    shared: &'w Arc<Shared>,
+    trouble: Option<Trouble>,
+}
+
+impl Writer<'_> {
+    /// Writes one group and answers all its members. A panic fails the group, not the thread.
+    fn commit(&mut self, group: &mut Vec<Write>) {
+        if group.is_empty() {
+            return;
+        }
+        let outcomes = match catch_unwind(AssertUnwindSafe(|| self.write(group))) {
+            Ok(outcomes) => outcomes,
+            Err(panic) => {
+                let failure = Failure::panicked(&*panic);
+                self.shared.poison(&failure);
+                vec![Outcome::Failed(failure); group.len()]
+            }
+        };
+        debug_assert_eq!(outcomes.len(), group.len());
+        self.count(&outcomes);
+        let bytes = group.iter().map(|write| write.bytes).sum::<usize>();
+        self.shared.queued_bytes.fetch_sub(bytes, AcqRel);
+        answer(group.drain(..).map(|write| write.ticket).zip(outcomes));
+    }
+
+    fn write(&mut self, group: &[Write]) -> Vec<Outcome> {
+        self.reopen_if_due();
+        let requests = || group.iter().map(|write| &write.request);
+        #[cfg(test)]
+        assert!(requests().all(|request| request.owner().local() != PANIC), "on purpose");
+        let lookup = |family, key: &[u8]| self.shared.engine.with(|db| value(db, family, key));
+        let verdicts = judge(requests(), lookup);
+        let mut written = Ok(());
+        if verdicts.contains(&Verdict::Admit) {
+            let began = Instant::now();
+            written = self.shared.engine.write(requests().zip(&verdicts)).map(|bytes| {
+                self.shared.counters.synced(began.elapsed());
+                add(&self.shared.counters.bytes, bytes);
+            });
+            self.note(written.as_ref().err());
+        }
+        let outcome = |verdict| match (verdict, &written) {
+            (Verdict::Refuse(index), _) => Outcome::Refused(index),
+            (Verdict::Fail(failure), _) => Outcome::Failed(failure),
+            (Verdict::Admit, Ok(())) => Outcome::Written,
+            (Verdict::Admit, Err(failure)) => Outcome::Failed(failure.clone()),
+        };
+        verdicts.into_iter().map(outcome).collect()
+    }
+
+    fn count(&self, outcomes: &[Outcome]) {
+        let of = |matches: fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| matches(outcome)).count();
+        let counters = &self.shared.counters;
+        add(&counters.batches, 1);
+        add(&counters.writes, of(|outcome| *outcome == Outcome::Written));
+        add(&counters.refused, of(|outcome| matches!(outcome, Outcome::Refused(_))));
+        add(&counters.failed, of(|outcome| matches!(outcome, Outcome::Failed(_))));
+    }
+
+    /// Keeps track of whether writes succeed, and says so once per change.
+    fn note(&mut self, failure: Option<&Failure>) {
+        match (failure, &mut self.trouble) {
+            (None, None) => {}
+            (None, Some(trouble)) => {
+                tracing::info!(seconds = trouble.since.elapsed().as_secs(), "storage writes again");
+                self.trouble = None;
+            }
+            (Some(failure), Some(trouble)) => trouble.kind = failure.kind,
+            (Some(failure), None) => {
+                tracing::error!(%failure, "storage cannot write; every write fails until this is repaired");
+                let now = Instant::now();
+                let patience = if failure.kind == FailureKind::DiskFull { DISK_FULL_PATIENCE } else { Duration::ZERO };
+                self.trouble = Some(Trouble {
+                    kind: failure.kind,
+                    since: now,
+                    reopen_at: now + patience,
+                    pause: REOPEN_PAUSE_MIN,
+                });
+            }
+        }
+        self.shared.counters.failing.store(u64::from(self.trouble.is_some()), Relaxed);
+    }
+
+    /// After most write errors RocksDB refuses all further writes until it is opened anew. That is tried only when
+    /// the directory takes new files again, because a database that cannot be reopened cannot be read either.
+    fn reopen_if_due(&mut self) {
+        let Some(trouble) = &mut self.trouble else { return };
+        let now = Instant::now();
+        if now < trouble.reopen_at || !matches!(trouble.kind, FailureKind::Io | FailureKind::DiskFull) {
+            return;
+        }
+        trouble.reopen_at = now + trouble.pause;
+        trouble.pause = (trouble.pause * 2).min(REOPEN_PAUSE_MAX);
+        if !takes_files(&self.shared.path) {
+            return;
+        }
+        match self.shared.engine.reopen() {
+            Ok(()) => {
+                add(&self.shared.counters.reopened, 1);
+                tracing::warn!("storage opened its database anew after a failed write");
+            }
+            Err(failure) => tracing::error!(%failure, "storage could not open its database anew"),
+        }
+    }
+}
