@@ -1,0 +1,103 @@
+//! The framer and xml-rs agree on what is well-formed, but for what is listed here.
+//!
+//! - Comments, processing instructions, document types and entities are well-formed and refused all the same:
+//!   restricted XML (RFC 6120 §11.1).
+//! - A limit is none of well-formedness.
+//! - What xml-rs judges otherwise than the specifications do: see `is_known_difference`.
+
+use proptest::prelude::*;
+use xml::reader::{EventReader, ParserConfig};
+
+use super::super::XmlError;
+use super::{Seen, read_after_header};
+
+/// Whether xml-rs can read an element within a stream.
+fn accepted_by_xml_rs(element: &str) -> bool {
+    let document = format!(
+        "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>{element}</stream:stream>"
+    );
+    let config = ParserConfig::new().cdata_to_characters(true);
+    EventReader::new_with_config(document.as_bytes(), config).into_iter().all(|event| event.is_ok())
+}
+
+/// What the framer makes of it: `None` where the two need not agree.
+fn accepted_by_framer(element: &str) -> Option<bool> {
+    let seen = read_after_header(format!("{element}</stream:stream>").as_bytes());
+    match seen.last() {
+        Some(Seen::End) => Some(true),
+        Some(Seen::Failed(XmlError::NotWellFormed(_))) => Some(false),
+        Some(Seen::Failed(_)) => None,
+        // Something is open: an unfinished tag has swallowed the stream's end.
+        _ => Some(false),
+    }
+}
+
+/// Where xml-rs is known to judge otherwise, and who is right.
+fn is_known_difference(element: &str) -> bool {
+    // It refuses elements with the prefix `xml`, which Namespaces in XML 1.0 §3 permits.
+    element.contains("<xml:")
+}
+
+fn element() -> impl Strategy<Value = String> {
+    let token = prop::sample::select(vec![
+        "<a>",
+        "</a>",
+        "<b/>",
+        "<b></b>",
+        "<c d='e'/>",
+        "<c d='e' d='f'/>",
+        "<c d=\"'\" e='\"'/>",
+        "<x xmlns='urn:x'>",
+        "</x>",
+        "<p:a xmlns:p='urn:p'>",
+        "</p:a>",
+        "<p:b/>",
+        "<q p:a='1' r:a='2' xmlns:r='urn:p'/>",
+        "text",
+        "&amp;",
+        "&#65;",
+        "&#x41;",
+        "&#0;",
+        "&lt;",
+        "&",
+        "&;",
+        "]]>",
+        "<![CDATA[<>&]]>",
+        "<![CDATA[",
+        "ü",
+        "漢",
+        "😀",
+        "\u{1}",
+        "\u{fffe}",
+        "<a",
+        ">",
+        "/>",
+        "'",
+        "=",
+        "d='<'",
+        " ",
+        "\n",
+        "<1>",
+        "<:a/>",
+        "<a:/>",
+        "<ü/>",
+        "<a ü='1'/>",
+        "<xml:a/>",
+        "<a xmlns:b=''/>",
+        "<a xml:lang='x'/>",
+    ]);
+    prop::collection::vec(token, 1..10).prop_map(|tokens| tokens.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn both_judge_alike(content in element()) {
+        let element = format!("<m>{content}</m>");
+        if let Some(accepted) = accepted_by_framer(&element)
+            && !is_known_difference(&element) {
+                prop_assert_eq!(accepted, accepted_by_xml_rs(&element), "{}", element);
+            }
+    }
+}
