@@ -1,8 +1,8 @@
 //! A certificate for trying out: made by the server itself, trusted by nobody, kept in the data directory.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
@@ -11,19 +11,22 @@ use time::{Duration, OffsetDateTime};
 use super::error::{CertificateError, Problem};
 use super::load::{CertificateFiles, load};
 
-/// Certificate and key in one file, so that they are replaced together.
-const FILE: &str = "development.pem";
+/// The folder within the data directory, and the files in it.
+const FOLDER: &str = "tls";
+const CHAIN: &str = "localhost.crt";
+const KEY: &str = "localhost.key";
+
 /// Some clients refuse what is valid for longer than this.
 const VALIDITY: Duration = Duration::days(397);
 /// What is valid for less than this is made anew.
 const VALIDITY_LEFT_MIN: Duration = Duration::days(7);
 
-/// The development certificate of a data directory for these domains, `localhost` and the loopback addresses. Made if it
-/// is not there or does not fit any more; otherwise the one of the last start, so that clients who have been told to trust
-/// it still do.
+/// The development certificate of a data directory for these domains, `localhost` and the loopback addresses. Made if
+/// it is not there or does not fit any more; otherwise the one of the last start, so that clients who have been told
+/// to trust it still do.
 pub fn development_certificate(data_dir: &Path, domains: &[String]) -> Result<CertificateFiles, CertificateError> {
-    let path = data_dir.join(FILE);
-    let files = CertificateFiles { chain: path.clone(), key: path.clone() };
+    let folder = data_dir.join(FOLDER);
+    let files = CertificateFiles { chain: folder.join(CHAIN), key: folder.join(KEY) };
     let mut names = vec!["localhost".to_owned()];
     names.extend(domains.iter().filter_map(|domain| idna::domain_to_ascii(domain).ok()));
     names.sort_unstable();
@@ -33,13 +36,19 @@ pub fn development_certificate(data_dir: &Path, domains: &[String]) -> Result<Ce
         left > VALIDITY_LEFT_MIN && names.iter().all(|name| certificate.facts.cover(name))
     });
     if !fits {
-        let pem = make(names).map_err(|error| Problem::Tls(error.to_string()).of(&path))?;
-        write(data_dir, &path, &pem).map_err(|error| Problem::Unwritable(error).of(&path))?;
+        let (chain, key) = make(names).map_err(|error| Problem::Tls(error.to_string()).of(&files.chain))?;
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        made.map_err(|error| Problem::Unwritable(error).of(&folder))?;
+        // Were only one of the two replaced, they would not belong together, and be made anew at the next start.
+        for (path, pem) in [(&files.key, key), (&files.chain, chain)] {
+            write(path, &pem).map_err(|error| Problem::Unwritable(error).of(path))?;
+        }
     }
     Ok(files)
 }
 
-fn make(mut names: Vec<String>) -> Result<String, rcgen::Error> {
+/// Certificate and key in PEM.
+fn make(mut names: Vec<String>) -> Result<(String, String), rcgen::Error> {
     names.extend(["127.0.0.1".to_owned(), "::1".to_owned()]);
     let mut params = CertificateParams::new(names)?;
     params.distinguished_name = DistinguishedName::new();
@@ -51,12 +60,11 @@ fn make(mut names: Vec<String>) -> Result<String, rcgen::Error> {
     params.not_after = params.not_before + VALIDITY;
     let key = KeyPair::generate()?;
     let certificate = params.self_signed(&key)?;
-    Ok(certificate.pem() + &key.serialize_pem())
+    Ok((certificate.pem(), key.serialize_pem()))
 }
 
-fn write(data_dir: &Path, path: &Path, pem: &str) -> std::io::Result<()> {
-    fs::create_dir_all(data_dir)?;
-    let temporary = path.with_extension("pem.new");
+fn write(path: &Path, pem: &str) -> std::io::Result<()> {
+    let temporary = path.with_extension("new");
     match fs::remove_file(&temporary) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -79,7 +87,10 @@ mod tests {
         let data = folder.path().join("data");
         let first = development_certificate(&data, &["localhost".into()]).unwrap();
         let pem = fs::read(&first.key).unwrap();
-        assert_eq!(fs::metadata(&first.key).unwrap().permissions().mode() & 0o777, 0o600);
+        for path in [&first.key, &first.chain] {
+            assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert_eq!(fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(development_certificate(&data, &["localhost".into()]).unwrap(), first);
         assert_eq!(fs::read(&first.key).unwrap(), pem);
         development_certificate(&data, &["bücher.example".into()]).unwrap();

@@ -29,8 +29,8 @@ pub struct CertificateStore {
 }
 
 impl CertificateStore {
-    /// Reads the certificates of a server of these domains; the first file is shown where none covers what a client asks
-    /// for. An error names the file at fault; warnings do not keep a server from starting.
+    /// Reads the certificates of a server of these domains; the first file is shown where none covers what a client
+    /// asks for. An error names the file at fault; warnings do not keep a server from starting.
     pub fn open(
         files: Vec<CertificateFiles>,
         domains: Vec<String>,

@@ -1,7 +1,7 @@
 //! `@file` among the arguments: a file with one flag per line, as if its lines stood on the command line.
 //!
-//! A line is `--flag value`, `--flag=value` or `--flag`; blank lines and lines that begin with `#` do not count; a value
-//! with blanks stands in single or double quotes. A file cannot name another file.
+//! A line is `--flag value`, `--flag=value` or `--flag`; blank lines and lines that begin with `#` do not count; a
+//! value with blanks stands in single or double quotes. A file cannot name another file.
 
 use std::ffi::OsString;
 use std::io::Read;

@@ -9,7 +9,7 @@ const PORT: u16 = 5222;
 const PORT_DIRECT_TLS: u16 = 5223;
 
 /// Fills in what depends on other flags, and checks what none can say alone.
-pub fn complete(mut options: ServeOptions) -> Result<ServeOptions, String> {
+pub fn complete(options: &mut ServeOptions) -> Result<(), String> {
     if options.domain.is_empty() {
         match options.dev {
             true => options.domain.push("localhost".into()),
@@ -17,8 +17,8 @@ pub fn complete(mut options: ServeOptions) -> Result<ServeOptions, String> {
         }
     }
     first_twice(&options.domain).map_or(Ok(()), |domain| Err(format!("--domain: {domain} is given twice")))?;
-    check_certificates(&options)?;
-    complete_listeners(&mut options)?;
+    check_certificates(options)?;
+    complete_listeners(options)?;
     if let Some(anonymous) = options.anonymous.as_ref().filter(|anonymous| !options.domain.contains(anonymous)) {
         let domains = options.domain.join(", ");
         return Err(format!("--anonymous: {anonymous:?} is not served; name one of {domains}"));
@@ -35,14 +35,16 @@ pub fn complete(mut options: ServeOptions) -> Result<ServeOptions, String> {
     if let Some(mechanism) = first_twice(&options.sasl_mechanisms) {
         return Err(format!("--sasl-mechanisms: {mechanism:?} is given twice"));
     }
-    Ok(options)
+    Ok(())
 }
 
 fn check_certificates(options: &ServeOptions) -> Result<(), String> {
     let (certificates, keys) = (options.tls_cert.len(), options.tls_key.len());
     if certificates != keys {
         return Err(format!(
-            "--tls-cert is given {certificates} and --tls-key {keys} times; each certificate needs its key, in the same order"
+            "--tls-cert is given {certificates} and --tls-key {keys} times; each certificate needs its key, in the \
+             same \
+             order"
         ));
     }
     if certificates == 0 && !options.dev && !options.insecure_plaintext {
@@ -69,7 +71,8 @@ fn complete_listeners(options: &mut ServeOptions) -> Result<(), String> {
     let open = options.listen.iter().chain(&options.listen_direct_tls).find(|address| !address.ip().is_loopback());
     match open {
         Some(address) if options.dev => Err(format!(
-            "--dev: {address} is not a loopback address, and a development certificate protects nobody; 127.0.0.1 or [::1]"
+            "--dev: {address} is not a loopback address, and a development certificate protects nobody; 127.0.0.1 or \
+             [::1]"
         )),
         _ => Ok(()),
     }

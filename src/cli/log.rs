@@ -2,7 +2,8 @@
 
 use clap::{Args, Subcommand};
 
-use crate::cli::Target;
+use crate::admin::{Backend, Remote};
+use crate::cli::{Target, print};
 
 /// The subcommands of `rondel log`.
 #[derive(Subcommand, Debug)]
@@ -16,11 +17,25 @@ pub enum LogAction {
 /// The flags of `rondel log set`.
 #[derive(Args, Debug)]
 pub struct SetLevels {
-    /// Changes, separated by commas: debug sets the general level, session=debug that of one part of the server, session=
-    /// takes a part's own level away.
+    /// Changes, separated by commas: debug sets the general level, session=debug that of one part of the server,
+    /// session= takes a part's own level away.
     #[arg(value_name = "LEVELS")]
     pub levels: String,
     /// Where.
     #[command(flatten)]
     pub target: Target,
+}
+
+/// Does what was asked. An error is one line.
+pub fn run(action: LogAction) -> Result<(), String> {
+    let levels = match action {
+        LogAction::Set(flags) => connect(&flags.target)?.change_log_levels(&flags.levels),
+        LogAction::Show(target) => connect(&target)?.log_levels(),
+    };
+    let levels = levels.map_err(|failure| failure.text)?;
+    print(&format!("{levels}\n")).map_err(|error| error.to_string())
+}
+
+fn connect(target: &Target) -> Result<Remote, String> {
+    Remote::connect(&target.admin_socket()).map_err(|error| error.to_string())
 }

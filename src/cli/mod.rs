@@ -4,6 +4,7 @@
 //! What may not live here: what a server does with its flags. Subcommands that work on accounts speak to
 //! [`crate::admin`].
 
+mod access;
 mod at_file;
 mod check;
 pub mod log;
@@ -19,7 +20,8 @@ pub mod values;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use log::LogAction;
 pub use mistake::Mistake;
@@ -84,17 +86,35 @@ pub fn admin_socket_in(data_dir: &Path) -> PathBuf {
     data_dir.join("admin.sock")
 }
 
+/// Where the store of a data directory is. Other files stand beside it.
+pub fn store_in(data_dir: &Path) -> PathBuf {
+    data_dir.join("store")
+}
+
 /// What the process was asked to do, from its arguments and its environment.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Mistake> {
     let arguments = at_file::Arguments::expand(arguments).map_err(Mistake::Usage)?;
     let mut definition = Command::command();
-    let parsed =
-        definition.try_get_matches_from_mut(&arguments.all).and_then(|matches| Command::from_arg_matches(&matches));
-    let mut command = parsed.map_err(|error| mistake::explain(&error, &arguments, &definition))?;
-    if let Action::Serve(options) = command.action {
-        command.action = Action::Serve(Box::new(check::complete(*options).map_err(Mistake::Usage)?));
+    let parsed = definition
+        .try_get_matches_from_mut(&arguments.all)
+        .and_then(|matches| Ok((Command::from_arg_matches(&matches)?, matches)));
+    let (mut command, matches) = parsed.map_err(|error| mistake::explain(&error, &arguments, &definition))?;
+    if let Action::Serve(options) = &mut command.action {
+        if let Some(serve) = matches.subcommand_matches("serve") {
+            split_variable(serve, "tls_cert", &mut options.tls_cert);
+            split_variable(serve, "tls_key", &mut options.tls_key);
+        }
+        check::complete(options).map_err(Mistake::Usage)?;
     }
     Ok(command)
+}
+
+/// Splits a list of paths at commas if it comes from an environment variable; given as flags, paths may have commas.
+fn split_variable(matches: &ArgMatches, id: &str, paths: &mut Vec<PathBuf>) {
+    if matches.value_source(id) == Some(ValueSource::EnvVariable) {
+        let list = paths.iter().filter_map(|list| list.to_str()).flat_map(|list| list.split(','));
+        *paths = list.filter(|path| !path.is_empty()).map(PathBuf::from).collect();
+    }
 }
 
 /// Prints to standard output. Fails where nobody reads it any more.

@@ -7,17 +7,17 @@ use clap::{Arg, ArgAction, Command, CommandFactory};
 const BEGINNING: &str = "\
 # Flags
 
-Rondel has no configuration file of a format of its own: everything is a flag. Written from the program's own table (`make
-docs`);
-`rondel help` and `rondel serve --help` say the same.
+Rondel has no configuration file of a format of its own: everything is a flag. This page is written from the program's
+own table (`make docs`); `rondel help` and `rondel serve --help` say the same.
 
-- Every flag of `rondel serve` can also be the environment variable named beside it; lists are separated by commas there.
-- Flags can stand in a file, one per line, as `--flag value`, given as `@file` among the arguments. Blank lines and lines that
-  begin with `#` do not count; a value with blanks stands in quotes.
-- Where a flag is given more than once the last one counts, and the command line counts more than the environment. A flag
-  that may be repeated adds to its list.
-- Sizes are written as `256KiB` or `10kB`, durations as `250ms`, `30s`, `5m`, `1h`, rates as `10/min:20`: ten a minute, twenty
-  at once.
+- Every flag of `rondel serve` can also be the environment variable named beside it; lists are separated by commas
+  there.
+- Flags can stand in a file, one per line, as `--flag value`, given as `@file` among the arguments. Blank lines and
+  lines that begin with `#` do not count; a value with blanks stands in quotes.
+- Where a flag is given more than once the last one counts, and the command line counts more than the environment. A
+  flag that may be repeated adds to its list.
+- Sizes are written as `256KiB` or `10kB`, durations as `250ms`, `30s`, `5m`, `1h`, rates as `10/min:20`: ten a minute,
+  twenty at once.
 - Exit codes: 0 done, 1 failed, 2 wrong flags.
 ";
 
@@ -67,7 +67,11 @@ fn row(argument: &Arg) -> String {
     };
     let variable = argument.get_env().and_then(|variable| variable.to_str()).map(code).unwrap_or_default();
     let defaults: Vec<_> = argument.get_default_values().iter().filter_map(|value| value.to_str()).collect();
-    let default = if takes_value && !defaults.is_empty() { code(&defaults.join(",")) } else { String::new() };
+    let default = if takes_value && !argument.is_hide_default_value_set() && !defaults.is_empty() {
+        code(&defaults.join(","))
+    } else {
+        String::new()
+    };
     let help = argument.get_long_help().or_else(|| argument.get_help()).map(ToString::to_string).unwrap_or_default();
     let values: Vec<_> = argument.get_possible_values();
     let values: Vec<_> = values.iter().filter(|_| takes_value).map(|value| code(value.get_name())).collect();

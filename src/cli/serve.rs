@@ -1,5 +1,5 @@
-//! The flags of `rondel serve`: one typed table, from which `--help`, the page `docs/flags.md`, the names of environment
-//! variables and the checks all come.
+//! The flags of `rondel serve`: one typed table, from which `--help`, the page `docs/flags.md`, the names of
+//! environment variables and the checks all come.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,8 +16,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
 const GIB: u64 = 1 << 30;
 
-/// What a server is told. Filled by [`crate::cli::parse`], which also checks what the flags say together, so that whoever
-/// holds one holds a configuration that makes sense.
+/// What a server is told. Filled by [`crate::cli::parse`], which also checks what the flags say together, so that
+/// whoever holds one holds a configuration that makes sense.
 #[derive(Args, Clone, Debug)]
 #[command(args_override_self = true)]
 pub struct ServeOptions {
@@ -43,8 +43,8 @@ pub struct ServeOptions {
     )]
     pub listen_direct_tls: Vec<SocketAddr>,
 
-    /// A certificate chain in PEM, the server's own first; repeat it, in the order of the keys, for several. Clients get
-    /// the one that covers the name they ask for, otherwise the first. Read again on SIGHUP.
+    /// A certificate chain in PEM, the server's own first; repeat it, in the order of the keys, for several. Clients
+    /// get the one that covers the name they ask for, otherwise the first. Read again on SIGHUP.
     #[arg(long, env = "RONDEL_TLS_CERT", value_name = "FILE", value_parser = values::path)]
     #[arg(help_heading = "Addresses and TLS")]
     pub tls_cert: Vec<PathBuf>,
@@ -61,8 +61,8 @@ pub struct ServeOptions {
     #[arg(help_heading = "Addresses and TLS")]
     pub insecure_plaintext: bool,
 
-    /// For trying out: serves localhost unless told otherwise, on loopback addresses only, with a certificate made for the
-    /// purpose and kept in the data directory.
+    /// For trying out: serves localhost unless told otherwise, on loopback addresses only, with a certificate made
+    /// for the purpose and kept in the data directory.
     #[arg(long, env = "RONDEL_DEV", value_parser = BoolishValueParser::new(), help_heading = "Addresses and TLS")]
     pub dev: bool,
 
@@ -81,14 +81,14 @@ pub struct ServeOptions {
     #[arg(value_parser = values::number(1, 64))]
     pub storage_readers: usize,
 
-    /// The mechanisms to log in with, separated by commas. The -PLUS forms come with TLS by themselves, and PLAIN is never
-    /// offered without it.
+    /// The mechanisms to log in with, separated by commas. The -PLUS forms come with TLS by themselves, and PLAIN is
+    /// never offered without it.
     #[arg(long, env = "RONDEL_SASL_MECHANISMS", value_name = "LIST", value_enum, value_delimiter = ',')]
     #[arg(default_value = "SCRAM-SHA-512,SCRAM-SHA-256,SCRAM-SHA-1,PLAIN", help_heading = "Login")]
     pub sasl_mechanisms: Vec<SaslMechanism>,
 
-    /// Rounds of hashing for the keys of new passwords (RFC 5802 §2.2): what somebody who steals the keys pays for every
-    /// guess. Existing accounts keep theirs.
+    /// Rounds of hashing for the keys of new passwords (RFC 5802 §2.2): what somebody who steals the keys pays for
+    /// every guess. Existing accounts keep theirs.
     #[arg(
         long,
         env = "RONDEL_SCRAM_ITERATIONS",
@@ -114,8 +114,8 @@ pub struct ServeOptions {
     #[arg(value_parser = values::number(1, 100))]
     pub login_tries: usize,
 
-    /// Failed tries per client address (IPv6: per /64), over all its connections; beyond it every try is refused until the
-    /// rate permits the next.
+    /// Failed tries per client address (IPv6: per /64), over all its connections; beyond it every try is refused
+    /// until the rate permits the next.
     #[arg(long, env = "RONDEL_LOGIN_RATE", value_name = "RATE", default_value = "10/min:20", help_heading = "Login")]
     #[arg(value_parser = values::rate)]
     pub login_rate: values::Rate,
@@ -141,7 +141,8 @@ pub struct ServeOptions {
     #[arg(value_parser = values::number(1, 100_000_000), help_heading = "Limits")]
     pub max_connections_per_address: usize,
 
-    /// New connections per client address (IPv6: per /64); beyond it they are closed at once, before TLS costs anything.
+    /// New connections per client address (IPv6: per /64); beyond it they are closed at once, before TLS costs
+    /// anything.
     #[arg(
         long,
         env = "RONDEL_CONNECTION_RATE",
@@ -170,7 +171,7 @@ pub struct ServeOptions {
 
     /// Elements within each other in one stanza.
     #[arg(long, env = "RONDEL_MAX_XML_DEPTH", value_name = "NUMBER", default_value = "64", help_heading = "Limits")]
-    #[arg(value_parser = values::number(8, 1_000))]
+    #[arg(value_parser = values::number(8, 256))]
     pub max_xml_depth: usize,
 
     /// Attributes of one element, declarations of namespaces included.
@@ -205,8 +206,8 @@ pub struct ServeOptions {
     #[arg(value_parser = values::duration(SECOND, SECOND * 3_600), help_heading = "Limits")]
     pub slow_reader_timeout: Duration,
 
-    /// After this long without a byte from a client it is sent a blank (RFC 6120 §4.6.1), so that a connection that is dead
-    /// shows and one that is alive is not forgotten by routers on the way. 0: never.
+    /// After this long without a byte from a client it is sent a blank (RFC 6120 §4.6.1), so that a connection that
+    /// is dead shows and one that is alive is not forgotten by routers on the way. 0: never.
     #[arg(long, env = "RONDEL_IDLE_TIMEOUT", value_name = "DURATION", default_value = "10m", help_heading = "Limits")]
     #[arg(value_parser = values::duration(Duration::ZERO, DAY))]
     pub idle_timeout: Duration,
@@ -235,8 +236,8 @@ pub struct ServeOptions {
     #[arg(value_parser = values::number(1, 1_024))]
     pub shards: Option<usize>,
 
-    /// Messages on their way from one shard to another at most; a sender whose way is full stops to read from its clients
-    /// until there is room.
+    /// Messages on their way from one shard to another at most; a sender whose way is full stops to read from its
+    /// clients until there is room.
     #[arg(long, env = "RONDEL_MESH_CAPACITY", value_name = "NUMBER", default_value = "4096", help_heading = "Runtime")]
     #[arg(value_parser = values::number(16, 1_048_576))]
     pub mesh_capacity: usize,
@@ -247,8 +248,8 @@ pub struct ServeOptions {
     #[arg(value_parser = values::duration(Duration::ZERO, Duration::from_millis(1)))]
     pub spin: Duration,
 
-    /// TLS handshakes that a shard attends to before it attends to existing sessions again, so that these keep their share
-    /// when everybody logs in at once.
+    /// TLS handshakes that a shard attends to before it attends to existing sessions again, so that these keep their
+    /// share when everybody logs in at once.
     #[arg(
         long,
         env = "RONDEL_HANDSHAKES_PER_SHARD",
@@ -261,7 +262,8 @@ pub struct ServeOptions {
 
     /// The socket through which the rondel command talks to the running server. Without it: admin.sock in the data
     /// directory.
-    #[arg(long, env = "RONDEL_ADMIN_SOCKET", value_name = "FILE", value_parser = values::path, help_heading = "Runtime")]
+    #[arg(long, env = "RONDEL_ADMIN_SOCKET", value_name = "FILE", value_parser = values::path)]
+    #[arg(help_heading = "Runtime")]
     pub admin_socket: Option<PathBuf>,
 
     /// On SIGTERM, how long clients have to take what waits for them before they are cut off.
@@ -275,8 +277,8 @@ pub struct ServeOptions {
     #[arg(value_parser = values::duration(Duration::ZERO, SECOND * 3_600))]
     pub shutdown_grace: Duration,
 
-    /// Where clients are sent on SIGTERM (see-other-host, RFC 6120 §4.9.3.19) instead of being told that the server ends
-    /// (system-shutdown).
+    /// Where clients are sent on SIGTERM (see-other-host, RFC 6120 §4.9.3.19) instead of being told that the server
+    /// ends (system-shutdown).
     #[arg(long, env = "RONDEL_SEE_OTHER_HOST", value_name = "HOST:PORT", value_parser = values::host_and_port)]
     #[arg(help_heading = "Runtime")]
     pub see_other_host: Option<String>,
@@ -314,6 +316,11 @@ impl ServeOptions {
     /// The admin socket's path.
     pub fn admin_socket(&self) -> PathBuf {
         self.admin_socket.clone().unwrap_or_else(|| super::admin_socket_in(&self.data_dir))
+    }
+
+    /// The folder of the store.
+    pub fn store(&self) -> PathBuf {
+        super::store_in(&self.data_dir)
     }
 
     /// The certificates to show: those given, or in development one made for the purpose. `None` without TLS.

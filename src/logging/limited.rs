@@ -74,8 +74,8 @@ pub fn report_withheld() {
 }
 
 /// Writes a log line that an outsider can provoke, unless its call site has written too many lately. The line says with
-/// `stands_for` for how many it stands. Level and target, then fields and text as `tracing` takes them, the text last; with
-/// an [`About`](crate::logging::About) in the third place the line is about a connection:
+/// `stands_for` for how many it stands. Level and target, then fields and text as `tracing` takes them, the text
+/// last; with an [`About`](crate::logging::About) in the third place the line is about a connection:
 /// `limited_event!(WARN, "login", about; mechanism, "login failed")`.
 #[macro_export]
 macro_rules! limited_event {

@@ -60,8 +60,9 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         report_withheld();
-        if self.lost_lines() > 0 {
-            tracing::warn!(target: "server", lost = self.lost_lines(), "log lines were left out; standard error was slow");
+        let lost = self.lost_lines();
+        if lost > 0 {
+            tracing::warn!(target: "server", lost, "log lines were left out; standard error was slow");
         }
     }
 }

@@ -14,7 +14,7 @@ pub enum UserAction {
     /// Removes an account and all that belongs to it, and ends its sessions
     Remove(OneUser),
     /// Bars an account from logging in, and ends its sessions
-    Disable(OneUser),
+    Disable(DisableUser),
     /// Lets a disabled account log in again
     Enable(OneUser),
     /// Lists accounts
@@ -29,8 +29,8 @@ pub struct AddUser {
     /// The account's address.
     #[arg(value_name = "JID", required_unless_present = "stdin", conflicts_with = "stdin")]
     pub jid: Option<String>,
-    /// Reads many accounts from standard input, one per line: address, blank, password. Prints "added JID" as soon as an
-    /// account is safe on disk.
+    /// Reads many accounts from standard input, one per line: address, blank, password. Prints "added JID" as soon as
+    /// an account is safe on disk.
     #[arg(long, conflicts_with_all = ["password_stdin", "generate"], help_heading = "Many at once")]
     pub stdin: bool,
     /// Where the password comes from.
@@ -79,6 +79,17 @@ pub struct OneUser {
     /// Where.
     #[command(flatten)]
     pub target: Target,
+}
+
+/// The flags of `rondel user disable`.
+#[derive(Args, Debug)]
+pub struct DisableUser {
+    /// Which.
+    #[command(flatten)]
+    pub user: OneUser,
+    /// Why, for other operators.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, help_heading = "Disable")]
+    pub reason: String,
 }
 
 /// The flags of `rondel user list`.

@@ -1,0 +1,78 @@
+//! The accounts of a data directory that no server uses.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rondel_storage::{Options, Store};
+
+use super::backend::{Backend, Failure, FailureKind, ListUsers, Status, UserDetails, UserPage};
+use super::users::Users;
+use crate::jid::Jid;
+use crate::sasl::ScramKeys;
+
+/// An open store with nobody behind it: what concerns sessions or logging cannot be asked.
+#[derive(Clone)]
+pub struct Offline {
+    users: Users,
+}
+
+impl Offline {
+    /// Opens the store in this folder; made if it is not there and `create`. An error is one line.
+    pub fn open(store: &Path, create: bool) -> Result<Offline, String> {
+        let mut options = Options::new(store);
+        options.create_if_missing = create;
+        let store = Store::open(&options).map_err(|error| error.to_string())?;
+        Ok(Offline { users: Users::new(Arc::new(store)) })
+    }
+}
+
+fn no_server<T>() -> Result<T, Failure> {
+    Err(Failure::new(FailureKind::Unavailable, "no server runs"))
+}
+
+impl Backend for Offline {
+    fn status(&self) -> Result<Status, Failure> {
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            domains: Vec::new(),
+            scram_iterations: None,
+        })
+    }
+
+    fn add_user(&self, jid: &Jid<'_>, keys: Vec<ScramKeys>) -> Result<(), Failure> {
+        self.users.add(jid, keys)
+    }
+
+    fn set_keys(&self, jid: &Jid<'_>, keys: Vec<ScramKeys>) -> Result<(), Failure> {
+        self.users.set_keys(jid, keys)
+    }
+
+    fn remove_user(&self, jid: &Jid<'_>) -> Result<(), Failure> {
+        self.users.remove(jid)
+    }
+
+    fn disable_user(&self, jid: &Jid<'_>, reason: &str) -> Result<(), Failure> {
+        self.users.disable(jid, reason)
+    }
+
+    fn enable_user(&self, jid: &Jid<'_>) -> Result<(), Failure> {
+        self.users.enable(jid)
+    }
+
+    fn list_users(&self, list: &ListUsers) -> Result<UserPage, Failure> {
+        self.users.list(list)
+    }
+
+    fn show_user(&self, jid: &Jid<'_>) -> Result<UserDetails, Failure> {
+        self.users.show(jid)
+    }
+
+    fn log_levels(&self) -> Result<String, Failure> {
+        no_server()
+    }
+
+    fn change_log_levels(&self, _changes: &str) -> Result<String, Failure> {
+        no_server()
+    }
+}

@@ -1,0 +1,94 @@
+//! `rondel user add --stdin`: many accounts, one per line. Keys are made on several threads and many accounts are
+//! under way at once, so that the store can write them together; an address is printed as soon as its account is safe
+//! on disk.
+
+use std::io::{BufRead, Read, Write};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Mutex, PoisonError};
+
+use zeroize::Zeroizing;
+
+use super::password;
+use crate::admin::Backend;
+use crate::cli::access::Access;
+use crate::cli::names;
+
+/// Accounts under way at once. While one waits for the disk, others are hashed.
+const WORKERS: usize = 32;
+/// Bytes of a line at most: an address, a blank, a password.
+const LINE_BYTES_MAX: u64 = 8 << 10;
+
+/// A line of input and its number.
+type Line = (u64, Zeroizing<String>);
+
+/// Adds the accounts that `input` names. Lines that fail are told on standard error, each with its number; the others
+/// are added nevertheless.
+pub(super) fn add_many(access: &Access, mut input: impl BufRead, iterations: u32) -> Result<(), String> {
+    let status = access.backend()?.status().map_err(super::text)?;
+    let iterations = status.scram_iterations.unwrap_or(iterations);
+    let failed = AtomicU64::new(0);
+    let (sender, lines) = sync_channel::<Line>(WORKERS);
+    let lines = Mutex::new(lines);
+    let read = std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            let backend = access.backend()?;
+            let (lines, failed) = (&lines, &failed);
+            scope.spawn(move || work(&*backend, lines, iterations, failed));
+        }
+        for number in 1.. {
+            match read_line(&mut input) {
+                Ok(Some(line)) if line.trim().is_empty() => {}
+                Ok(Some(line)) => {
+                    // Workers take lines until there are no more.
+                    sender.send((number, line)).map_err(|_| "standard output is closed")?;
+                }
+                Ok(None) => break,
+                Err(error) => return Err(format!("line {number}: {error}")),
+            }
+        }
+        drop(sender);
+        Ok(())
+    });
+    read?;
+    match failed.load(Relaxed) {
+        0 => Ok(()),
+        1 => Err("1 account was not added".into()),
+        failed => Err(format!("{failed} accounts were not added")),
+    }
+}
+
+fn read_line(input: &mut impl BufRead) -> Result<Option<Zeroizing<String>>, String> {
+    let mut line = Zeroizing::new(String::new());
+    let read = Read::take(input, LINE_BYTES_MAX).read_line(&mut line).map_err(|error| error.to_string())?;
+    match read {
+        0 => Ok(None),
+        _ if read as u64 == LINE_BYTES_MAX && !line.ends_with('\n') => Err("too long".into()),
+        _ => Ok(Some(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()))),
+    }
+}
+
+fn work(backend: &dyn Backend, lines: &Mutex<Receiver<Line>>, iterations: u32, failed: &AtomicU64) {
+    loop {
+        let next = lines.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((number, line)) = next else { return };
+        match add(backend, &line, iterations) {
+            // Not silently: whoever reads the list takes what is missing for not added.
+            Ok(added) if super::print(&added).is_err() => return,
+            Ok(_) => {}
+            Err(error) => {
+                failed.fetch_add(1, Relaxed);
+                let _ = writeln!(std::io::stderr(), "rondel: line {number}: {error}");
+            }
+        }
+    }
+}
+
+fn add(backend: &dyn Backend, line: &str, iterations: u32) -> Result<String, String> {
+    let right = "right would be an address, a blank and a password";
+    let (jid, password) = line.trim_start().split_once([' ', '\t']).ok_or(right)?;
+    let jid = names::account(jid).map_err(|right| format!("{jid:?} is wrong; right would be {right}"))?;
+    let password = Zeroizing::new(names::password(password)?);
+    backend.add_user(&jid, password::keys(&password, iterations)?).map_err(super::text)?;
+    Ok(format!("added {jid}\n"))
+}

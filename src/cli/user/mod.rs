@@ -1,0 +1,84 @@
+//! `rondel user`: accounts from the command line, of a running server or of a data directory that none uses.
+//!
+//! One file per kind of work; all of them speak to an [`admin::Backend`](crate::admin::Backend) and do not know which.
+
+mod bulk;
+mod flags;
+mod password;
+mod show;
+
+use std::io::stdin;
+
+use crate::admin::{Backend, Failure};
+use crate::cli::access::Access;
+use crate::cli::{names, print};
+use crate::jid::Jid;
+
+pub use flags::{AddUser, DisableUser, ListUsers, OneUser, Password, SetPassword, ShowUser, UserAction};
+
+/// Does what was asked. An error is one line.
+pub fn run(action: UserAction) -> Result<(), String> {
+    match action {
+        UserAction::Add(AddUser { stdin: true, password, target, .. }) => {
+            bulk::add_many(&Access::open(&target, true)?, stdin().lock(), password.scram_iterations as u32)
+        }
+        UserAction::Add(AddUser { jid, password, target, .. }) => {
+            let jid = account(&jid.unwrap_or_default())?;
+            // An operator may add accounts before the first start.
+            let backend = Access::open(&target, true)?.backend()?;
+            set_password(&*backend, &jid, &password, |keys| backend.add_user(&jid, keys), "added")
+        }
+        UserAction::Password(SetPassword { jid, password, target }) => {
+            let jid = account(&jid)?;
+            let backend = Access::open(&target, false)?.backend()?;
+            // Nobody wants to type a password twice for an account that is not there.
+            backend.show_user(&jid).map_err(text)?;
+            set_password(&*backend, &jid, &password, |keys| backend.set_keys(&jid, keys), "changed the password of")
+        }
+        UserAction::Remove(user) => change(&user, |backend, jid| backend.remove_user(jid), "removed"),
+        UserAction::Disable(DisableUser { user, reason }) => {
+            change(&user, |backend, jid| backend.disable_user(jid, &reason), "disabled")
+        }
+        UserAction::Enable(user) => change(&user, |backend, jid| backend.enable_user(jid), "enabled"),
+        UserAction::List(flags) => show::list(&*Access::open(&flags.target, false)?.backend()?, &flags),
+        UserAction::Show(flags) => {
+            let jid = account(&flags.jid)?;
+            show::show(&*Access::open(&flags.target, false)?.backend()?, &jid, flags.json)
+        }
+    }
+}
+
+fn change(
+    user: &OneUser,
+    change: impl FnOnce(&dyn Backend, &Jid<'_>) -> Result<(), Failure>,
+    done: &str,
+) -> Result<(), String> {
+    let jid = account(&user.jid)?;
+    change(&*Access::open(&user.target, false)?.backend()?, &jid).map_err(text)?;
+    print(&format!("{done} {jid}\n")).map_err(|error| error.to_string())
+}
+
+fn set_password(
+    backend: &dyn Backend,
+    jid: &Jid<'_>,
+    flags: &Password,
+    store: impl FnOnce(Vec<crate::sasl::ScramKeys>) -> Result<(), Failure>,
+    done: &str,
+) -> Result<(), String> {
+    let iterations = backend.status().map_err(text)?.scram_iterations.unwrap_or(flags.scram_iterations as u32);
+    let password = password::obtain(flags)?;
+    store(password::keys(&password, iterations)?).map_err(text)?;
+    let mut output = format!("{done} {jid}\n");
+    if flags.generate {
+        output.push_str(&format!("password {}\n", *password));
+    }
+    print(&output).map_err(|error| error.to_string())
+}
+
+fn account(text: &str) -> Result<Jid<'static>, String> {
+    names::account(text).map_err(|right| format!("{text:?} is wrong; right would be {right}"))
+}
+
+fn text(failure: Failure) -> String {
+    failure.text
+}
