@@ -1,7 +1,7 @@
 //! XMPP addresses (RFC 7622), checked and normalised.
 //!
-//! What nearly every address is (lower-case ASCII) is only looked at, not copied. The rest goes through PRECIS (RFC 8265)
-//! for the localpart and the resourcepart, and IDNA for the domainpart.
+//! What nearly every address is (lower-case ASCII) is only looked at, not copied. The rest goes through PRECIS (RFC
+//! 8265) for the localpart and the resourcepart, and IDNA for the domainpart.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,8 +12,8 @@ use precis_profiles::{OpaqueString, UsernameCaseMapped};
 /// Bytes of one part at most (RFC 7622 §3.1).
 const PART_BYTES_MAX: usize = 1023;
 
-/// An address that is well-formed and in its normal form: `localpart@domainpart/resourcepart`, the first and the last part
-/// optional.
+/// An address that is well-formed and in its normal form: `localpart@domainpart/resourcepart`, the first and the last
+/// part optional.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Jid<'a> {
     text: Cow<'a, str>,
@@ -246,8 +246,18 @@ mod tests {
             assert_eq!(Jid::parse(text).map(|jid| jid.to_string()).as_deref(), Ok(normal), "{text}");
         }
         let invalid = [
-            "\"juliet\"@example.com", "foo bar@example.com", "juliet@example.com/", "@example.com", "henry\u{2163}@example.com",
-            "\u{265a}@example.com", "juliet@", "/foobar", "", "juliet@exa mple.com", "juliet@-a-.example", "x@[::1",
+            "\"juliet\"@example.com",
+            "foo bar@example.com",
+            "juliet@example.com/",
+            "@example.com",
+            "henry\u{2163}@example.com",
+            "\u{265a}@example.com",
+            "juliet@",
+            "/foobar",
+            "",
+            "juliet@exa mple.com",
+            "juliet@-a-.example",
+            "x@[::1",
             "juliet@example..com",
         ];
         for text in invalid {

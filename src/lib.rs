@@ -1,3 +1,18 @@
+//! Rondel, an XMPP server for public services: one thread per core, nothing shared on the message path.
+
+pub mod account;
+pub mod admin;
 pub mod certificates;
 pub mod cli;
+pub mod credentials;
+pub mod home;
+pub mod jid;
+pub mod limits;
 pub mod logging;
+pub mod random;
+pub mod sasl;
+pub mod server;
+pub mod service;
+pub mod shard;
+pub mod stream;
+pub mod xml;

@@ -118,18 +118,16 @@ pub fn decide(
         }
         StanzaKind::Presence(PresenceType::Probe) => Decision::Drop("probe without a subscription"),
         StanzaKind::Presence(PresenceType::Subscription) => Decision::Refuse("no roster to subscribe to"),
-        StanzaKind::Iq(IqType::Result | IqType::Error) if absent => Decision::Drop("answer to a resource that has left"),
+        StanzaKind::Iq(IqType::Result | IqType::Error) if absent => {
+            Decision::Drop("answer to a resource that has left")
+        }
         StanzaKind::Iq(_) if absent => Decision::Refuse("resource not connected"),
         StanzaKind::Iq(IqType::Result | IqType::Error) => Decision::Drop("answer to an account that has asked nothing"),
         StanzaKind::Iq(_) => Decision::ByServer,
     }
 }
 
-fn decide_message(
-    kind: MessageType,
-    absent: bool,
-    resources: impl Iterator<Item = ResourceState> + Clone,
-) -> Decision {
+fn decide_message(kind: MessageType, absent: bool, resources: impl Iterator<Item = ResourceState> + Clone) -> Decision {
     let willing = resources.filter(|resource| resource.available && resource.priority >= 0);
     let best = willing.map(|resource| resource.priority).max();
     match (kind, best) {
@@ -151,9 +149,9 @@ mod tests {
         ResourceState { available, priority }
     }
 
-    /// The table of RFC 6121 §8.5, row by row: kind, then the decisions for a bare JID without resources, with available
-    /// ones (priorities 5, 5, 1, -1), with a negative one only; for a full JID that matches, and that does not (with the
-    /// same available ones).
+    /// The table of RFC 6121 §8.5, row by row: kind, then the decisions for a bare JID without resources, with
+    /// available ones (priorities 5, 5, 1, -1), with a negative one only; for a full JID that matches, and that does
+    /// not (with the same available ones).
     #[test]
     fn the_table_of_rfc_6121_section_8_5() {
         use Decision::*;

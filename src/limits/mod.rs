@@ -5,4 +5,4 @@
 
 mod addresses;
 
-pub use addresses::{Addresses, AddressLimits, Refusal};
+pub use addresses::{AddressLimits, Addresses, Refusal};

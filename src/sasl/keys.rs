@@ -7,8 +7,8 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
-/// Rounds of PBKDF2 for new keys. RFC 7677 asks for 4096 at least; more makes a stolen key file dearer to attack, and each
-/// login a little dearer to the client, not to the server.
+/// Rounds of PBKDF2 for new keys. RFC 7677 asks for 4096 at least; more makes a stolen key file dearer to attack, and
+/// each login a little dearer to the client, not to the server.
 pub const DEFAULT_ITERATIONS: u32 = 10_000;
 
 const SALT_BYTES: usize = 16;

@@ -1,7 +1,7 @@
 //! The server's side of SASL: mechanisms as state machines, and the keys they verify passwords with.
 //!
-//! Values in, values out. What may not live here: how mechanisms are carried in XMPP (that is `stream`), storage, threads.
-//! Deriving keys from a password takes milliseconds on purpose; callers do it on a side thread.
+//! Values in, values out. What may not live here: how mechanisms are carried in XMPP (that is `stream`), storage,
+//! threads. Deriving keys from a password takes milliseconds on purpose; callers do it on a side thread.
 
 mod keys;
 mod plain;

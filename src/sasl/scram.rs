@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use subtle::ConstantTimeEq;
 
-use super::keys::{Hash, ScramKeys};
 use super::Failure;
+use super::keys::{Hash, ScramKeys};
 
 /// What a connection's TLS channel can be bound by; empty without TLS.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -185,7 +185,14 @@ mod tests {
     use super::*;
     use crate::sasl::keys::{Secret, derive, verify};
 
-    fn run(hash: Hash, first: &str, password: &str, nonce: &str, salt: &str, last: impl Fn(&Scram) -> String) -> Result<String, Failure> {
+    fn run(
+        hash: Hash,
+        first: &str,
+        password: &str,
+        nonce: &str,
+        salt: &str,
+        last: impl Fn(&Scram) -> String,
+    ) -> Result<String, Failure> {
         let first = ClientFirst::parse(first.as_bytes(), false, false, &Bindings::default())?;
         let keys = derive(password, hash, &BASE64.decode(salt).unwrap(), 4096);
         let scram = Scram::new(first, keys, nonce, "");
@@ -217,16 +224,16 @@ mod tests {
         salted
     }
 
-    /// The exchanges that RFC 5802 §5 and RFC 7677 §3 print. They have no downgrade protection, which is part of what is
-    /// signed; therefore the signatures are computed over the printed messages.
+    /// The exchanges that RFC 5802 §5 and RFC 7677 §3 print. They have no downgrade protection, which is part of what
+    /// is signed; therefore the signatures are computed over the printed messages.
     #[test]
     fn vectors_of_the_specifications() {
         let vectors = [
             (
                 Hash::Sha1,
                 "QSXCR+Q6sek8bf92",
-                "n=user,r=fyko+d2lbbFgONRv9qkxdawL,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096,\
-                 c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j",
+                "n=user,r=fyko+d2lbbFgONRv9qkxdawL,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,\
+                 i=4096,c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j",
                 "v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=",
                 "rmF9pqV8S7suAoZWja4dJRkFsKQ=",
             ),
@@ -254,7 +261,9 @@ mod tests {
     fn right_and_wrong_passwords() {
         for hash in Hash::ALL {
             let go = |password: &'static str| {
-                run(hash, "n,,n=user,r=abc", "pencil", "xyz", "QSXCR+Q6sek8bf92", |scram| answer(scram, password, b"n,,"))
+                run(hash, "n,,n=user,r=abc", "pencil", "xyz", "QSXCR+Q6sek8bf92", |scram| {
+                    answer(scram, password, b"n,,")
+                })
             };
             assert!(go("pencil").unwrap().starts_with("v="));
             assert_eq!(go("pen"), Err(Failure::NotAuthorized));
@@ -292,14 +301,26 @@ mod tests {
         let parse = |text: &str| ClientFirst::parse(text.as_bytes(), false, false, &Bindings::default());
         let first = parse("n,a=x=2Cy,n=a=3Db,r=abc").unwrap();
         assert_eq!((&*first.username, first.authzid.as_deref()), ("a=b", Some("x,y")));
-        for wrong in ["", "n", "n,,", "n,,n=", "n,,n=u", "n,,n=u,r=", "n,,n=a=2,r=x", "n,,m=x,n=u,r=x", "x,,n=u,r=y", "n,b,n=u,r=y"] {
+        for wrong in [
+            "",
+            "n",
+            "n,,",
+            "n,,n=",
+            "n,,n=u",
+            "n,,n=u,r=",
+            "n,,n=a=2,r=x",
+            "n,,m=x,n=u,r=x",
+            "x,,n=u,r=y",
+            "n,b,n=u,r=y",
+        ] {
             assert_eq!(parse(wrong).map(drop), Err(Failure::MalformedRequest), "{wrong}");
         }
     }
 
     #[test]
     fn the_offer_is_hashed_in_octet_order() {
-        let offer = Scram::offer(vec!["SCRAM-SHA-1-PLUS", "SCRAM-SHA-1"], Some(vec!["tls-server-end-point", "tls-exporter"]));
+        let offer =
+            Scram::offer(vec!["SCRAM-SHA-1-PLUS", "SCRAM-SHA-1"], Some(vec!["tls-server-end-point", "tls-exporter"]));
         assert_eq!(offer, "SCRAM-SHA-1\u{1e}SCRAM-SHA-1-PLUS\u{1f}tls-exporter\u{1e}tls-server-end-point");
     }
 

@@ -1,6 +1,6 @@
-//! What the server answers itself: questions to a served domain, and questions to an account that its server answers for it
-//! (RFC 6121 §8.5.2.1.3). One file per protocol; the table below is both what is answered and what service discovery
-//! advertises.
+//! What the server answers itself: questions to a served domain, and questions to an account that its server answers
+//! for it (RFC 6121 §8.5.2.1.3). One file per protocol; the table below is both what is answered and what service
+//! discovery advertises.
 //!
 //! Values in, values out: an answer depends on the question and on a [`Context`], never on a socket.
 

@@ -35,7 +35,11 @@ pub(super) enum Step {
     LookUp(Box<Attempt>, Jid<'static>),
     Verify(Box<Attempt>, Jid<'static>, String),
     /// The additional data in base64.
-    Success { profile: Profile, account: Jid<'static>, additional_data: Option<String> },
+    Success {
+        profile: Profile,
+        account: Jid<'static>,
+        additional_data: Option<String>,
+    },
     Failure(Profile, Failure),
 }
 
@@ -131,9 +135,7 @@ impl Attempt {
                     Err(_) => Step::Failure(profile, Failure::TemporaryAuthFailure),
                 }
             }
-            (Stage::LookingUp { .. } | Stage::Verifying { .. }, _) => {
-                Step::Failure(profile, Failure::MalformedRequest)
-            }
+            (Stage::LookingUp { .. } | Stage::Verifying { .. }, _) => Step::Failure(profile, Failure::MalformedRequest),
         }
     }
 

@@ -86,7 +86,9 @@ pub(super) fn write_after_login(out: &mut Vec<u8>, config: &Config, is_bound: bo
 
 /// XEP-0478.
 fn write_limits(out: &mut Vec<u8>, max_bytes: usize, config: &Config) {
-    out.extend_from_slice(format!("<limits xmlns='{}'><max-bytes>{max_bytes}</max-bytes>", ns::STREAM_LIMITS).as_bytes());
+    out.extend_from_slice(
+        format!("<limits xmlns='{}'><max-bytes>{max_bytes}</max-bytes>", ns::STREAM_LIMITS).as_bytes(),
+    );
     if config.idle_seconds > 0 {
         out.extend_from_slice(format!("<idle-seconds>{}</idle-seconds>", config.idle_seconds).as_bytes());
     }

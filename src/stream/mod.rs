@@ -10,6 +10,8 @@ mod error;
 mod features;
 mod negotiation;
 mod stanza_error;
+#[cfg(test)]
+mod tests;
 
 pub use error::{StreamCondition, StreamError};
 pub use negotiation::{Action, BindRefusal, Config, Credentials, Header, Negotiation, TlsPolicy};

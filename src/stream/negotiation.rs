@@ -313,6 +313,7 @@ impl Negotiation {
         match profile {
             Profile::Legacy => {
                 self.state = State::LoggedIn;
+                self.header_sent = false;
                 let data = additional_data.unwrap_or_default();
                 let success = format!("<success xmlns='{}'>{data}</success>", ns::SASL);
                 vec![Action::Send(success.into_bytes()), Action::ExpectHeader]

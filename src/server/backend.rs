@@ -1,0 +1,109 @@
+//! What an operator can ask of the running server: the accounts in its store, and its sessions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rondel_shards::Remote;
+use rondel_storage::Store;
+
+use crate::admin::{Backend, Failure, FailureKind, ListUsers, Status, UserDetails, UserPage, Users};
+use crate::home::home;
+use crate::jid::Jid;
+use crate::logging::LevelControl;
+use crate::sasl::ScramKeys;
+use crate::shard::Message;
+use crate::stream::StreamError;
+
+/// How long a shard may take to end an account's sessions.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The running server, for its admin socket.
+pub struct Running {
+    users: Users,
+    remotes: Vec<Remote<Message>>,
+    domains: Vec<String>,
+    iterations: u32,
+    levels: LevelControl,
+}
+
+impl Running {
+    pub fn new(
+        store: Arc<Store>,
+        remotes: Vec<Remote<Message>>,
+        domains: Vec<String>,
+        iterations: u32,
+        levels: LevelControl,
+    ) -> Running {
+        Running { users: Users::new(store), remotes, domains, iterations, levels }
+    }
+
+    /// Ends an account's sessions at its home, and waits until that is done.
+    fn end_sessions(&self, jid: &Jid<'_>, error: StreamError) {
+        let account = jid.bare().to_owned();
+        let Some(remote) = self.remotes.get(home(&account, self.remotes.len())) else { return };
+        let (answer, ended) = crossbeam::channel::bounded(1);
+        remote.send(Message::EndSessions { account, error, answer });
+        if ended.recv_timeout(PATIENCE).is_err() {
+            tracing::warn!(target: "admin", "a shard did not end an account's sessions in time");
+        }
+    }
+}
+
+impl Backend for Running {
+    fn status(&self) -> Result<Status, Failure> {
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            domains: self.domains.clone(),
+            scram_iterations: Some(self.iterations),
+        })
+    }
+
+    fn add_user(&self, jid: &Jid<'_>, keys: Vec<ScramKeys>) -> Result<(), Failure> {
+        if !self.domains.iter().any(|domain| domain == jid.domain()) {
+            let served = self.domains.join(", ");
+            let text = format!("{} is not served here; served are {served}", jid.domain());
+            return Err(Failure::new(FailureKind::NotServed, text));
+        }
+        self.users.add(jid, keys)
+    }
+
+    fn set_keys(&self, jid: &Jid<'_>, keys: Vec<ScramKeys>) -> Result<(), Failure> {
+        self.users.set_keys(jid, keys)
+    }
+
+    fn remove_user(&self, jid: &Jid<'_>) -> Result<(), Failure> {
+        self.users.remove(jid)?;
+        self.end_sessions(jid, StreamError::not_authorized("this account was removed"));
+        Ok(())
+    }
+
+    fn disable_user(&self, jid: &Jid<'_>, reason: &str) -> Result<(), Failure> {
+        self.users.disable(jid, reason)?;
+        self.end_sessions(jid, StreamError::not_authorized("this account was disabled"));
+        Ok(())
+    }
+
+    fn enable_user(&self, jid: &Jid<'_>) -> Result<(), Failure> {
+        self.users.enable(jid)
+    }
+
+    fn list_users(&self, list: &ListUsers) -> Result<UserPage, Failure> {
+        self.users.list(list)
+    }
+
+    fn show_user(&self, jid: &Jid<'_>) -> Result<UserDetails, Failure> {
+        self.users.show(jid)
+    }
+
+    fn log_levels(&self) -> Result<String, Failure> {
+        Ok(self.levels.levels().to_string())
+    }
+
+    fn change_log_levels(&self, changes: &str) -> Result<String, Failure> {
+        self.levels
+            .change(changes)
+            .map(|levels| levels.to_string())
+            .map_err(|text| Failure::new(FailureKind::Invalid, text))
+    }
+}

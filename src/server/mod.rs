@@ -1,0 +1,229 @@
+//! The composition root: from options to a running server, and to its end. Puts certificates, storage, shards, the
+//! admin socket and signals together. What may not live here: anything that happens while a client is served.
+
+mod backend;
+mod descriptors;
+mod secret;
+mod signals;
+
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rondel_shards::rustls::ServerConfig;
+use rondel_shards::{Io, Listener, Rate, Remote, Runtime, available_cores};
+use rondel_storage::{Replies, Reply, Store};
+
+use crate::account::Conflict;
+use crate::admin;
+use crate::cli::{self, ResourceConflict, SaslMechanism, ServeOptions, values};
+use crate::limits::AddressLimits;
+use crate::logging;
+use crate::sasl::{Hash, Secret};
+use crate::shard::{ListenerKind, Message, Settings, Shard, Tls, Verifier};
+use crate::stream::{Config, TlsPolicy};
+use crate::xml::Limits;
+
+/// Addresses that a session can have sent directed presence to at once.
+const DIRECTED_PRESENCE_MAX: usize = 200;
+
+/// Threads that verify passwords: two are enough for a hundred logins with PLAIN in a second.
+const PASSWORD_THREADS: usize = 2;
+
+/// Runs a server until it is told to end. An error is one line for the operator.
+pub fn run(options: &ServeOptions) -> Result<(), String> {
+    let (levels, _writing) = logging::init(&options.logging())?;
+    let signals = signals::Signals::listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
+    make_data_directory(&options.data_dir)?;
+    let certificates = options.certificates().map_err(|error| error.to_string())?;
+    let certificates = certificates.map(|(store, warnings)| {
+        warnings.iter().for_each(|warning| tracing::warn!(target: "server", "{warning}"));
+        Arc::new(store)
+    });
+    let store = Store::open(&storage_options(options)).map_err(|error| error.to_string())?;
+    let store = Arc::new(store);
+    let secret = secret::load(&options.data_dir)?;
+
+    let shards = options.shards.unwrap_or_else(|| available_cores().len().max(1));
+    let connections_max = descriptors::prepare(options.max_sessions, shards);
+    let iterations = options.scram_iterations as u32;
+    let verifier = Verifier::start(PASSWORD_THREADS, secret.clone(), iterations)
+        .map_err(|error| format!("cannot start a thread: {error}"))?;
+    let tls = certificates.as_ref().map(|store| Tls {
+        starttls: prepared(&store.starttls()),
+        direct: prepared(&store.direct_tls()),
+        certificates: Arc::clone(store),
+    });
+    let (listeners, kinds) = listeners(options, tls.is_some());
+    let settings = Arc::new(settings(options, secret, tls, kinds, connections_max.div_ceil(shards)));
+
+    let admin_socket = admin::bind(&options.admin_socket()).map_err(|error| error.to_string())?;
+    let runtime = {
+        let (settings, store) = (Arc::clone(&settings), Arc::clone(&store));
+        let runtime_options = rondel_shards::Options {
+            shards,
+            listeners,
+            mesh_capacity: options.mesh_capacity,
+            spin: options.spin,
+            outbox_limit: options.outbox_limit,
+            stall_timeout: options.slow_reader_timeout,
+            handshakes_per_turn: options.handshakes_per_shard,
+            ..rondel_shards::Options::default()
+        };
+        Runtime::start(runtime_options, move |io: &mut Io<Shard>| {
+            let replies = Arc::new(ToShard(io.remote(io.shard())));
+            Shard::new(io, Arc::clone(&settings), store.client(replies), verifier.clone())
+        })
+        .map_err(|error| error.to_string())?
+    };
+    let remotes = (0..shards).map(|shard| runtime.remote(shard)).collect();
+    let backend =
+        backend::Running::new(Arc::clone(&store), remotes, settings.negotiation.domains.clone(), iterations, levels);
+    let admin = admin::serve(admin_socket, Arc::new(backend))
+        .map_err(|error| format!("cannot start the admin socket: {error}"))?;
+    announce(&runtime, &settings, shards);
+
+    let died = loop {
+        match signals.wait(&runtime.ended()) {
+            signals::Event::End => break false,
+            signals::Event::Reload => reload(settings.tls.as_ref()),
+            signals::Event::ShardDied => break true,
+        }
+    };
+    if died {
+        tracing::error!(target: "server", "a shard has died; the server ends");
+    } else {
+        tracing::info!(target: "server", "ending: saying goodbye to clients");
+    }
+    drop(admin);
+    runtime.shut_down(if died { std::time::Duration::ZERO } else { options.shutdown_grace });
+    let orderly = runtime.join();
+    // Shards and the admin socket had the only other handles.
+    let closed = Arc::into_inner(store).map_or(Ok(()), Store::close);
+    closed.map_err(|error| format!("the store did not close in order: {error}"))?;
+    if died || !orderly {
+        return Err("a shard has died; please report this with the log".into());
+    }
+    tracing::info!(target: "server", "ended");
+    Ok(())
+}
+
+fn make_data_directory(path: &Path) -> Result<(), String> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| format!("cannot make the data directory {}: {error} (--data-dir)", path.display()))
+}
+
+fn storage_options(options: &ServeOptions) -> rondel_storage::Options {
+    let mut storage = rondel_storage::Options::new(cli::store_in(&options.data_dir));
+    storage.block_cache_bytes = options.storage_cache;
+    storage.reader_threads = options.storage_readers;
+    storage
+}
+
+/// A configuration as the runtime needs it.
+fn prepared(config: &Arc<ServerConfig>) -> Arc<ServerConfig> {
+    let mut config = ServerConfig::clone(config);
+    Io::<Shard>::prepare_tls(&mut config);
+    Arc::new(config)
+}
+
+fn listeners(options: &ServeOptions, has_tls: bool) -> (Vec<Listener>, Vec<ListenerKind>) {
+    let starttls = options.listen.iter().map(|&address| (Listener { address }, ListenerKind::Starttls));
+    let direct = options.listen_direct_tls.iter().filter(|_| has_tls);
+    let direct = direct.map(|&address| (Listener { address }, ListenerKind::DirectTls));
+    starttls.chain(direct).unzip()
+}
+
+fn settings(
+    options: &ServeOptions,
+    secret: Secret,
+    tls: Option<Tls>,
+    listeners: Vec<ListenerKind>,
+    connections_max_per_shard: usize,
+) -> Settings {
+    let hash = |mechanism: &SaslMechanism| match mechanism {
+        SaslMechanism::ScramSha1 => Some(Hash::Sha1),
+        SaslMechanism::ScramSha256 => Some(Hash::Sha256),
+        SaslMechanism::ScramSha512 => Some(Hash::Sha512),
+        SaslMechanism::Plain => None,
+    };
+    let limits = |stanza_bytes| Limits {
+        stanza_bytes,
+        depth: options.max_xml_depth,
+        attributes: options.max_xml_attributes,
+        children: options.max_xml_children,
+    };
+    let rate = |rate: values::Rate| Rate { per_second: rate.per_second, burst: rate.burst };
+    let negotiation = Config {
+        domains: options.domain.clone(),
+        tls: if options.insecure_plaintext { TlsPolicy::PlaintextAllowed } else { TlsPolicy::Required },
+        tls_available: tls.is_some(),
+        hashes: options.sasl_mechanisms.iter().filter_map(hash).collect(),
+        plain: options.sasl_mechanisms.contains(&SaslMechanism::Plain),
+        anonymous: options.anonymous.clone(),
+        tries: options.login_tries,
+        max_bytes_before_login: options.max_stanza_size_before_login,
+        max_bytes: options.max_stanza_size,
+        idle_seconds: options.idle_timeout.as_secs(),
+        secret,
+        iterations: options.scram_iterations as u32,
+    };
+    Settings {
+        negotiation: Arc::new(negotiation),
+        listeners,
+        tls,
+        limits_before_login: limits(options.max_stanza_size_before_login),
+        limits: limits(options.max_stanza_size),
+        address_limits: AddressLimits {
+            connections_max: u32::try_from(options.max_connections_per_address).unwrap_or(u32::MAX),
+            connections: rate(options.connection_rate),
+            failures: rate(options.login_rate),
+        },
+        connections_max_per_shard,
+        sessions_max_per_account: options.max_sessions_per_account,
+        conflict: match options.resource_conflict {
+            ResourceConflict::Replace => Conflict::Replace,
+            ResourceConflict::Refuse => Conflict::Refuse,
+            ResourceConflict::Rename => Conflict::Rename,
+        },
+        login_timeout: options.login_timeout,
+        idle_timeout: options.idle_timeout,
+        directed_presence_max: DIRECTED_PRESENCE_MAX,
+        see_other_host: options.see_other_host.clone(),
+    }
+}
+
+fn announce(runtime: &Runtime<Shard>, settings: &Settings, shards: usize) {
+    let domains = settings.negotiation.domains.join(",");
+    for (address, kind) in runtime.addresses().iter().zip(&settings.listeners) {
+        let kind = match kind {
+            ListenerKind::Starttls => "starttls",
+            ListenerKind::DirectTls => "direct-tls",
+        };
+        tracing::info!(target: "server", %address, kind, "listening");
+    }
+    if settings.negotiation.tls == TlsPolicy::PlaintextAllowed {
+        tracing::warn!(target: "server", "logins without TLS are allowed: everything can be read on the way");
+    }
+    tracing::info!(target: "server", domains, shards, "serving");
+}
+
+fn reload(tls: Option<&Tls>) {
+    let Some(tls) = tls else { return };
+    match tls.certificates.reload() {
+        Ok(warnings) => {
+            warnings.iter().for_each(|warning| tracing::warn!(target: "server", "{warning}"));
+            tracing::info!(target: "server", "certificates read again");
+        }
+        Err(error) => tracing::error!(target: "server", "keeping the certificates that were there: {error}"),
+    }
+}
+
+/// Brings the storage's answers to a shard.
+struct ToShard(Remote<Message>);
+
+impl Replies for ToShard {
+    fn deliver(&self, replies: Vec<Reply>) {
+        self.0.send_all(replies.into_iter().map(Message::Stored));
+    }
+}

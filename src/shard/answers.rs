@@ -1,0 +1,94 @@
+//! Questions of a session: to the server, to its own account, or on to somebody else.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rondel_shards::Io;
+
+use super::stream::Stream;
+use super::{End, Shard};
+use crate::account::{IqType, StanzaKind};
+use crate::jid::Jid;
+use crate::service::{self, Action, Addressee, Answer, Context};
+use crate::stream::{StanzaCondition, error_reply};
+use crate::xml::{Frame, escape, namespaces as ns};
+
+impl Shard {
+    /// An IQ of a session.
+    pub(super) fn iq_from(
+        &mut self,
+        io: &mut Io<Shard>,
+        stream: &mut Stream,
+        frame: &Frame<'_>,
+        kind: StanzaKind,
+    ) -> Result<(), End> {
+        let action = match kind {
+            StanzaKind::Iq(IqType::Get) => Some(Action::Get),
+            StanzaKind::Iq(IqType::Set) => Some(Action::Set),
+            _ => None,
+        };
+        // RFC 6120 §8.2.3: an id always; a question has exactly one child.
+        if frame.id().is_none() || (action.is_some() && frame.children().count() != 1) {
+            self.answer_error(io, stream, frame, StanzaCondition::BadRequest);
+            return Ok(());
+        }
+        let Some(session) = stream.session() else { return Ok(()) };
+        let to_text = frame.to().map(|to| to.decoded());
+        let to = match to_text.as_deref().map(Jid::parse) {
+            None => None,
+            Some(Ok(to)) => Some(to),
+            Some(Err(_)) => {
+                self.answer_error(io, stream, frame, StanzaCondition::JidMalformed);
+                return Ok(());
+            }
+        };
+        let addressee = match &to {
+            None => Addressee::OwnAccount,
+            Some(to) if !to.is_full() && to.bare() == session.jid.bare() => Addressee::OwnAccount,
+            Some(to) if to.local().is_none() && !to.is_full() && self.settings.serves(to.domain()) => Addressee::Server,
+            Some(to) => {
+                self.route(io, stream, frame, kind, to);
+                return Ok(());
+            }
+        };
+        // Nothing was asked of the client that an answer could be to.
+        let Some(action) = action else { return Ok(()) };
+        let answer = match frame.to_element() {
+            Ok(element) => match element.children().next() {
+                // Bound already: a session exists (RFC 3921 §3).
+                Some(payload) if payload.name == "session" && payload.namespace == ns::SESSION => Answer::Result(None),
+                Some(payload) => service::answer(action, payload, &Context { addressee, now_s: now_s() }),
+                None => Answer::Error("modify", "bad-request"),
+            },
+            Err(_) => Answer::Error("modify", "bad-request"),
+        };
+        let id = frame.id().map(|id| id.decoded()).unwrap_or_default();
+        let from = to_text.as_deref().unwrap_or(session.jid.bare());
+        let Ok(out) = io.outbox(stream.connection) else { return Ok(()) };
+        match answer {
+            Answer::Result(payload) => {
+                out.extend_from_slice(b"<iq type='result' id='");
+                escape::attribute(out, &id);
+                out.extend_from_slice(b"' from='");
+                escape::attribute(out, from);
+                out.extend_from_slice(b"' to='");
+                out.extend_from_slice(session.sender().as_bytes());
+                match payload {
+                    None => out.extend_from_slice(b"'/>"),
+                    Some(payload) => {
+                        out.extend_from_slice(b"'>");
+                        payload.write_to(out, ns::CLIENT);
+                        out.extend_from_slice(b"</iq>");
+                    }
+                }
+            }
+            Answer::Error(kind, condition) => {
+                error_reply(out, "iq", Some(&*id), from, session.jid.as_str(), (kind, condition));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+}

@@ -1,0 +1,189 @@
+//! From bytes to frames, and where each goes.
+
+use std::borrow::Cow;
+
+use rondel_shards::{ConnectionId, Io};
+
+use super::stream::{self, Phase, Stream};
+use super::{End, Shard};
+use crate::account::{IqType, MessageType, PresenceType, StanzaKind};
+use crate::stream::{Header, StreamError};
+use crate::xml::{Event, Frame, Kind, Scratch};
+
+/// Whether the next frame of a stream may be looked at.
+pub(super) enum Flow {
+    Next,
+    /// An answer has to come first, or the stream is gone.
+    Stop,
+}
+
+impl Shard {
+    /// Reads what a connection has brought. Returns how many bytes were used up.
+    pub(super) fn input(&mut self, io: &mut Io<Shard>, connection: ConnectionId, bytes: &[u8]) -> usize {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut used = 0;
+        while let Some(mut stream) = self.take(connection) {
+            stream.heard_ms = io.now_ms();
+            if matches!(&stream.phase, Phase::Login(negotiation) if negotiation.is_waiting()) {
+                self.put(stream);
+                break;
+            }
+            let (consumed, flow) = self.frames(io, stream, &mut scratch, &bytes[used..]);
+            used += consumed;
+            if matches!(flow, Flow::Stop) {
+                break;
+            }
+        }
+        self.scratch = scratch;
+        used
+    }
+
+    /// Handles frames as long as the stream stays where it is and nothing has to be waited for.
+    fn frames(
+        &mut self,
+        io: &mut Io<Shard>,
+        mut stream: Box<Stream>,
+        scratch: &mut Scratch,
+        bytes: &[u8],
+    ) -> (usize, Flow) {
+        let mut used = 0;
+        loop {
+            let progress = stream.framer.next(scratch, &bytes[used..]);
+            used += progress.consumed;
+            match (progress.event, &mut stream.phase) {
+                (Event::Incomplete, _) => {
+                    self.put(stream);
+                    return (used, Flow::Stop);
+                }
+                (Event::Frame(frame), Phase::Bound(_)) => {
+                    if let Err(end) = self.frame(io, &mut stream, &frame) {
+                        self.end(io, stream, end);
+                        return (used, Flow::Stop);
+                    }
+                    // Somebody else's doing, such as a full outbox of this very stream.
+                    if !self.doomed.is_empty() {
+                        self.put(stream);
+                        return (used, Flow::Stop);
+                    }
+                }
+                (Event::Frame(frame), Phase::Login(negotiation)) => {
+                    let actions = match frame.to_element() {
+                        Ok(element) => negotiation.on_element(&element),
+                        Err(_) => negotiation.fail(StreamError::internal_server_error("")),
+                    };
+                    self.act(io, stream, actions);
+                    return (used, Flow::Next);
+                }
+                (Event::Header(header), Phase::Login(negotiation)) => {
+                    stream.lang = header.lang.as_deref().and_then(stream::language);
+                    let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+                    let header =
+                        Header { to: owned(header.to), from: owned(header.from), version: owned(header.version) };
+                    let actions = negotiation.on_header(&header);
+                    self.act(io, stream, actions);
+                    return (used, Flow::Next);
+                }
+                (Event::Header(_), Phase::Bound(_)) => {
+                    let error = StreamError::bad_format("a stream within a stream");
+                    self.end(io, stream, End::Error(error));
+                    return (used, Flow::Stop);
+                }
+                (Event::End, Phase::Login(negotiation)) => {
+                    let actions = negotiation.on_end();
+                    self.act(io, stream, actions);
+                    return (used, Flow::Stop);
+                }
+                (Event::End, Phase::Bound(_)) => {
+                    if let Some(out) = io.last_words(stream.connection) {
+                        out.extend_from_slice(b"</stream:stream>");
+                    }
+                    self.end(io, stream, End::ByClient);
+                    return (used, Flow::Stop);
+                }
+                (Event::Failed(error), Phase::Login(negotiation)) => {
+                    let actions = negotiation.fail(StreamError::of_xml(error));
+                    self.act(io, stream, actions);
+                    return (used, Flow::Stop);
+                }
+                (Event::Failed(error), Phase::Bound(_)) => {
+                    self.end(io, stream, End::Error(StreamError::of_xml(error)));
+                    return (used, Flow::Stop);
+                }
+            }
+        }
+    }
+
+    /// A first-level element of a session.
+    fn frame(&mut self, io: &mut Io<Shard>, stream: &mut Stream, frame: &Frame<'_>) -> Result<(), End> {
+        match kind_of(frame) {
+            Some(kind @ StanzaKind::Message(_)) => self.message_from(io, stream, frame, kind),
+            Some(kind @ StanzaKind::Iq(_)) => self.iq_from(io, stream, frame, kind),
+            Some(StanzaKind::Presence(kind)) => self.presence_from(io, stream, frame, kind),
+            None => {
+                let is_stanza = !matches!(frame.kind(), Kind::Other);
+                if is_stanza {
+                    self.answer_error(io, stream, frame, crate::stream::StanzaCondition::BadRequest);
+                    return Ok(());
+                }
+                Err(End::Error(StreamError::unsupported_stanza_type("this element is not understood")))
+            }
+        }
+    }
+
+    /// A deadline has passed: of a login that takes too long, or of a session that has been silent.
+    pub(super) fn look_after(&mut self, io: &mut Io<Shard>, connection: ConnectionId) {
+        let Some(mut stream) = self.take(connection) else { return };
+        match &mut stream.phase {
+            Phase::Login(negotiation) => {
+                let actions = negotiation.fail(StreamError::connection_timeout("login takes too long"));
+                self.act(io, stream, actions);
+            }
+            Phase::Bound(_) => {
+                let idle = self.settings.idle_timeout;
+                let silent_ms = io.now_ms().saturating_sub(stream.heard_ms);
+                let left_ms = (idle.as_millis() as u64).saturating_sub(silent_ms);
+                if left_ms == 0 {
+                    // TCP finds out whether the client is still there (RFC 6120 §4.6.1).
+                    if let Ok(out) = io.outbox(connection) {
+                        out.push(b' ');
+                    }
+                }
+                let next = if left_ms == 0 { idle } else { std::time::Duration::from_millis(left_ms) };
+                io.set_deadline(connection, Some(next));
+                self.put(stream);
+            }
+        }
+    }
+}
+
+/// A stanza's kind and type; `None` for what is no stanza, or has a type that its kind does not.
+#[inline]
+fn kind_of(frame: &Frame<'_>) -> Option<StanzaKind> {
+    let kind = frame.kind_attr().map(|kind| kind.decoded());
+    let kind = kind.as_deref();
+    Some(match frame.kind() {
+        Kind::Message => StanzaKind::Message(match kind {
+            Some("chat") => MessageType::Chat,
+            Some("groupchat") => MessageType::Groupchat,
+            Some("headline") => MessageType::Headline,
+            Some("error") => MessageType::Error,
+            _ => MessageType::Normal,
+        }),
+        Kind::Presence => StanzaKind::Presence(match kind {
+            None => PresenceType::Available,
+            Some("unavailable") => PresenceType::Unavailable,
+            Some("error") => PresenceType::Error,
+            Some("probe") => PresenceType::Probe,
+            Some("subscribe" | "subscribed" | "unsubscribe" | "unsubscribed") => PresenceType::Subscription,
+            Some(_) => return None,
+        }),
+        Kind::Iq => StanzaKind::Iq(match kind {
+            Some("get") => IqType::Get,
+            Some("set") => IqType::Set,
+            Some("result") => IqType::Result,
+            Some("error") => IqType::Error,
+            _ => return None,
+        }),
+        Kind::Other => return None,
+    })
+}

@@ -1,0 +1,273 @@
+//! Rondel on one shard: the runtime's callbacks, put together from the state machines beside. Every stream that is
+//! here, every account whose home is here.
+//!
+//! This is an edge: it turns bytes into frames, frames into decisions, decisions into bytes in outboxes. What may not
+//! live here: the decisions themselves.
+
+mod answers;
+mod deliver;
+mod input;
+mod login;
+mod message;
+mod presence;
+mod settings;
+mod stream;
+mod verify;
+
+use std::sync::Arc;
+
+use rondel_shards::{Accepted, Application, Closed, ConnectionId, Io, Origin, TlsFacts, Verdict};
+use rondel_storage::Client;
+
+use crate::account::Accounts;
+use crate::limits::Addresses;
+use crate::sasl::Bindings;
+use crate::stream::{Negotiation, StreamError};
+use crate::xml::{Framer, Scratch};
+use crate::{limited_event, logging, session_event};
+
+pub use message::{Message, Routed};
+pub use settings::{ListenerKind, Settings, Tls};
+use stream::{Phase, Stream};
+pub use verify::Verifier;
+
+/// Why a stream ends, as its log line says.
+#[derive(Clone, Debug)]
+pub(crate) enum End {
+    /// The client has said goodbye.
+    ByClient,
+    /// The connection is gone already.
+    Gone(Closed),
+    /// With a stream error.
+    Error(StreamError),
+    /// After a word that was sent already.
+    Said(&'static str),
+}
+
+impl End {
+    fn reason(&self) -> String {
+        match self {
+            End::ByClient => "closed by client".into(),
+            End::Gone(closed) => closed.reason().into(),
+            End::Error(error) if error.text.is_empty() => error.name().into(),
+            End::Error(error) => format!("{}: {}", error.name(), error.text),
+            End::Said(reason) => (*reason).into(),
+        }
+    }
+}
+
+/// One shard of the server.
+pub struct Shard {
+    settings: Arc<Settings>,
+    scratch: Scratch,
+    /// By the index of the connection.
+    streams: Vec<Option<Box<Stream>>>,
+    accounts: Accounts,
+    addresses: Addresses,
+    storage: Client,
+    verifier: Verifier,
+    /// Streams to end once the present callback is through.
+    doomed: Vec<(ConnectionId, End)>,
+    /// Streams that were opened here so far.
+    opened: u64,
+}
+
+impl Shard {
+    /// An empty shard.
+    pub fn new(io: &Io<Shard>, settings: Arc<Settings>, storage: Client, verifier: Verifier) -> Shard {
+        let addresses = Addresses::new(settings.address_limits.divided_by(io.shards()));
+        Shard {
+            settings,
+            scratch: Scratch::default(),
+            streams: Vec::new(),
+            accounts: Accounts::default(),
+            addresses,
+            storage,
+            verifier,
+            doomed: Vec::new(),
+            opened: 0,
+        }
+    }
+
+    fn put(&mut self, stream: Box<Stream>) {
+        let index = stream.connection.index();
+        if self.streams.len() <= index {
+            self.streams.resize_with(index + 1, || None);
+        }
+        self.streams[index] = Some(stream);
+    }
+
+    /// Takes a stream out, to work on it while the rest of the shard is at hand.
+    fn take(&mut self, connection: ConnectionId) -> Option<Box<Stream>> {
+        let slot = self.streams.get_mut(connection.index())?;
+        if slot.as_ref()?.connection == connection { slot.take() } else { None }
+    }
+
+    /// Ends what the present callback has doomed; each end may doom others.
+    fn end_doomed(&mut self, io: &mut Io<Shard>) {
+        while let Some((connection, end)) = self.doomed.pop() {
+            if let Some(stream) = self.take(connection) {
+                self.end(io, stream, end);
+            }
+        }
+    }
+
+    /// Ends a stream: says why, closes the connection, and lets everybody know whom it concerns.
+    #[expect(clippy::boxed_local, reason = "streams are passed on as the boxes that they live in")]
+    fn end(&mut self, io: &mut Io<Shard>, mut stream: Box<Stream>, end: End) {
+        let connection = stream.connection;
+        if let (End::Error(error), Some(out)) = (&end, io.last_words(connection)) {
+            error.write_to(out);
+        }
+        io.close(connection);
+        self.addresses.disconnected(stream.peer.ip());
+        let about = logging::About {
+            shard: io.shard(),
+            connection: stream.number,
+            address: Some(stream.peer),
+            account: stream.session().map(|session| session.jid.bare()),
+        };
+        match &stream.phase {
+            Phase::Bound(_) => session_event!(INFO, "session", about, reason = end.reason(), "session ends"),
+            Phase::Login(_) => {
+                session_event!(DEBUG, "stream", about, reason = end.reason(), "stream ends before login")
+            }
+        }
+        if let Phase::Bound(session) = &mut stream.phase {
+            let session = std::mem::take(session);
+            self.leave(io, connection, *session);
+        }
+    }
+
+    fn about<'a>(&self, io: &Io<Shard>, stream: &'a Stream) -> logging::About<'a> {
+        logging::About {
+            shard: io.shard(),
+            connection: stream.number,
+            address: Some(stream.peer),
+            account: stream.session().map(|session| session.jid.bare()),
+        }
+    }
+}
+
+impl Application for Shard {
+    type Message = Message;
+    type Baggage = Box<Stream>;
+
+    fn accepted(&mut self, io: &mut Io<Self>, connection: ConnectionId, accepted: &Accepted) -> Verdict {
+        let now_ms = io.now_ms();
+        if io.connection_count() > self.settings.connections_max_per_shard {
+            limited_event!(WARN, "limits", "too many connections; refusing new ones");
+            return Verdict::Refuse;
+        }
+        if let Err(refusal) = self.addresses.connected(accepted.peer.ip(), now_ms) {
+            limited_event!(WARN, "limits", "refusing connections of an address: {refusal:?}");
+            return Verdict::Refuse;
+        }
+        self.opened += 1;
+        let number = self.opened * io.shards() as u64 + io.shard() as u64;
+        let is_direct = self.settings.listeners.get(accepted.listener) == Some(&ListenerKind::DirectTls);
+        if let (true, Some(tls)) = (is_direct, &self.settings.tls)
+            && io.start_tls(connection, &tls.direct).is_err()
+        {
+            self.addresses.disconnected(accepted.peer.ip());
+            return Verdict::Refuse;
+        }
+        let stream = Stream {
+            connection,
+            number,
+            peer: accepted.peer,
+            framer: Framer::new(self.settings.limits_before_login),
+            lang: None,
+            heard_ms: now_ms,
+            phase: Phase::Login(Box::new(Negotiation::new(Arc::clone(&self.settings.negotiation), None))),
+            lookup: None,
+        };
+        self.put(Box::new(stream));
+        io.set_deadline(connection, Some(self.settings.login_timeout));
+        Verdict::Accept
+    }
+
+    fn arrived(&mut self, io: &mut Io<Self>, connection: ConnectionId, from: usize, mut stream: Box<Stream>) {
+        if from != io.shard() {
+            self.addresses.moved_in(stream.peer.ip(), io.now_ms());
+        }
+        stream.connection = connection;
+        if io.is_shutting_down() {
+            let end = End::Error(self.settings.farewell());
+            self.end(io, stream, end);
+            return;
+        }
+        self.come_home(io, stream);
+        self.end_doomed(io);
+    }
+
+    fn received(&mut self, io: &mut Io<Self>, connection: ConnectionId, bytes: &[u8]) -> usize {
+        let used = self.input(io, connection, bytes);
+        self.end_doomed(io);
+        used
+    }
+
+    fn secured(&mut self, io: &mut Io<Self>, connection: ConnectionId, facts: TlsFacts) {
+        let end_point = facts.certificate.as_ref().and_then(|shown| self.settings.end_point(shown));
+        let bindings = Bindings { exporter: facts.exporter, server_end_point: end_point };
+        if let Some(mut stream) = self.take(connection)
+            && let Phase::Login(negotiation) = &mut stream.phase
+        {
+            let actions = negotiation.on_tls(bindings);
+            self.act(io, stream, actions);
+        }
+        self.end_doomed(io);
+    }
+
+    fn closed(&mut self, io: &mut Io<Self>, connection: ConnectionId, why: Closed) {
+        if let Some(stream) = self.take(connection) {
+            self.end(io, stream, End::Gone(why));
+        }
+        self.end_doomed(io);
+    }
+
+    fn message(&mut self, io: &mut Io<Self>, _from: Origin, message: Message) {
+        match message {
+            Message::Stanza(routed) => self.deliver_routed(io, &routed),
+            Message::Stored(reply) => self.stored(io, reply),
+            Message::Verified { token, outcome } => self.verified(io, token, outcome),
+            Message::EndSessions { account, error, answer } => {
+                let connections: Vec<_> =
+                    self.accounts.resources(&account).iter().map(|resource| resource.connection).collect();
+                let ended = connections.len();
+                self.doomed.extend(connections.into_iter().map(|each| (each, End::Error(error.clone()))));
+                self.end_doomed(io);
+                // Whoever asked may have stopped waiting.
+                let _ = answer.send(ended);
+            }
+        }
+        self.end_doomed(io);
+    }
+
+    fn deadline(&mut self, io: &mut Io<Self>, connection: ConnectionId) {
+        self.look_after(io, connection);
+        self.end_doomed(io);
+    }
+
+    fn timer(&mut self, _io: &mut Io<Self>, _token: u64) {}
+
+    fn shutting_down(&mut self, io: &mut Io<Self>) {
+        let farewell = self.settings.farewell();
+        let connections: Vec<_> = self.streams.iter().flatten().map(|stream| stream.connection).collect();
+        for connection in connections {
+            let Some(mut stream) = self.take(connection) else { continue };
+            let actions = match &mut stream.phase {
+                // A negotiation may not have answered the header yet.
+                Phase::Login(negotiation) => negotiation.fail(farewell.clone()),
+                Phase::Bound(_) => {
+                    self.end(io, stream, End::Error(farewell.clone()));
+                    continue;
+                }
+            };
+            self.act(io, stream, actions);
+        }
+        self.end_doomed(io);
+    }
+
+    fn ended(self, _io: &mut Io<Self>) {}
+}

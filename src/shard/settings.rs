@@ -1,0 +1,82 @@
+//! What the shards of a server have in common.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rondel_shards::rustls::ServerConfig;
+use rondel_shards::rustls::sign::CertifiedKey;
+
+use crate::account::Conflict;
+use crate::certificates::CertificateStore;
+use crate::limits::AddressLimits;
+use crate::stream::{Config, StreamError};
+use crate::xml::Limits;
+
+/// How connections of a listener begin.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ListenerKind {
+    /// In the clear; STARTTLS follows.
+    Starttls,
+    /// With TLS.
+    DirectTls,
+}
+
+/// TLS for both kinds of listeners.
+pub struct Tls {
+    /// After STARTTLS.
+    pub starttls: Arc<ServerConfig>,
+    /// From the first byte.
+    pub direct: Arc<ServerConfig>,
+    /// Where the certificates come from.
+    pub certificates: Arc<CertificateStore>,
+}
+
+/// What the shards of a server have in common; does not change while it runs, but for what is behind a handle.
+pub struct Settings {
+    /// For negotiations.
+    pub negotiation: Arc<Config>,
+    /// By the index of the listener.
+    pub listeners: Vec<ListenerKind>,
+    /// Absent without a certificate.
+    pub tls: Option<Tls>,
+    /// What XML may be, before and after login.
+    pub limits_before_login: Limits,
+    /// See `limits_before_login`.
+    pub limits: Limits,
+    /// For the whole server; a shard applies its share.
+    pub address_limits: AddressLimits,
+    /// Connections of one shard at once.
+    pub connections_max_per_shard: usize,
+    /// Sessions of one account at once.
+    pub sessions_max_per_account: usize,
+    /// When a resource is taken.
+    pub conflict: Conflict,
+    /// From the first byte to a session.
+    pub login_timeout: Duration,
+    /// After how long a silent client is looked after; zero for never.
+    pub idle_timeout: Duration,
+    /// Addresses that a session can have sent directed presence to at once.
+    pub directed_presence_max: usize,
+    /// Where clients are sent at shutdown.
+    pub see_other_host: Option<String>,
+}
+
+impl Settings {
+    /// What clients are told when the server ends.
+    pub fn farewell(&self) -> StreamError {
+        match &self.see_other_host {
+            Some(host) => StreamError::see_other_host(host.clone()),
+            None => StreamError::system_shutdown(""),
+        }
+    }
+
+    /// The value of `tls-server-end-point` for a certificate.
+    pub fn end_point(&self, shown: &Arc<CertifiedKey>) -> Option<Vec<u8>> {
+        self.tls.as_ref()?.certificates.end_point(shown)
+    }
+
+    /// Whether a domain is served here.
+    pub fn serves(&self, domain: &str) -> bool {
+        self.negotiation.domains.iter().any(|served| served == domain)
+    }
+}

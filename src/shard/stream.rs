@@ -1,0 +1,102 @@
+//! What a shard keeps of one stream.
+
+use std::net::SocketAddr;
+
+use rondel_shards::ConnectionId;
+
+use crate::jid::Jid;
+use crate::stream::Negotiation;
+use crate::xml::Framer;
+
+/// One client's stream. Small, because an idle session is little else.
+pub struct Stream {
+    pub(super) connection: ConnectionId,
+    /// The same for the connection's whole life, on every shard.
+    pub(super) number: u64,
+    pub(super) peer: SocketAddr,
+    pub(super) framer: Framer,
+    /// The language of stanzas that name none (RFC 6120 §8.1.5), as its stream header says; escaped.
+    pub(super) lang: Option<Box<str>>,
+    /// When the client was last heard.
+    pub(super) heard_ms: u64,
+    pub(super) phase: Phase,
+    /// A user who is being looked up.
+    pub(super) lookup: Option<Box<Lookup>>,
+}
+
+/// A user who is being looked up, and the password to be verified if it has come already.
+pub(super) struct Lookup {
+    pub account: Jid<'static>,
+    pub password: Option<String>,
+}
+
+/// Before and after login.
+pub(super) enum Phase {
+    Login(Box<Negotiation>),
+    Bound(Box<Session>),
+}
+
+/// An established session.
+#[derive(Default)]
+pub(super) struct Session {
+    pub jid: Address,
+    /// The full JID as an attribute value, where that differs.
+    pub escaped: Option<Box<str>>,
+    /// Whom it has sent directed presence to and not taken it back (RFC 6121 §4.6).
+    pub directed: Vec<Box<str>>,
+    pub available: bool,
+}
+
+/// A full JID in one allocation.
+#[derive(Default)]
+pub(super) struct Address {
+    text: Box<str>,
+    bare_end: u16,
+}
+
+impl Address {
+    pub fn new(jid: &Jid<'_>) -> Address {
+        Address { text: jid.as_str().into(), bare_end: jid.bare().len() as u16 }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub fn bare(&self) -> &str {
+        &self.text[..self.bare_end as usize]
+    }
+}
+
+/// Characters of a language tag at most; the longest that are registered have half as many.
+const LANG_MAX: usize = 64;
+
+/// A language tag that is fit to be written into other people's stanzas (RFC 5646 §2.1).
+pub(super) fn language(tag: &str) -> Option<Box<str>> {
+    let is_tag = !tag.is_empty() && tag.len() <= LANG_MAX;
+    (is_tag && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')).then(|| tag.into())
+}
+
+impl Stream {
+    pub(super) fn session(&self) -> Option<&Session> {
+        match &self.phase {
+            Phase::Bound(session) => Some(session),
+            Phase::Login(_) => None,
+        }
+    }
+}
+
+impl Session {
+    pub fn new(jid: &Jid<'_>) -> Session {
+        let mut escaped = Vec::new();
+        crate::xml::escape::attribute(&mut escaped, jid.as_str());
+        let differs = escaped != jid.as_str().as_bytes();
+        let escaped = differs.then(|| String::from_utf8_lossy(&escaped).into_owned().into_boxed_str());
+        Session { jid: Address::new(jid), escaped, directed: Vec::new(), available: false }
+    }
+
+    /// The full JID, ready to stand in an attribute.
+    pub fn sender(&self) -> &str {
+        self.escaped.as_deref().unwrap_or(self.jid.as_str())
+    }
+}
