@@ -1,0 +1,96 @@
+//! TLS as a client speaks it, trusting the server's development certificate and nothing else.
+
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
+
+use super::{Raw, Server};
+
+pub type TlsStream = StreamOwned<ClientConnection, TcpStream>;
+
+/// The certificate's bytes.
+pub fn certificate(server: &Server) -> rustls::pki_types::CertificateDer<'static> {
+    rustls::pki_types::CertificateDer::from_pem_file(server.certificate()).unwrap()
+}
+
+pub fn config(server: &Server, version: &'static SupportedProtocolVersion) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate(server)).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
+    builder.with_root_certificates(roots).with_no_client_auth()
+}
+
+fn wrap(stream: TcpStream, config: ClientConfig) -> Raw<TlsStream> {
+    let name = ServerName::try_from("localhost").unwrap();
+    Raw::over(StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), stream))
+}
+
+/// TLS from the first byte (XEP-0368).
+pub fn direct(server: &Server, version: &'static SupportedProtocolVersion) -> Raw<TlsStream> {
+    let stream = Raw::connect(server.direct_tls).stream;
+    let mut config = config(server, version);
+    config.alpn_protocols = vec![b"xmpp-client".to_vec()];
+    wrap(stream, config)
+}
+
+/// STARTTLS (RFC 6120 §5).
+pub fn starttls(server: &Server, version: &'static SupportedProtocolVersion) -> Raw<TlsStream> {
+    let mut raw = Raw::connect(server.address);
+    raw.say(super::HEADER);
+    assert!(raw.hear("</stream:features>").contains("<starttls"));
+    raw.say("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    raw.hear("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    wrap(raw.stream, config(server, version))
+}
+
+/// The certificate that a server shows to whoever asks for localhost, whatever it is.
+pub fn shown_certificate(stream: TcpStream) -> Vec<u8> {
+    #[derive(Debug)]
+    struct Anything;
+    impl rustls::client::danger::ServerCertVerifier for Anything {
+        fn verify_server_cert(
+            &self,
+            _: &rustls::pki_types::CertificateDer<'_>,
+            _: &[rustls::pki_types::CertificateDer<'_>],
+            _: &ServerName<'_>,
+            _: &[u8],
+            _: rustls::pki_types::UnixTime,
+        ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
+            Ok(rustls::client::danger::ServerCertVerified::assertion())
+        }
+
+        fn verify_tls12_signature(
+            &self,
+            _: &[u8],
+            _: &rustls::pki_types::CertificateDer<'_>,
+            _: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            _: &[u8],
+            _: &rustls::pki_types::CertificateDer<'_>,
+            _: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+            rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes()
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = builder.dangerous().with_custom_certificate_verifier(Arc::new(Anything)).with_no_client_auth();
+    let mut raw = wrap(stream, config);
+    while raw.stream.conn.is_handshaking() {
+        raw.stream.conn.complete_io(&mut raw.stream.sock).unwrap();
+    }
+    raw.stream.conn.peer_certificates().unwrap()[0].to_vec()
+}
