@@ -2,7 +2,7 @@
 CARGO = cargo
 DATA ?= ./data
 
-.PHONY: run test build setup fmt lint bars compare
+.PHONY: run test build setup fmt lint docs bars compare
 
 run: build
 	$(CARGO) run --release --quiet -- serve --dev --data-dir $(DATA)
@@ -10,7 +10,8 @@ run: build
 build: setup
 	$(CARGO) build --release --workspace
 
-test: setup
+test:
+	@.ci/setup tests
 	$(CARGO) test --release --workspace
 
 setup:
@@ -21,6 +22,10 @@ fmt:
 
 lint: setup
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+
+# Writes docs/flags.md from the program's own table.
+docs: setup
+	RONDEL_WRITE_DOCS=1 $(CARGO) test --release --workspace --lib cli::reference
 
 bars: build
 	perf/bars/run-all
