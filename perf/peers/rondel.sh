@@ -5,8 +5,8 @@
 #   rondel.sh stop DIRECTORY
 #
 # The binary is $RONDEL (target/release/rondel); $SHARDS is the number of its shards (one per core), $FLAGS further
-# flags of rondel serve. The accounts are load0, load1, … with the password in $PASSWORD (secret). Limits per address are
-# off, as all load comes from one.
+# flags of rondel serve. The accounts are load0, load1, … with the password in $PASSWORD (secret). Limits per address
+# are off, as all load comes from one.
 set -euo pipefail
 # shellcheck source=perf/peers/common.sh
 . "$(dirname "$0")/common.sh"
