@@ -9,9 +9,10 @@ use clap::{Args, Parser, Subcommand};
 use super::values;
 use crate::client::target::TlsMode;
 use crate::measure::process::parse_pid;
+use crate::scenario::hostile::Kind;
 use crate::xmpp::scram::Mechanism;
 
-/// Load for XMPP servers: logins, idle sessions, chat; what they cost the server, and how fast it is
+/// Load for XMPP servers: logins, idle sessions, chat, hostile clients; what they cost the server, and how fast it is
 ///
 /// Works against any server. The accounts must exist: PREFIX0, PREFIX1, … with one password.
 #[derive(Debug, Parser)]
@@ -29,6 +30,8 @@ pub enum Command {
     Idle(IdleFlags),
     /// Lets sessions send messages to each other
     Chat(ChatFlags),
+    /// Clients that mean no good: half handshakes, endless stanzas, noise, deaf sessions. For servers on this machine
+    Hostile(HostileFlags),
     /// Copies bytes between pairs of connections: the least that a server can cost. For chat --raw
     Relay(RelayFlags),
     /// Shows reports side by side
@@ -192,6 +195,24 @@ pub struct ChatFlags {
     /// The same traffic without XMPP, for rondel-perf relay.
     #[arg(long, help_heading = "Load")]
     pub raw: bool,
+    #[command(flatten)]
+    pub connect: ConnectFlags,
+    #[command(flatten)]
+    pub output: OutputFlags,
+}
+
+#[derive(Args, Debug)]
+pub struct HostileFlags {
+    /// Hostile clients at a time; whoever is disconnected comes again. Client N logs in as PREFIXN.
+    #[arg(long, value_name = "N", default_value = "24", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    #[arg(help_heading = "Load")]
+    pub clients: u64,
+    /// What they are up to, in turn. Without it: everything.
+    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',', help_heading = "Load")]
+    pub kinds: Vec<Kind>,
+    /// How long.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration, help_heading = "Load")]
+    pub duration: Duration,
     #[command(flatten)]
     pub connect: ConnectFlags,
     #[command(flatten)]

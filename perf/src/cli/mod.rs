@@ -15,9 +15,9 @@ use clap::Parser;
 
 use crate::relay;
 use crate::report::{Report, compare, html, median, number};
-use crate::scenario::{chat, idle, login};
+use crate::scenario::{chat, hostile, idle, login};
 
-use flags::{ChatFlags, Cli, Command, CompareFlags, IdleFlags, LoginFlags, ValueFlags};
+use flags::{ChatFlags, Cli, Command, CompareFlags, HostileFlags, IdleFlags, LoginFlags, ValueFlags};
 
 /// What went wrong.
 enum Failure {
@@ -51,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Login(flags) => log_in(&flags),
         Command::Idle(flags) => hold(&flags),
         Command::Chat(flags) => talk(&flags),
+        Command::Hostile(flags) => attack(&flags),
         Command::Relay(flags) => relay::run(flags.listen, flags.shards).map_err(Failure::Run),
         Command::Compare(flags) => side_by_side(&flags),
         Command::Value(flags) => print_value(&flags),
@@ -143,6 +144,22 @@ fn talk(flags: &ChatFlags) -> Result<(), Failure> {
     Ok(output::deliver(&report, &flags.output)?)
 }
 
+fn attack(flags: &HostileFlags) -> Result<(), Failure> {
+    let server = flags.connect.server;
+    if !server.ip().is_loopback() {
+        return Err(Failure::Flags(format!("--server {server}: hostile clients are for servers on this machine only")));
+    }
+    let kinds = if flags.kinds.is_empty() { hostile::Kind::ALL.to_vec() } else { flags.kinds.clone() };
+    let common = connect::common(&flags.connect, flags.clients, flags.clients, None)?;
+    let mut settings = connect::settings(&flags.connect);
+    settings.push(("clients".to_owned(), flags.clients.to_string()));
+    settings.push(("kinds".to_owned(), kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(",")));
+    let mut report = Report::new("hostile", flags.output.label.clone(), settings);
+    let wanted = hostile::Hostile { clients: flags.clients, kinds, duration: flags.duration };
+    hostile::run(&common, &wanted, &mut report)?;
+    Ok(output::deliver(&report, &flags.output)?)
+}
+
 fn read_all(files: &[std::path::PathBuf]) -> anyhow::Result<Vec<Report>> {
     files.iter().map(|file| Report::read(file)).collect()
 }
@@ -186,6 +203,7 @@ mod tests {
             (&["chat", "--server", "nonsense"], "host:port"),
             (&["idle"], "--server"),
             (&["chat", "--server", "127.0.0.1:1", "--tls", "maybe"], "starttls"),
+            (&["hostile", "--server", "127.0.0.1:1", "--kinds", "kind"], "half-handshake"),
             (&["chat", "--server", "127.0.0.1:1", "--source-addresses", "127.0.0.9-127.0.0.2"], "first"),
         ] {
             let arguments = ["rondel-perf"].iter().chain(arguments);

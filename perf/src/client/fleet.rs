@@ -1,6 +1,5 @@
 //! All workers of a run, as the thread that directs them sees them.
 
-use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
@@ -10,6 +9,7 @@ use anyhow::{Context, bail};
 
 use super::board::{Board, Phase};
 use super::pace::Pace;
+use super::progress::Progress;
 use super::target::Target;
 use super::worker::{Load, Worker};
 use crate::measure::client::ThreadTime;
@@ -34,9 +34,7 @@ pub struct Fleet {
     wakers: Vec<mio::Waker>,
     threads: Vec<JoinHandle<()>>,
     paces: Vec<Pace>,
-    progress: bool,
-    shown: Option<Instant>,
-    started: Instant,
+    progress: Progress,
 }
 
 /// How often a waiting director looks.
@@ -54,9 +52,7 @@ impl Fleet {
             wakers: Vec::new(),
             threads: Vec::new(),
             paces: Vec::new(),
-            progress: rate.progress || io::stderr().is_terminal(),
-            shown: None,
-            started: epoch,
+            progress: Progress::new(rate.progress),
         };
         for index in 0..rate.threads {
             let board = Arc::new(Board::new());
@@ -180,11 +176,7 @@ impl Fleet {
 
     /// Shows how far the run is, where there is somebody to see it.
     pub fn show(&mut self, line: &str) {
-        if self.progress && self.shown.is_none_or(|shown| shown.elapsed() > LOOK * 2) {
-            self.shown = Some(Instant::now());
-            // Who cannot be shown anything is not to lose the run.
-            let _ = write!(io::stderr(), "\r\x1b[K{:6.1} s  {line}", self.started.elapsed().as_secs_f64());
-        }
+        self.progress.show(line);
     }
 
     /// Closes all streams and waits for the workers.
@@ -194,9 +186,7 @@ impl Fleet {
             // Its panic was printed when it happened.
             let _ = thread.join();
         }
-        if self.shown.take().is_some() {
-            let _ = write!(io::stderr(), "\r\x1b[K");
-        }
+        self.progress.clear();
     }
 }
 

@@ -69,3 +69,13 @@ impl Target {
         (!self.sources.is_empty()).then(|| self.sources[(ordinal % self.sources.len() as u64) as usize])
     }
 }
+
+/// What SCRAM needs once per login: random, printable, without commas.
+///
+/// # Errors
+/// The system has no random numbers.
+pub fn nonce() -> Result<String, String> {
+    let mut nonce = [0; 12];
+    getrandom::fill(&mut nonce).map_err(|error| format!("no random numbers: {error}"))?;
+    Ok(nonce.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -13,7 +13,7 @@ use super::board::{Board, Phase};
 use super::link::{Framing, Link, Stage};
 use super::outbox::{Outbox, Slot};
 use super::pace::{Alarm, Pace};
-use super::target::{Speech, Target, TlsMode};
+use super::target::{Speech, Target, TlsMode, nonce};
 use super::transport::{self, Received, Transport};
 use crate::xmpp::element;
 use crate::xmpp::negotiation::{Negotiation, Next};
@@ -223,10 +223,7 @@ impl<L: Load> Worker<L> {
                 self.settle(slot, "", took_ns);
             }
             Speech::Xmpp(plan) => {
-                let mut nonce = [0; 12];
-                getrandom::fill(&mut nonce).map_err(|error| format!("no random numbers: {error}"))?;
-                let nonce = nonce.iter().map(|byte| format!("{byte:02x}")).collect();
-                let mut negotiation = Negotiation::new(Arc::clone(plan), target.account(link.ordinal), nonce);
+                let mut negotiation = Negotiation::new(Arc::clone(plan), target.account(link.ordinal), nonce()?);
                 if let (TlsMode::Direct, Some((config, name))) = (target.tls, &target.tls_client) {
                     link.transport.start_tls(config, name.clone()).map_err(|error| error.to_string())?;
                 }

@@ -24,7 +24,7 @@ pub use table::{number, table};
 pub struct Report {
     /// The tool and its version.
     pub tool: String,
-    /// `login`, `idle` or `chat`.
+    /// `login`, `idle`, `chat` or `hostile`.
     pub scenario: String,
     /// What was measured, in the operator's words.
     pub label: String,

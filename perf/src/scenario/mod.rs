@@ -1,10 +1,12 @@
-//! What the tool can do to a server: log in, hold idle sessions, let sessions chat.
+//! What the tool can do to a server: log in, hold idle sessions, let sessions chat, be hostile.
 //!
 //! Each scenario is a [`Load`](crate::client::worker::Load) for the workers and a director that measures around it
-//! and fills a [`Report`](crate::report::Report). How bytes travel is in `client/`, how figures look in `report/`.
+//! and fills a [`Report`](crate::report::Report); [`hostile`] alone has connections of its own, as what ends a run
+//! elsewhere is what it is about. How bytes travel is in `client/`, how figures look in `report/`.
 
 pub mod chat;
 mod conversation;
+pub mod hostile;
 pub mod idle;
 pub mod login;
 mod watch;
