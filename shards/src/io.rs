@@ -9,6 +9,7 @@ use rustls::ServerConfig;
 
 use crate::application::Application;
 use crate::connection::{Connection, ConnectionId, Phase};
+use crate::gather::Gatherer;
 use crate::mesh::{Mesh, Outgoing, Post, Remote};
 use crate::metrics::Metrics;
 use crate::options::Options;
@@ -80,6 +81,9 @@ pub struct Io<A: Application> {
     pub(crate) shutting_down: bool,
     /// [`Timer::GiveBack`] is set.
     pub(crate) gives_back: bool,
+    gatherer: Gatherer,
+    /// Events dealt with up to the last turn's end.
+    events: u64,
     epoch: Instant,
     now_ms: u64,
 }
@@ -105,6 +109,8 @@ impl<A: Application> Io<A> {
             connections: Slab::new(),
             wheel: Wheel::new(),
             metrics,
+            gatherer: Gatherer::new(options.gather),
+            events: 0,
             options,
             dirty: Vec::new(),
             pool: Vec::new(),
@@ -328,6 +334,13 @@ impl<A: Application> Io<A> {
         if !std::mem::replace(&mut self.gives_back, true) {
             self.set_timer(self.now_ms + GIVE_BACK_AFTER_MS, Timer::GiveBack);
         }
+    }
+
+    /// A turn has ended: how long to wait for more to come together.
+    pub(crate) fn pause_between_turns(&mut self) -> Option<Duration> {
+        let events = self.metrics.reads.get() + self.metrics.mesh_received.get();
+        let fresh = events - std::mem::replace(&mut self.events, events);
+        self.gatherer.turn_ended(self.epoch.elapsed().as_micros() as u64, fresh)
     }
 
     pub(crate) fn tick(&mut self) {

@@ -14,6 +14,7 @@ mod bucket;
 mod connection;
 mod driver;
 mod exporter;
+mod gather;
 mod io;
 mod listen;
 mod local;

@@ -15,6 +15,8 @@ pub struct Options {
     pub mesh_capacity: usize,
     /// How long an executor spins before it sleeps; zero sleeps at once.
     pub spin: Duration,
+    /// How long a busy shard waits between two turns so that more comes together; zero for not at all.
+    pub gather: Duration,
     /// Bytes that wait for one connection at most, in its outbox and for its socket.
     pub outbox_limit: usize,
     /// A peer that takes nothing for this long, while bytes wait for it, is given up.
@@ -34,6 +36,7 @@ impl Default for Options {
             listeners: Vec::new(),
             mesh_capacity: 4096,
             spin: Duration::ZERO,
+            gather: Duration::from_micros(50),
             outbox_limit: 1 << 20,
             stall_timeout: Duration::from_secs(30),
             linger: Duration::from_secs(2),

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -212,6 +213,8 @@ async fn run<A: Application>(
     make: impl FnOnce(&mut Io<A>) -> A,
     ready: impl FnOnce(),
 ) {
+    // A pause between two turns is shorter than what the kernel adds to a sleep otherwise. Without it pauses are longer.
+    let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
     let app = {
         let mut io = local.io.borrow_mut();
         io.tick();
@@ -253,8 +256,17 @@ async fn flush<A: Application>(local: Rc<Local<A>>) {
             }
         }
         local.flush();
-        if local.io.borrow().flush_wanted {
-            cx.waker().wake_by_ref();
+        let pause = {
+            let mut io = local.io.borrow_mut();
+            if io.flush_wanted {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            io.pause_between_turns()
+        };
+        if let Some(pause) = pause {
+            // The whole shard is to wait, whatever comes; it is shorter than what a timer of the executor costs.
+            std::thread::sleep(pause);
         }
         Poll::Pending
     })

@@ -248,6 +248,12 @@ pub struct ServeOptions {
     #[arg(value_parser = values::duration(Duration::ZERO, Duration::from_millis(1)))]
     pub spin: Duration,
 
+    /// How long a busy shard waits between two turns so that more comes together and is dealt with at less cost, as a
+    /// network card does with its interrupts. An idle one never waits. 0: not at all.
+    #[arg(long, env = "RONDEL_GATHER", value_name = "DURATION", default_value = "50us", help_heading = "Runtime")]
+    #[arg(value_parser = values::duration(Duration::ZERO, Duration::from_millis(1)))]
+    pub gather: Duration,
+
     /// TLS handshakes that a shard attends to before it attends to existing sessions again, so that these keep their
     /// share when everybody logs in at once.
     #[arg(

@@ -11,7 +11,7 @@ use crate::home::home;
 use crate::jid::Jid;
 use crate::logging::LevelControl;
 use crate::sasl::ScramKeys;
-use crate::shard::Message;
+use crate::shard::{EndSessions, Message};
 use crate::stream::StreamError;
 
 /// How long a shard may take to end an account's sessions.
@@ -42,7 +42,7 @@ impl Running {
         let account = jid.bare().to_owned();
         let Some(remote) = self.remotes.get(home(&account, self.remotes.len())) else { return };
         let (answer, ended) = crossbeam::channel::bounded(1);
-        remote.send(Message::EndSessions { account, error, answer });
+        remote.send(Message::EndSessions(Box::new(EndSessions { account, error, answer })));
         if ended.recv_timeout(PATIENCE).is_err() {
             tracing::warn!(target: "admin", "a shard did not end an account's sessions in time");
         }

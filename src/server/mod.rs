@@ -65,6 +65,7 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
             listeners,
             mesh_capacity: options.mesh_capacity,
             spin: options.spin,
+            gather: options.gather,
             outbox_limit: options.outbox_limit,
             stall_timeout: options.slow_reader_timeout,
             handshakes_per_turn: options.handshakes_per_shard,

@@ -63,7 +63,7 @@ impl Shard {
         };
         let id = frame.id().map(|id| id.decoded()).unwrap_or_default();
         let from = to_text.as_deref().unwrap_or(session.jid.bare());
-        let Ok(out) = io.outbox(stream.connection) else { return Ok(()) };
+        let Some(out) = self.outbox(io, stream.connection) else { return Ok(()) };
         match answer {
             Answer::Result(payload) => {
                 out.extend_from_slice(b"<iq type='result' id='");

@@ -1,6 +1,6 @@
 //! From a session to the home of the addressee, and from there into outboxes.
 
-use rondel_shards::{Io, Refused};
+use rondel_shards::{ConnectionId, Io, Refused};
 
 use super::message::{Message, Routed};
 use super::stream::Stream;
@@ -63,7 +63,7 @@ impl Shard {
         } else {
             let size = frame.stamped_len(&stamp);
             let routed = Routed::new(kind, to, size, |out| frame.write_stamped(out, &stamp));
-            io.send(home, Message::Stanza(Box::new(routed)));
+            io.send(home, Message::Stanza(routed));
         }
     }
 
@@ -93,10 +93,7 @@ impl Shard {
             }
             match io.outbox(resource.connection) {
                 Ok(out) => write(out),
-                Err(Refused::Full) => {
-                    let error = StreamError::resource_constraint("too much waits to be read");
-                    self.doomed.push((resource.connection, End::Error(error)));
-                }
+                Err(Refused::Full) => self.doomed.push((resource.connection, End::Error(behind()))),
                 Err(Refused::Gone) => {}
             }
         }
@@ -132,7 +129,19 @@ impl Shard {
             self.deliver(io, kind, to.bare(), to.resource(), |out| out.extend_from_slice(stanza));
         } else {
             let routed = Routed::new(kind, to, stanza.len(), |out| out.extend_from_slice(stanza));
-            io.send(home, Message::Stanza(Box::new(routed)));
+            io.send(home, Message::Stanza(routed));
+        }
+    }
+
+    /// The outbox of a session that is to be answered. One that does not read its answers ends.
+    pub(super) fn outbox<'io>(&mut self, io: &'io mut Io<Shard>, connection: ConnectionId) -> Option<&'io mut Vec<u8>> {
+        match io.outbox(connection) {
+            Ok(out) => Some(out),
+            Err(Refused::Full) => {
+                self.doomed.push((connection, End::Error(behind())));
+                None
+            }
+            Err(Refused::Gone) => None,
         }
     }
 
@@ -158,10 +167,15 @@ impl Shard {
         let id = frame.id().map(|id| id.decoded());
         let from = frame.to().map(|to| to.decoded());
         let from = from.as_deref().unwrap_or(session.jid.bare());
-        if let Ok(out) = io.outbox(stream.connection) {
+        if let Some(out) = self.outbox(io, stream.connection) {
             error_reply(out, name, id.as_deref(), from, session.jid.as_str(), condition.names());
         }
     }
+}
+
+/// What a client is told that does not read what waits for it.
+fn behind() -> StreamError {
+    StreamError::resource_constraint("too much waits to be read")
 }
 
 /// The kind of the error that answers a stanza.

@@ -9,7 +9,7 @@ use crate::stream::StreamError;
 /// A message to a shard.
 pub enum Message {
     /// A stanza for an account at home there.
-    Stanza(Box<Routed>),
+    Stanza(Routed),
     /// An answer of the storage.
     Stored(Reply),
     /// What verifying a password has led to; `None` if that failed.
@@ -20,14 +20,20 @@ pub enum Message {
         outcome: Option<Result<(), Failure>>,
     },
     /// Ends all sessions of an account and answers how many there were.
-    EndSessions {
-        /// The bare JID.
-        account: String,
-        /// What the clients are told.
-        error: StreamError,
-        /// Where the answer goes.
-        answer: crossbeam::channel::Sender<usize>,
-    },
+    EndSessions(Box<EndSessions>),
+}
+
+// Every ring between two shards has room for thousands; what is seldom is boxed.
+const _: () = assert!(std::mem::size_of::<Message>() <= 64);
+
+/// What ends an account's sessions.
+pub struct EndSessions {
+    /// The bare JID.
+    pub account: String,
+    /// What the clients are told.
+    pub error: StreamError,
+    /// Where the answer goes.
+    pub answer: crossbeam::channel::Sender<usize>,
 }
 
 /// A stanza on its way: in one allocation its bytes, with the true `from`, behind the addressee in normal form.

@@ -26,7 +26,7 @@ use crate::stream::{Negotiation, StreamError};
 use crate::xml::{Framer, Scratch};
 use crate::{limited_event, logging, session_event};
 
-pub use message::{Message, Routed};
+pub use message::{EndSessions, Message, Routed};
 pub use settings::{ListenerKind, Settings, Tls};
 use stream::{Phase, Stream};
 pub use verify::Verifier;
@@ -231,7 +231,8 @@ impl Application for Shard {
             Message::Stanza(routed) => self.deliver_routed(io, &routed),
             Message::Stored(reply) => self.stored(io, reply),
             Message::Verified { token, outcome } => self.verified(io, token, outcome),
-            Message::EndSessions { account, error, answer } => {
+            Message::EndSessions(order) => {
+                let EndSessions { account, error, answer } = *order;
                 let connections: Vec<_> =
                     self.accounts.resources(&account).iter().map(|resource| resource.connection).collect();
                 let ended = connections.len();

@@ -66,6 +66,7 @@ impl Shard {
         if !std::mem::replace(&mut session.available, true) {
             // The new one hears of those who are there already.
             for resource in self.accounts.resources(&bare) {
+                // What does not fit goes the way of everything that is sent to a client which does not read.
                 if let (Some(presence), Ok(out)) = (&resource.presence, io.outbox(connection)) {
                     out.extend_from_slice(&presence.stanza);
                 }
