@@ -285,10 +285,12 @@ impl Connection {
     }
 
     fn piece(&mut self, piece: &Piece<'_>, orders: &Orders, tally: &mut Tally) -> Result<(), Over> {
-        if let Piece::Stanza(stanza) = piece
-            && let Some(why) = stream_error(stanza)
+        if self.said.is_none()
+            && let Piece::Stanza(stanza) = piece
         {
-            self.said = Some(why);
+            self.said = stream_error(stanza);
+        }
+        if self.said.is_some() {
             return Ok(());
         }
         let Stage::Negotiating(negotiation) = &mut self.stage else { return Ok(()) };

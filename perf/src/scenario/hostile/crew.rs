@@ -47,6 +47,8 @@ pub struct Crew {
     board: Arc<Board>,
     pace: Pace,
     members: Vec<Member>,
+    /// Who is attended to first.
+    first: usize,
     tally: Tally,
     buffers: (Vec<u8>, Vec<u8>),
     began: Instant,
@@ -68,6 +70,7 @@ impl Crew {
             board,
             pace,
             members: members.map(member).collect(),
+            first: 0,
             tally: Tally::default(),
             buffers: (vec![0; BUFFER_BYTES], vec![0; BUFFER_BYTES]),
             began,
@@ -94,7 +97,9 @@ impl Crew {
                 return Ok(());
             }
             let mut wake = until.min(now + NAP);
-            for at in 0..self.members.len() {
+            // Whoever connects goes to the end of the line, lest a few take all that a rate permits.
+            let (first, count) = (self.first, self.members.len());
+            for at in (first..first + count).map(|at| at % count) {
                 wake = wake.min(self.attend(at, now)?.unwrap_or(wake));
             }
             match self.poll.poll(&mut events, Some(wake.saturating_duration_since(Instant::now()))) {
@@ -144,6 +149,7 @@ impl Crew {
             Err(error) => return Err(error).with_context(|| self.nobody()),
         };
         self.pace.open(now_ns);
+        self.first = at + 1;
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(connection.transport.stream(), Token(at), interest)?;
         member.connection = Some(connection);
