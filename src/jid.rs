@@ -12,6 +12,9 @@ use precis_profiles::{OpaqueString, UsernameCaseMapped};
 /// Bytes of one part at most (RFC 7622 §3.1).
 const PART_BYTES_MAX: usize = 1023;
 
+/// The same where there is more than ASCII in it: to normalise such a part takes time that grows with its square.
+const NORMALISED_BYTES_MAX: usize = 256;
+
 /// An address that is well-formed and in its normal form: `localpart@domainpart/resourcepart`, the first and the last
 /// part optional.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -29,8 +32,8 @@ pub enum JidError {
     /// A part that may not be empty is.
     #[error("a part of the address is empty")]
     Empty,
-    /// A part is longer than 1023 bytes.
-    #[error("a part of the address is longer than 1023 bytes")]
+    /// A part is longer than 1023 bytes, or than 256 if it has more than ASCII.
+    #[error("a part of the address is too long")]
     TooLong,
     /// The part before the `@`.
     #[error("the part before the @ has characters that an address may not have")]
@@ -140,6 +143,8 @@ pub fn localpart(text: &str) -> Result<Cow<'_, str>, JidError> {
     }
     let normal = if text.is_ascii() {
         Cow::Owned(text.to_ascii_lowercase())
+    } else if text.len() > NORMALISED_BYTES_MAX {
+        return Err(JidError::TooLong);
     } else {
         UsernameCaseMapped::enforce(text).map_err(|_| JidError::Localpart)?
     };
@@ -181,6 +186,9 @@ pub fn resourcepart(text: &str) -> Result<Cow<'_, str>, JidError> {
     check_length(text)?;
     if text.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
         return Ok(Cow::Borrowed(text));
+    }
+    if text.len() > NORMALISED_BYTES_MAX {
+        return Err(JidError::TooLong);
     }
     let normal = OpaqueString::enforce(text).map_err(|_| JidError::Resourcepart)?;
     check_length(&normal)?;
@@ -263,7 +271,10 @@ mod tests {
         for text in invalid {
             assert!(Jid::parse(text).is_err(), "{text}");
         }
-        assert_eq!(Jid::parse(&format!("{}@example.com", "a".repeat(1024))), Err(JidError::TooLong));
+        for (unit, times) in [("a", 1024), ("ä", 129)] {
+            assert_eq!(Jid::parse(&format!("{}@example.com", unit.repeat(times))), Err(JidError::TooLong));
+            assert_eq!(Jid::parse(&format!("example.com/{}", unit.repeat(times))), Err(JidError::TooLong));
+        }
     }
 
     proptest! {

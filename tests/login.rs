@@ -116,7 +116,7 @@ fn who_stands_in_between_is_found_out() {
 fn wrong_passwords_close_the_door_to_their_address_for_a_while() {
     let server = server(&["--login-rate", "1/h:2", "--shards", "1"]);
     let try_once = || {
-        let mut raw = Raw::connect(server.address);
+        let mut raw = tls::direct(&server, &TLS13);
         raw.say(HEADER);
         raw.hear("</stream:features>");
         raw.say(&format!("<auth xmlns='{SASL}' mechanism='PLAIN'>{}</auth>", plain("juliet", "guess")));
@@ -130,7 +130,7 @@ fn wrong_passwords_close_the_door_to_their_address_for_a_while() {
 #[test]
 fn tries_on_one_stream_are_counted() {
     let server = server(&["--login-tries", "2"]);
-    let mut raw = Raw::connect(server.address);
+    let mut raw = tls::direct(&server, &TLS13);
     raw.say(HEADER);
     for _ in 0..2 {
         raw.say(&format!("<auth xmlns='{SASL}' mechanism='PLAIN'>{}</auth>", plain("juliet", "guess")));
@@ -156,9 +156,7 @@ fn a_resource_that_is_taken() {
         let server = server(&["--resource-conflict", policy]);
         let mut old = Raw::login(&server, "juliet", "balcony");
         let mut new = Raw::connect(server.address);
-        new.say(HEADER);
-        new.say(&format!("<auth xmlns='{SASL}' mechanism='PLAIN'>{}</auth>", plain("juliet", "secret")));
-        new.hear("<success");
+        new.authenticate(HEADER, "juliet");
         new.say(HEADER);
         new.say(
             "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>balcony</resource></bind>\
@@ -183,9 +181,7 @@ fn an_account_has_so_many_sessions_and_no_more() {
     let _first = Raw::login(&server, "juliet", "a");
     let second = Raw::login(&server, "juliet", "b");
     let mut third = Raw::connect(server.address);
-    third.say(HEADER);
-    third.say(&format!("<auth xmlns='{SASL}' mechanism='PLAIN'>{}</auth>", plain("juliet", "secret")));
-    third.hear("<success");
+    third.authenticate(HEADER, "juliet");
     third.say(HEADER);
     let bind = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
     third.say(bind);
@@ -204,7 +200,7 @@ fn a_disabled_account_is_out_at_once_and_a_removed_one_too() {
     assert!(user(&server.data(), &["disable", "juliet@localhost", "--reason", "spam"], "").status.success());
     assert!(session.hear_rest().contains("<not-authorized"));
     let log_in = || {
-        let mut raw = Raw::connect(server.address);
+        let mut raw = tls::direct(&server, &TLS13);
         raw.say(HEADER);
         raw.hear("</stream:features>");
         raw.say(&format!("<auth xmlns='{SASL}' mechanism='PLAIN'>{}</auth>", plain("juliet", "secret")));
@@ -222,7 +218,7 @@ fn a_disabled_account_is_out_at_once_and_a_removed_one_too() {
 fn anonymous_users_come_and_go_on_a_domain_of_their_own() {
     let flags = ["--domain", "localhost", "--domain", "anonymous.localhost", "--anonymous", "anonymous.localhost"];
     let server = server(&flags);
-    let mut raw = Raw::connect(server.address);
+    let mut raw = tls::direct(&server, &TLS13);
     raw.say(&HEADER.replace("to='localhost'", "to='anonymous.localhost'"));
     let features = raw.hear("</stream:features>");
     assert!(features.contains("ANONYMOUS") && !features.contains("PLAIN"), "{features}");
@@ -232,4 +228,74 @@ fn anonymous_users_come_and_go_on_a_domain_of_their_own() {
     ));
     assert!(raw.hear("</stream:features>").contains("@anonymous.localhost/"));
     assert!(!server.logged.iter().any(|line| line.contains("panic")));
+}
+
+/// A connection per login, each closed in the very moment in which the login succeeds.
+#[test]
+fn connections_of_an_address_are_counted_right_however_they_end() {
+    let server = server(&["--max-connections-per-address", "6", "--shards", "1"]);
+    let log_in = |raw: &mut Raw<TlsStream>| {
+        raw.say(HEADER);
+        raw.hear("</stream:features>");
+        raw.say(&format!("<auth xmlns='{SASL}' mechanism='PLAIN'>{}</auth>", plain("juliet", "secret")));
+    };
+    for _ in 0..20 {
+        let mut raw = tls::direct(&server, &TLS13);
+        log_in(&mut raw);
+        raw.stream.conn.send_close_notify();
+        raw.hear_rest();
+    }
+    let mut raw = tls::direct(&server, &TLS13);
+    log_in(&mut raw);
+    raw.hear("<success");
+}
+
+#[test]
+fn a_login_that_waits_does_not_outlive_the_account() {
+    let server = server(&[]);
+    // One waits with its proof, one with the resource.
+    let mut early = Raw::connect(server.address);
+    early.say(HEADER);
+    early.hear("</stream:features>");
+    let mut scram = Scram::new("juliet", None);
+    early.say(&format!("<auth xmlns='{SASL}' mechanism='SCRAM-SHA-256'>{}</auth>", scram.first()));
+    let challenge = early.hear_between("xmpp-sasl'>", "</challenge>");
+    let mut late = Raw::connect(server.address);
+    late.authenticate(HEADER, "juliet");
+    late.say(HEADER);
+    late.hear("</stream:features>");
+    assert!(user(&server.data(), &["disable", "juliet@localhost"], "").status.success());
+    early.say(&format!("<response xmlns='{SASL}'>{}</response>", scram.last(&challenge, "secret")));
+    early.hear("<success");
+    early.say(HEADER);
+    for raw in [&mut early, &mut late] {
+        raw.say("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
+        let rest = raw.hear_rest();
+        assert!(rest.contains("<not-authorized") && !rest.contains("<jid>"), "{rest}");
+    }
+}
+
+#[test]
+fn a_client_that_comes_again_takes_the_place_of_its_earlier_session() {
+    let server = server(&["--max-sessions-per-account", "1"]);
+    let agent = "<user-agent id='d4565fa7-4d72-4749-b3d3-740edbf87770'/>";
+    let log_in = |agent: &str| {
+        let mut raw = tls::direct(&server, &TLS13);
+        raw.say(HEADER);
+        raw.hear("</stream:features>");
+        raw.say(&format!(
+            "<authenticate xmlns='{SASL2}' mechanism='PLAIN'><initial-response>{}</initial-response>{agent}\
+             <bind xmlns='urn:xmpp:bind:0'/></authenticate>",
+            plain("juliet", "secret")
+        ));
+        raw
+    };
+    let mut first = log_in(agent);
+    first.hear("</success>");
+    let mut second = log_in(agent);
+    second.hear("</success>");
+    assert!(first.hear_rest().contains("<conflict"));
+    let mut other = log_in("");
+    assert!(other.hear_rest().contains("<resource-constraint"));
+    assert!(second.round_trip().contains("result"));
 }

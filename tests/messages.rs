@@ -82,11 +82,7 @@ fn prefixes_declared_on_the_stream_header_arrive_declared() {
     drop(romeo);
     let mut romeo = Raw::connect(server.address);
     let header = common::HEADER.replace("version='1.0' xmlns", "version='1.0' xmlns:x='urn:example:x' xmlns");
-    romeo.say(&header);
-    romeo.hear("</stream:features>");
-    let auth = common::plain("romeo", "secret");
-    romeo.say(&format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{auth}</auth>"));
-    romeo.hear("<success");
+    romeo.authenticate(&header, "romeo");
     romeo.say(&header);
     romeo.hear("</stream:features>");
     romeo.say("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
@@ -156,4 +152,85 @@ fn the_server_answers_what_it_advertises_and_nothing_else() {
     assert_eq!(other.replace("juliet", "nurse"), nobody, "existence does not show");
     let unknown = ask(&mut romeo, "localhost", "<query xmlns='urn:example:unknown'/>");
     assert!(unknown.contains("service-unavailable"), "{unknown}");
+}
+
+/// Whatever a client calls its elements, what others get of it is well-formed.
+#[test]
+fn absence_arrives_well_formed_however_it_was_written() {
+    for absence in [
+        "<p:presence xmlns:p='jabber:client' type='unavailable'/>",
+        "<ä:presence xmlns:ä='jabber:client' type='unavailable'><ä:status>x</ä:status></ä:presence>",
+        "<presence xmlns='jabber:client' type=\"unavailable\" />",
+    ] {
+        let (_server, mut romeo, mut juliet) = two();
+        romeo.say("<presence to='juliet@localhost/balcony'/>");
+        juliet.hear("to='juliet@localhost/balcony'");
+        juliet.hear(">");
+        romeo.say(absence);
+        let heard = juliet.hear(">");
+        assert!(
+            heard.contains("to='juliet@localhost/balcony'") && heard.contains("romeo@localhost/orchard"),
+            "{heard}"
+        );
+        assert!(heard.contains("presence ") && heard.contains("unavailable"), "{heard}");
+        juliet.round_trip();
+    }
+}
+
+/// A flood in one segment costs nobody the session who reads what comes.
+#[test]
+fn a_burst_is_delivered_to_whoever_reads() {
+    let server = Server::start(&["--outbox-limit", "64KiB", "--max-stanza-size", "32KiB"]);
+    server.add_user("romeo");
+    server.add_user("juliet");
+    let mut juliet = Raw::online(&server, "juliet", "balcony");
+    let mut romeo = Raw::online(&server, "romeo", "orchard");
+    let text = "x".repeat(500);
+    let burst: String = (0..400)
+        .map(|number| format!("<message to='juliet@localhost/balcony' id='{number}'><body>{text}</body></message>"))
+        .collect();
+    let reader = std::thread::spawn(move || {
+        (0..400).for_each(|number| assert!(juliet.hear("</message>").contains(&format!("id='{number}'"))));
+        juliet.round_trip()
+    });
+    romeo.say(&burst);
+    assert!(reader.join().unwrap().contains("result"));
+    // The same with answers to oneself, all of which come.
+    let mut answers = romeo.stream.try_clone().map(Raw::over).unwrap();
+    let asker = std::thread::spawn(move || {
+        let pings: String = (0..3_000)
+            .map(|number| format!("<iq type='get' id='p{number}'><ping xmlns='urn:xmpp:ping'/></iq>"))
+            .collect();
+        romeo.say(&pings);
+        romeo
+    });
+    (0..3_000).for_each(|number| {
+        answers.hear(&format!("id='p{number}'"));
+    });
+    drop(asker.join().unwrap());
+}
+
+/// Whoever hears of both hears of them in their order, and nothing of what came in the same segment is forgotten.
+#[test]
+fn a_resource_that_is_taken_over_goes_before_it_comes_again() {
+    let server = Server::start(&[]);
+    server.add_user("juliet");
+    let mut old = Raw::login(&server, "juliet", "balcony");
+    let mut other = Raw::online(&server, "juliet", "garden");
+    old.say("<presence/>");
+    other.hear("from='juliet@localhost/balcony'");
+    let mut new = Raw::connect(server.address);
+    new.authenticate(common::HEADER, "juliet");
+    new.say(common::HEADER);
+    new.hear("</stream:features>");
+    new.say(
+        "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>balcony</resource></bind></iq>\
+         <presence/><iq type='get' id='after'><ping xmlns='urn:xmpp:ping'/></iq>",
+    );
+    new.hear("id='after'");
+    let heard = other.hear("from='juliet@localhost/balcony'");
+    assert!(heard.contains("unavailable"), "first the old one goes: {heard}");
+    let heard = other.hear("from='juliet@localhost/balcony'");
+    assert!(!heard.contains("unavailable"), "then the new one comes: {heard}");
+    assert!(old.hear_rest().contains("<conflict"));
 }

@@ -120,6 +120,16 @@ keep() {
     done
 }
 
+# resident: the peer's resident memory in KiB.
+resident() {
+    awk '/^VmRSS:/ { print $2 }' "/proc/$pid/status"
+}
+
+# median_of FIGURE…: of an even number the lower of the two in the middle.
+median_of() {
+    printf '%s\n' "$@" | sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+}
+
 # calc EXPRESSION: awk's arithmetic.
 calc() {
     awk "BEGIN { printf \"%.4g\", $1 }"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Rondel on loopback ports of its own, to be measured.
 #
-#   rondel.sh start DIRECTORY ACCOUNTS    prints port=, tls_port= and pid=
+#   rondel.sh start DIRECTORY ACCOUNTS    prints port=, tls_port= and pid=; ACCOUNTS may be 0
 #   rondel.sh stop DIRECTORY
 #
 # The binary is $RONDEL (target/release/rondel); $SHARDS is the number of its shards (one per core), $FLAGS further
@@ -23,9 +23,11 @@ start() {
     directory=$(realpath "$directory")
     port=$(free_port)
     tls_port=$(free_port)
-    "$RONDEL_PERF" accounts --count "$accounts" --password "$PASSWORD" |
-        "$RONDEL" user add --stdin --data-dir "$directory/data" --scram-iterations 4096 >"$directory/output" 2>&1 ||
-        { tail -n 5 "$directory/output" >&2; fail "the accounts were not added"; }
+    if [ "$accounts" -gt 0 ]; then
+        "$RONDEL_PERF" accounts --count "$accounts" --password "$PASSWORD" |
+            "$RONDEL" user add --stdin --data-dir "$directory/data" --scram-iterations 4096 >"$directory/output" 2>&1 ||
+            { tail -n 5 "$directory/output" >&2; fail "the accounts were not added"; }
+    fi
     # shellcheck disable=SC2086
     "$RONDEL" serve --dev --insecure-plaintext --listen "127.0.0.1:$port" --listen-direct-tls "127.0.0.1:$tls_port" \
         --data-dir "$directory/data" --log-level warn --max-connections-per-address 1000000 \

@@ -40,7 +40,13 @@ impl TokenBucket {
         Err(((cost - self.tokens) / rate.per_second * 1000.0 - 1e-6).ceil().max(1.0) as u64)
     }
 
-    /// Tokens there now.
+    /// Takes `cost` tokens whether they are there or not; what is missing is owed, up to a thousand bursts.
+    pub fn charge(&mut self, rate: Rate, cost: f64, now_ms: u64) {
+        self.refill(rate, now_ms);
+        self.tokens = (self.tokens - cost).max(-1000.0 * rate.burst);
+    }
+
+    /// Tokens there now; less than none if some are owed.
     pub fn available(&mut self, rate: Rate, now_ms: u64) -> f64 {
         self.refill(rate, now_ms);
         self.tokens

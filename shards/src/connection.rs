@@ -81,6 +81,8 @@ pub(crate) struct Connection<A: Application> {
     pub paused: bool,
     /// Unread bytes are to be handed in again although nothing new came.
     pub refeed: bool,
+    /// Its TLS state is in use by what is being received; nothing can be encrypted meanwhile.
+    pub lent: bool,
 }
 
 impl<A: Application> Connection<A> {
@@ -102,12 +104,28 @@ impl<A: Application> Connection<A> {
             blocked: false,
             paused: false,
             refeed: false,
+            lent: false,
         }
     }
 
     /// Bytes that wait to be sent.
     pub fn waiting(&self) -> usize {
         self.outbox.len() + self.unsent.len() - self.unsent_from
+    }
+
+    /// Whether something can be sent right now, in the middle of a turn.
+    pub fn may_flush(&self) -> bool {
+        !self.blocked && !self.lent && matches!(self.phase, Phase::Open)
+    }
+
+    /// The socket or its TLS has failed. One that moves is left to whoever gets it.
+    pub fn die(&mut self, why: Closed) {
+        match self.phase {
+            Phase::Moving { .. } => {}
+            Phase::Open => self.phase = Phase::Dead(Some(why)),
+            Phase::Closing | Phase::Lingering | Phase::Dead(_) => self.phase = Phase::Dead(None),
+        }
+        self.wake();
     }
 
     pub fn wake(&self) {

@@ -85,6 +85,7 @@ pub(crate) fn arrive<A: Application>(local: &Rc<Local<A>>, from: usize, moved: M
     };
     let driver = Driver { local: Rc::clone(local), connection, stream: Some(stream) };
     local.call(Some(connection), |app, io| app.arrived(io, connection, from, *baggage));
+    local.end_as_before(connection);
     spawn(driver);
 }
 
@@ -170,7 +171,12 @@ impl<A: Application> Driver<A> {
             io.held.push(self.connection);
             return Next::Nothing;
         }
-        if std::mem::take(&mut entry.refeed) {
+        if entry.refeed {
+            if entry.waiting() > io.options.outbox_limit / 2 {
+                // The flush at the end of this turn goes on.
+                return Next::Nothing;
+            }
+            entry.refeed = false;
             return Next::Feed;
         }
         let handshaking = entry.tls.as_ref().is_some_and(|tls| !tls.is_secured());
@@ -273,6 +279,7 @@ impl<A: Application> Driver<A> {
                 // Nothing leaves: the same entry goes on under the same id with a driver of its own.
                 let driver = Driver { local: Rc::clone(&self.local), connection, stream: Some(stream) };
                 self.local.call(Some(connection), |app, io| app.arrived(io, connection, here, *baggage));
+                self.local.end_as_before(connection);
                 if let Some(entry) = self.local.io.borrow_mut().connections.get_mut(connection) {
                     entry.refeed = !entry.unread.is_empty();
                     entry.waker = None;
@@ -306,7 +313,8 @@ impl<A: Application> Driver<A> {
                     baggage,
                 };
                 io.metrics.moved_out.add(1);
-                io.outgoing.push(to, Envelope::Moved(Box::new(moved)));
+                let bytes = moved.outbox.len() + moved.unsent.len() + moved.unread.len();
+                io.outgoing.push(to, Envelope::Moved(Box::new(moved)), bytes);
                 io.want_flush();
             }
             Err(error) => {

@@ -1,13 +1,16 @@
 //! What a callback can do: the shard's side of the runtime.
 
 use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+use rustix::net::{SendFlags, send};
 use rustls::ServerConfig;
 
-use crate::application::Application;
+use crate::application::{Application, Closed};
 use crate::connection::{Connection, ConnectionId, Phase};
 use crate::gather::Gatherer;
 use crate::mesh::{Mesh, Outgoing, Post, Remote};
@@ -67,6 +70,8 @@ pub struct Io<A: Application> {
     pub(crate) dirty: Vec<ConnectionId>,
     /// Empty buffers, to be lent to outboxes.
     pub(crate) pool: Vec<Vec<u8>>,
+    /// Where a turn's output is encrypted.
+    pub(crate) sealed: Vec<u8>,
     /// A ring was full; nobody reads until there is room again.
     pub(crate) reads_held: bool,
     pub(crate) held: Vec<ConnectionId>,
@@ -91,6 +96,12 @@ pub struct Io<A: Application> {
 /// How long freed memory is kept for whoever comes next.
 const GIVE_BACK_AFTER_MS: u64 = 2_000;
 
+/// Bytes that may wait for other shards before nobody reads any more.
+const OUTGOING_BYTES_MAX: usize = 4 << 20;
+
+/// A larger buffer for encryption is not kept.
+const SEALED_BYTES_KEPT: usize = 256 << 10;
+
 const POOLED_BUFFERS: usize = 128;
 const POOLED_BUFFER_BYTES: usize = 64 << 10;
 
@@ -114,6 +125,7 @@ impl<A: Application> Io<A> {
             options,
             dirty: Vec::new(),
             pool: Vec::new(),
+            sealed: Vec::new(),
             reads_held: false,
             held: Vec::new(),
             handshakes: 0,
@@ -169,16 +181,36 @@ impl<A: Application> Io<A> {
         Remote::new(Arc::clone(&self.mesh) as Arc<dyn Post<A::Message>>, shard)
     }
 
-    /// Sends a message to a shard, this one included; it arrives after this callback, in order per pair of shards.
-    pub fn send(&mut self, to: usize, message: A::Message) {
-        self.outgoing.push(to, Envelope::Message(message));
+    /// Sends a message that holds so many bytes to a shard, this one included; it arrives after this callback, in order
+    /// per pair of shards. Where too many bytes wait already, nobody reads until some are gone: see [`Io::must_yield`].
+    pub fn send(&mut self, to: usize, message: A::Message, bytes: usize) {
+        self.outgoing.push(to, Envelope::Message(message), bytes);
+        if self.outgoing.bytes() > OUTGOING_BYTES_MAX {
+            self.reads_held = true;
+        }
         self.want_flush();
+    }
+
+    /// Bytes of messages that wait to be sent to other shards.
+    pub fn outgoing_bytes(&self) -> usize {
+        self.outgoing.bytes()
+    }
+
+    /// Whether `received` should use up no more of the connection's bytes for now, because what they lead to has to be
+    /// sent first. What it leaves is handed in again as soon as that is done.
+    pub fn must_yield(&self, connection: ConnectionId) -> bool {
+        self.reads_held || self.waiting(connection) > self.options.outbox_limit / 2
     }
 
     /// The buffer of what will be sent to the connection at the end of this turn, to be appended to.
     pub fn outbox(&mut self, connection: ConnectionId) -> Result<&mut Vec<u8>, Refused> {
         let limit = self.options.outbox_limit;
-        let entry = self.connections.get(connection).ok_or(Refused::Gone)?;
+        let mut entry = self.connections.get(connection).ok_or(Refused::Gone)?;
+        if entry.waiting() >= limit && entry.may_flush() {
+            // Full is only what the peer does not take, not what nobody has tried to send yet.
+            self.flush_connection(connection);
+            entry = self.connections.get(connection).ok_or(Refused::Gone)?;
+        }
         match entry.phase {
             Phase::Open | Phase::Moving { .. } if entry.waiting() < limit => {}
             Phase::Open | Phase::Moving { .. } => return Err(Refused::Full),
@@ -336,6 +368,81 @@ impl<A: Application> Io<A> {
         }
     }
 
+    /// Sends what was written to a connection, and takes note of how that went.
+    pub(crate) fn flush_connection(&mut self, connection: ConnectionId) {
+        let Some(entry) = self.connections.get_mut(connection) else {
+            return;
+        };
+        entry.dirty = false;
+        if entry.blocked || matches!(entry.phase, Phase::Dead(_)) {
+            return;
+        }
+        let outbox = std::mem::take(&mut entry.outbox);
+        let sealed = &mut self.sealed;
+        // What goes out: the rest of earlier turns, then this turn's outbox, the latter encrypted.
+        let is_plain = entry.tls.is_none();
+        let bytes: &[u8] = if is_plain && entry.unsent.is_empty() {
+            &outbox
+        } else {
+            sealed.clear();
+            std::mem::swap(sealed, &mut entry.unsent);
+            sealed.drain(..std::mem::take(&mut entry.unsent_from));
+            let outcome = match &mut entry.tls {
+                Some(tls) if !outbox.is_empty() => tls.seal(&outbox, sealed),
+                Some(_) => Ok(()),
+                None => {
+                    sealed.extend_from_slice(&outbox);
+                    Ok(())
+                }
+            };
+            if let Err(error) = outcome {
+                entry.die(Closed::Tls(error.to_string()));
+                return;
+            }
+            sealed
+        };
+        let sent = if bytes.is_empty() {
+            Sent::All
+        } else {
+            self.metrics.sends.add(1);
+            // SAFETY: the driver owns the socket and removes this entry before it closes it.
+            transmit(unsafe { BorrowedFd::borrow_raw(entry.socket) }, bytes)
+        };
+        match sent {
+            Sent::All => {
+                self.metrics.bytes_sent.add(bytes.len() as u64);
+                if entry.refeed || matches!(entry.phase, Phase::Closing) {
+                    entry.wake();
+                }
+            }
+            Sent::Part(taken) => {
+                self.metrics.bytes_sent.add(taken as u64);
+                self.metrics.blocked_sends.add(1);
+                entry.unsent = bytes[taken..].to_vec();
+                entry.blocked = true;
+                entry.wake();
+            }
+            Sent::Broken(kind) => entry.die(Closed::Broken(kind)),
+        }
+        let blocked = entry.blocked;
+        self.recycle(outbox);
+        if self.sealed.capacity() > SEALED_BYTES_KEPT {
+            self.sealed = Vec::new();
+        }
+        if blocked {
+            self.begin_patience(connection);
+        }
+    }
+
+    /// The peer must take something within the stall timeout.
+    pub(crate) fn begin_patience(&mut self, connection: ConnectionId) {
+        let until_ms = self.now_ms() + self.options.stall_timeout.as_millis().max(1) as u64;
+        if let Some(entry) = self.connections.get_mut(connection) {
+            entry.patience_ms = until_ms;
+        }
+        self.enqueue_deadline(connection);
+    }
+
     /// A turn has ended: how long to wait for more to come together.
     pub(crate) fn pause_between_turns(&mut self) -> Option<Duration> {
         let events = self.metrics.reads.get() + self.metrics.mesh_received.get();
@@ -361,6 +468,25 @@ impl<A: Application> Io<A> {
         if buffer.capacity() > 0 && buffer.capacity() <= POOLED_BUFFER_BYTES && self.pool.len() < POOLED_BUFFERS {
             buffer.clear();
             self.pool.push(buffer);
+        }
+    }
+}
+
+/// How a connection's flush ended.
+enum Sent {
+    All,
+    Part(usize),
+    Broken(std::io::ErrorKind),
+}
+
+fn transmit(socket: BorrowedFd<'_>, bytes: &[u8]) -> Sent {
+    loop {
+        match send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            Ok(taken) if taken == bytes.len() => return Sent::All,
+            Ok(taken) => return Sent::Part(taken),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Sent::Part(0),
+            Err(error) => return Sent::Broken(std::io::Error::from(error).kind()),
         }
     }
 }

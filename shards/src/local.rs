@@ -2,13 +2,9 @@
 //! the turn has written.
 
 use std::cell::RefCell;
-use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-use rustix::io::Errno;
-use rustix::net::{SendFlags, send};
 
 use crate::application::{Application, Closed, Origin};
 use crate::connection::{ConnectionId, Phase};
@@ -21,29 +17,14 @@ pub(crate) struct Local<A: Application> {
     pub app: RefCell<Option<A>>,
     /// The one receive buffer of the shard, lent to whoever is readable.
     pub scratch: RefCell<Box<[u8]>>,
-    /// Where a turn's output is encrypted.
-    sealed: RefCell<Vec<u8>>,
     /// Connections of all shards, in transit ones included.
     pub live: Arc<AtomicUsize>,
-}
-
-/// How a connection's flush ended.
-enum Sent {
-    All,
-    Part(usize),
-    Broken(std::io::ErrorKind),
 }
 
 impl<A: Application> Local<A> {
     pub fn new(io: Io<A>, live: Arc<AtomicUsize>) -> Self {
         let scratch = vec![0; io.options.read_buffer.max(4096)].into_boxed_slice();
-        Local {
-            io: RefCell::new(io),
-            app: RefCell::new(None),
-            scratch: RefCell::new(scratch),
-            sealed: RefCell::new(Vec::new()),
-            live,
-        }
+        Local { io: RefCell::new(io), app: RefCell::new(None), scratch: RefCell::new(scratch), live }
     }
 
     /// Runs a callback. A panic in it costs the connection it was about, not the shard.
@@ -84,6 +65,7 @@ impl<A: Application> Local<A> {
             let Some(entry) = io.connections.get_mut(connection) else {
                 return;
             };
+            entry.lent = entry.tls.is_some();
             entry.tls.take()
         };
         let Some(mut tls) = tls else {
@@ -105,6 +87,7 @@ impl<A: Application> Local<A> {
             return;
         };
         entry.tls = Some(tls);
+        entry.lent = false;
         if !answer.is_empty() {
             // Written by rustls before anything that the application wrote in answer to what came behind it.
             entry.unsent.extend_from_slice(&answer);
@@ -120,6 +103,9 @@ impl<A: Application> Local<A> {
 
     /// The alert is sent before the connection goes.
     fn tls_failed(&self, connection: ConnectionId, error: String) {
+        if self.is_moving(connection) {
+            return;
+        }
         let told = {
             let mut io = self.io.borrow_mut();
             let open = io.connections.get(connection).is_some_and(|entry| matches!(entry.phase, Phase::Open));
@@ -131,8 +117,31 @@ impl<A: Application> Local<A> {
         }
     }
 
+    /// A connection has arrived whose peer may have ended TLS while it was leaving.
+    pub fn end_as_before(&self, connection: ConnectionId) {
+        let ended = {
+            let io = self.io.borrow();
+            io.connections.get(connection).and_then(|entry| entry.tls.as_ref()?.ended().cloned())
+        };
+        match ended {
+            None => {}
+            Some(Ok(())) => self.peer_closed(connection),
+            Some(Err(error)) => self.tls_failed(connection, error),
+        }
+    }
+
+    /// Whether the connection is about to leave. Its end is then found out where it arrives, by whoever has all that
+    /// belongs to it.
+    fn is_moving(&self, connection: ConnectionId) -> bool {
+        let io = self.io.borrow();
+        io.connections.get(connection).is_some_and(|entry| matches!(entry.phase, Phase::Moving { .. }))
+    }
+
     /// The peer's side has ended: what waits for it is still sent.
     pub fn peer_closed(&self, connection: ConnectionId) {
+        if self.is_moving(connection) {
+            return;
+        }
         let open = {
             let io = self.io.borrow();
             io.connections.get(connection).is_some_and(|entry| matches!(entry.phase, Phase::Open))
@@ -181,6 +190,11 @@ impl<A: Application> Local<A> {
         } else if is_left && matches!(entry.phase, Phase::Open | Phase::Moving { .. }) {
             entry.unread = buffer;
             entry.unread.extend_from_slice(left);
+            if io.must_yield(connection)
+                && let Some(entry) = io.connections.get_mut(connection)
+            {
+                entry.refeed = true;
+            }
         } else {
             io.recycle(buffer);
         }
@@ -239,7 +253,7 @@ impl<A: Application> Local<A> {
         io.metrics.turns.add(1);
         let mut dirty = std::mem::take(&mut io.dirty);
         for connection in dirty.drain(..) {
-            self.flush_connection(io, connection);
+            io.flush_connection(connection);
         }
         io.dirty = dirty;
         self.flush_mesh(io);
@@ -249,6 +263,10 @@ impl<A: Application> Local<A> {
             if let Some(entry) = io.connections.get(connection) {
                 entry.wake();
             }
+        }
+        if !io.handshake_queue.is_empty() {
+            // Their steps may write nothing, and so lead to no flush by themselves.
+            io.want_flush();
         }
     }
 
@@ -266,77 +284,6 @@ impl<A: Application> Local<A> {
                     entry.wake();
                 }
             }
-        }
-    }
-
-    fn flush_connection(&self, io: &mut Io<A>, connection: ConnectionId) {
-        let Some(entry) = io.connections.get_mut(connection) else {
-            return;
-        };
-        entry.dirty = false;
-        if entry.blocked || matches!(entry.phase, Phase::Dead(_)) {
-            return;
-        }
-        let outbox = std::mem::take(&mut entry.outbox);
-        let mut sealed = self.sealed.borrow_mut();
-        // What goes out: the rest of earlier turns, then this turn's outbox, the latter encrypted.
-        let is_plain = entry.tls.is_none();
-        let bytes: &[u8] = if is_plain && entry.unsent.is_empty() {
-            &outbox
-        } else {
-            sealed.clear();
-            std::mem::swap(&mut *sealed, &mut entry.unsent);
-            sealed.drain(..std::mem::take(&mut entry.unsent_from));
-            let outcome = match &mut entry.tls {
-                Some(tls) if !outbox.is_empty() => tls.seal(&outbox, &mut sealed),
-                Some(_) => Ok(()),
-                None => {
-                    sealed.extend_from_slice(&outbox);
-                    Ok(())
-                }
-            };
-            if let Err(error) = outcome {
-                let open = matches!(entry.phase, Phase::Open | Phase::Moving { .. });
-                entry.phase = Phase::Dead(open.then(|| Closed::Tls(error.to_string())));
-                entry.wake();
-                return;
-            }
-            &sealed
-        };
-        let sent = if bytes.is_empty() {
-            Sent::All
-        } else {
-            io.metrics.sends.add(1);
-            // SAFETY: the driver owns the socket and removes this entry before it closes it.
-            transmit(unsafe { BorrowedFd::borrow_raw(entry.socket) }, bytes)
-        };
-        match sent {
-            Sent::All => {
-                io.metrics.bytes_sent.add(bytes.len() as u64);
-                if matches!(entry.phase, Phase::Closing) {
-                    entry.wake();
-                }
-            }
-            Sent::Part(taken) => {
-                io.metrics.bytes_sent.add(taken as u64);
-                io.metrics.blocked_sends.add(1);
-                entry.unsent = bytes[taken..].to_vec();
-                entry.blocked = true;
-                entry.wake();
-            }
-            Sent::Broken(kind) => {
-                let open = matches!(entry.phase, Phase::Open | Phase::Moving { .. });
-                entry.phase = Phase::Dead(open.then_some(Closed::Broken(kind)));
-                entry.wake();
-            }
-        }
-        let blocked = entry.blocked;
-        io.recycle(outbox);
-        if sealed.capacity() > 256 << 10 {
-            *sealed = Vec::new();
-        }
-        if blocked {
-            io.begin_patience(connection);
         }
     }
 
@@ -375,29 +322,6 @@ impl<A: Application> Local<A> {
             (0..io.mesh.shards()).for_each(|shard| {
                 io.mesh.doorbell(shard).ring();
             });
-        }
-    }
-}
-
-impl<A: Application> Io<A> {
-    /// The peer must take something within the stall timeout.
-    pub(crate) fn begin_patience(&mut self, connection: ConnectionId) {
-        let until_ms = self.now_ms() + self.options.stall_timeout.as_millis().max(1) as u64;
-        if let Some(entry) = self.connections.get_mut(connection) {
-            entry.patience_ms = until_ms;
-        }
-        self.enqueue_deadline(connection);
-    }
-}
-
-fn transmit(socket: BorrowedFd<'_>, bytes: &[u8]) -> Sent {
-    loop {
-        match send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
-            Ok(taken) if taken == bytes.len() => return Sent::All,
-            Ok(taken) => return Sent::Part(taken),
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => return Sent::Part(0),
-            Err(error) => return Sent::Broken(std::io::Error::from(error).kind()),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! stops reading from sockets meanwhile. A receiver never waits while it drains, so full rings cannot deadlock.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -49,9 +49,22 @@ impl Doorbell {
     }
 }
 
+/// Bytes that may wait in one ring, however few messages they are; a single larger one excepted.
+const RING_BYTES_MAX: usize = 8 << 20;
+/// What a message takes beside the bytes that it holds.
+const MESSAGE_BYTES: usize = 128;
+
+/// A message and roughly the memory it takes.
+struct Parcel<T> {
+    bytes: usize,
+    content: T,
+}
+
 /// The ring of one ordered pair of shards.
 struct Ring<T> {
-    queue: ArrayQueue<T>,
+    queue: ArrayQueue<Parcel<T>>,
+    /// What the messages in it take.
+    bytes: AtomicUsize,
     /// The sender has more than fits and wants to be woken when there is room again.
     sender_waits: AtomicBool,
 }
@@ -73,7 +86,11 @@ pub(crate) enum Control<M> {
 impl<T, M> Mesh<T, M> {
     /// A mesh of `shards` shards whose rings hold `capacity` messages each.
     pub fn new(shards: usize, capacity: usize) -> Self {
-        let ring = |_| Ring { queue: ArrayQueue::new(capacity.max(1)), sender_waits: AtomicBool::new(false) };
+        let ring = |_| Ring {
+            queue: ArrayQueue::new(capacity.max(1)),
+            bytes: AtomicUsize::new(0),
+            sender_waits: AtomicBool::new(false),
+        };
         Mesh {
             shards,
             rings: (0..shards * shards).map(ring).collect(),
@@ -110,7 +127,10 @@ impl<T, M> Mesh<T, M> {
 
     /// Takes the next message that `from` sent to `to`.
     pub fn take(&self, from: usize, to: usize) -> Option<T> {
-        self.ring(from, to).queue.pop()
+        let ring = self.ring(from, to);
+        let parcel = ring.queue.pop()?;
+        ring.bytes.fetch_sub(parcel.bytes, Ordering::Relaxed);
+        Some(parcel.content)
     }
 
     /// To be called by the receiver after it has taken from a ring: wakes a sender that waits for room.
@@ -126,8 +146,9 @@ impl<T, M> Mesh<T, M> {
 /// The sending side of one shard: what it has sent in this turn or could not send yet.
 pub(crate) struct Outgoing<T> {
     shard: usize,
-    waiting: Vec<VecDeque<T>>,
+    waiting: Vec<VecDeque<Parcel<T>>>,
     len: usize,
+    bytes: usize,
 }
 
 /// What a flush of [`Outgoing`] did.
@@ -141,12 +162,20 @@ pub(crate) struct Flushed {
 
 impl<T> Outgoing<T> {
     pub fn new(shard: usize, shards: usize) -> Self {
-        Outgoing { shard, waiting: (0..shards).map(|_| VecDeque::new()).collect(), len: 0 }
+        Outgoing { shard, waiting: (0..shards).map(|_| VecDeque::new()).collect(), len: 0, bytes: 0 }
     }
 
-    pub fn push(&mut self, to: usize, message: T) {
-        self.waiting[to].push_back(message);
+    /// Takes a message that holds so many bytes.
+    pub fn push(&mut self, to: usize, content: T, bytes: usize) {
+        let bytes = bytes + MESSAGE_BYTES;
+        self.waiting[to].push_back(Parcel { bytes, content });
         self.len += 1;
+        self.bytes += bytes;
+    }
+
+    /// What waits takes so many bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub fn len(&self) -> usize {
@@ -162,11 +191,15 @@ impl<T> Outgoing<T> {
         for to in 0..self.waiting.len() {
             let ring = mesh.ring(self.shard, to);
             let mut sent = 0;
-            while let Some(message) = self.waiting[to].pop_front() {
-                match push_or_wait(ring, message) {
-                    Ok(()) => sent += 1,
-                    Err(message) => {
-                        self.waiting[to].push_front(message);
+            while let Some(parcel) = self.waiting[to].pop_front() {
+                let bytes = parcel.bytes;
+                match push_or_wait(ring, parcel) {
+                    Ok(()) => {
+                        sent += 1;
+                        self.bytes -= bytes;
+                    }
+                    Err(parcel) => {
+                        self.waiting[to].push_front(parcel);
                         break;
                     }
                 }
@@ -183,14 +216,27 @@ impl<T> Outgoing<T> {
 }
 
 /// Pushes, or leaves word that the sender waits and tries once more, so that room made meanwhile is not missed.
-fn push_or_wait<T>(ring: &Ring<T>, message: T) -> Result<(), T> {
-    let message = match ring.queue.push(message) {
+fn push_or_wait<T>(ring: &Ring<T>, parcel: Parcel<T>) -> Result<(), Parcel<T>> {
+    let parcel = match push(ring, parcel) {
         Ok(()) => return Ok(()),
-        Err(message) => message,
+        Err(parcel) => parcel,
     };
     ring.sender_waits.store(true, Ordering::Release);
     fence(Ordering::SeqCst);
-    ring.queue.push(message)
+    push(ring, parcel)
+}
+
+/// Pushes if neither count nor bytes are against it. Only the ring's one sender adds to its bytes.
+fn push<T>(ring: &Ring<T>, parcel: Parcel<T>) -> Result<(), Parcel<T>> {
+    let (bytes, before) = (parcel.bytes, ring.bytes.load(Ordering::Relaxed));
+    if before > 0 && before + bytes > RING_BYTES_MAX {
+        return Err(parcel);
+    }
+    // Before the message, lest the receiver subtracts what was not added yet.
+    ring.bytes.fetch_add(bytes, Ordering::Relaxed);
+    ring.queue.push(parcel).inspect_err(|_| {
+        ring.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    })
 }
 
 /// Sends messages to one shard from any thread, e.g. from storage or administration. Not bounded: the sender bounds
@@ -284,7 +330,7 @@ mod tests {
             while next < MESSAGES || outgoing.len() > 0 {
                 for _ in 0..7 {
                     if next < MESSAGES {
-                        outgoing.push(1, next);
+                        outgoing.push(1, next, 0);
                         next += 1;
                     }
                 }
@@ -308,6 +354,22 @@ mod tests {
         }
         sending.join().unwrap();
         assert!(!mesh.has_work(1));
+    }
+
+    #[test]
+    fn a_ring_is_bounded_in_bytes_too() {
+        let mesh: Mesh<u32, ()> = Mesh::new(2, 100);
+        let mut outgoing = Outgoing::new(0, 2);
+        (0..8).for_each(|message| outgoing.push(1, message, RING_BYTES_MAX / 3));
+        assert_eq!(outgoing.flush(&mesh).sent, 2);
+        outgoing.push(1, 8, 3 * RING_BYTES_MAX);
+        let mut seen = Vec::new();
+        while outgoing.len() > 0 || mesh.has_work(1) {
+            seen.extend(mesh.take(0, 1));
+            outgoing.flush(&mesh);
+        }
+        assert_eq!(seen, (0..9).collect::<Vec<_>>());
+        assert_eq!(outgoing.bytes(), 0);
     }
 
     #[test]
@@ -342,7 +404,7 @@ mod tests {
             let mut outgoing: Vec<_> = (0..3).map(|shard| Outgoing::new(shard, 3)).collect();
             let (mut sent, mut seen) = ([[0u32; 3]; 3], [[0u32; 3]; 3]);
             for (from, to, drain) in steps {
-                outgoing[from].push(to, (from, sent[from][to]));
+                outgoing[from].push(to, (from, sent[from][to]), 0);
                 sent[from][to] += 1;
                 outgoing[from].flush(&mesh);
                 if drain {

@@ -213,7 +213,8 @@ async fn run<A: Application>(
     make: impl FnOnce(&mut Io<A>) -> A,
     ready: impl FnOnce(),
 ) {
-    // A pause between two turns is shorter than what the kernel adds to a sleep otherwise. Without it pauses are longer.
+    // A pause between two turns is shorter than what the kernel adds to a sleep otherwise. Without it pauses are
+    // longer.
     let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
     let app = {
         let mut io = local.io.borrow_mut();

@@ -42,6 +42,8 @@ pub(crate) struct Tls {
     /// What is known in the middle of the handshake and told at its end.
     midway: Option<Box<Midway>>,
     secured: bool,
+    /// The peer has closed its side, or has made a mistake.
+    ended: Option<Result<(), String>>,
 }
 
 #[derive(Default)]
@@ -72,16 +74,36 @@ impl Tls {
     /// A connection that awaits a ClientHello.
     pub fn new(config: &Arc<ServerConfig>) -> Result<Self, Error> {
         let connection = UnbufferedServerConnection::new(Arc::clone(config))?;
-        Ok(Tls { connection, inbound: Vec::new(), midway: None, secured: false })
+        Ok(Tls { connection, inbound: Vec::new(), midway: None, secured: false, ended: None })
     }
 
     pub fn is_secured(&self) -> bool {
         self.secured
     }
 
+    /// How the peer's side has ended, if it has.
+    pub fn ended(&self) -> Option<&Result<(), String>> {
+        self.ended.as_ref()
+    }
+
     /// Takes bytes from the socket. What they decrypt to goes to `deliver`, what has to be answered (handshake, alerts)
     /// is appended to `out`, also when the result is an error. Returns whether the peer has closed its side.
     pub fn receive(
+        &mut self,
+        bytes: &mut [u8],
+        out: &mut Vec<u8>,
+        deliver: &mut dyn FnMut(Event<'_>),
+    ) -> Result<bool, Error> {
+        let outcome = self.receive_records(bytes, out, deliver);
+        match &outcome {
+            Ok(false) => {}
+            Ok(true) => self.ended = Some(Ok(())),
+            Err(error) => self.ended = Some(Err(error.to_string())),
+        }
+        outcome
+    }
+
+    fn receive_records(
         &mut self,
         bytes: &mut [u8],
         out: &mut Vec<u8>,

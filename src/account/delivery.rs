@@ -102,22 +102,20 @@ pub fn decide(
     addressed: Option<Option<usize>>,
     resources: impl Iterator<Item = ResourceState> + Clone,
 ) -> Decision {
+    // Not for clients (§3, §4.3): whoever has no contacts cannot be subscribed to, nor be probed.
+    match kind {
+        StanzaKind::Presence(PresenceType::Subscription) => return Decision::Drop("no roster to subscribe to"),
+        StanzaKind::Presence(PresenceType::Probe) => return Decision::Drop("probe without a subscription"),
+        _ => {}
+    }
     if let Some(Some(resource)) = addressed {
-        return match kind {
-            // Somebody who has left the stage hears no more presence, but may still be answered.
-            StanzaKind::Presence(PresenceType::Subscription) => Decision::Drop("subscription to a full JID"),
-            _ => Decision::ToResource(resource),
-        };
+        return Decision::ToResource(resource);
     }
     let absent = addressed.is_some();
     match kind {
         StanzaKind::Message(message) => decide_message(message, absent, resources),
         StanzaKind::Presence(_) if absent => Decision::Drop("presence to a resource that is not connected"),
-        StanzaKind::Presence(PresenceType::Available | PresenceType::Unavailable | PresenceType::Error) => {
-            Decision::ToAvailable
-        }
-        StanzaKind::Presence(PresenceType::Probe) => Decision::Drop("probe without a subscription"),
-        StanzaKind::Presence(PresenceType::Subscription) => Decision::Refuse("no roster to subscribe to"),
+        StanzaKind::Presence(_) => Decision::ToAvailable,
         StanzaKind::Iq(IqType::Result | IqType::Error) if absent => {
             Decision::Drop("answer to a resource that has left")
         }
@@ -133,6 +131,8 @@ fn decide_message(kind: MessageType, absent: bool, resources: impl Iterator<Item
     match (kind, best) {
         (MessageType::Error, _) => Decision::Drop("error to an account or a resource that has left"),
         (MessageType::Groupchat, _) => Decision::Refuse("groupchat to a resource that is not connected"),
+        // Only a conversation goes on elsewhere (§8.5.3.2.1).
+        (MessageType::Normal, _) if absent => Decision::Refuse("resource not connected"),
         (MessageType::Headline, _) if absent => Decision::Drop("headline to a resource that is not connected"),
         (MessageType::Headline, None) => Decision::Drop("headline to nobody"),
         (MessageType::Headline, Some(_)) => Decision::ToNonNegative,
@@ -167,15 +167,15 @@ mod tests {
         let matched = is(ToResource(2));
         let rows: [(StanzaKind, [Check; 5]); 14] = [
             (Message(MessageType::Chat), [refuse, &best, refuse, &matched, &best]),
-            (Message(MessageType::Normal), [refuse, &best, refuse, &matched, &best]),
+            (Message(MessageType::Normal), [refuse, &best, refuse, &matched, refuse]),
             (Message(MessageType::Groupchat), [refuse, refuse, refuse, &matched, refuse]),
             (Message(MessageType::Headline), [drop, &willing, drop, &matched, drop]),
             (Message(MessageType::Error), [drop, drop, drop, &matched, drop]),
             (Presence(PresenceType::Available), [&all, &all, &all, &matched, drop]),
             (Presence(PresenceType::Unavailable), [&all, &all, &all, &matched, drop]),
             (Presence(PresenceType::Error), [&all, &all, &all, &matched, drop]),
-            (Presence(PresenceType::Probe), [drop, drop, drop, &matched, drop]),
-            (Presence(PresenceType::Subscription), [refuse, refuse, refuse, drop, drop]),
+            (Presence(PresenceType::Probe), [drop, drop, drop, drop, drop]),
+            (Presence(PresenceType::Subscription), [drop, drop, drop, drop, drop]),
             (Iq(IqType::Get), [&server, &server, &server, &matched, refuse]),
             (Iq(IqType::Set), [&server, &server, &server, &matched, refuse]),
             (Iq(IqType::Result), [drop, drop, drop, &matched, drop]),

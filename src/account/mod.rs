@@ -7,4 +7,4 @@ mod delivery;
 mod resources;
 
 pub use delivery::{Decision, IqType, MessageType, PresenceType, ResourceState, StanzaKind, decide};
-pub use resources::{Accounts, BindError, Bound, Conflict, Presence, Resource};
+pub use resources::{Accounts, BindError, BindLimits, Bound, Conflict, Presence, Resource};

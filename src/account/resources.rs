@@ -14,6 +14,8 @@ pub struct Resource {
     pub name: Box<str>,
     /// Its connection on this shard.
     pub connection: ConnectionId,
+    /// The client's installation, if it has said which (XEP-0386 §4.4).
+    pub agent: Option<Box<str>>,
     /// Present once it is available: its last presence as it was sent to others, and the priority in it.
     pub presence: Option<Presence>,
 }
@@ -48,13 +50,23 @@ pub enum Conflict {
     Rename,
 }
 
+/// What bounds the resources of an account.
+#[derive(Clone, Copy, Debug)]
+pub struct BindLimits {
+    /// When a resource is taken.
+    pub policy: Conflict,
+    /// Resources at once.
+    pub sessions_max: usize,
+}
+
 /// A resource was bound.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Bound {
     /// Its name.
     pub name: Box<str>,
-    /// The connection that had it before and must end with `<conflict/>`.
-    pub replaced: Option<ConnectionId>,
+    /// The connections that must end with `<conflict/>`: of who had it before, and of the same client's earlier
+    /// session.
+    pub replaced: Vec<ConnectionId>,
 }
 
 /// Why a resource cannot be bound.
@@ -93,28 +105,35 @@ impl Accounts {
         self.by_jid.is_empty()
     }
 
-    /// Binds a resource to a connection. `other` makes another name for [`Conflict::Rename`].
+    /// Binds a resource to a connection. `agent` is the client's installation, `other` makes another name for
+    /// [`Conflict::Rename`].
     pub fn bind(
         &mut self,
         bare_jid: &str,
         name: &str,
+        agent: Option<String>,
         connection: ConnectionId,
-        policy: Conflict,
-        sessions_max: usize,
+        limits: BindLimits,
         other: impl FnOnce() -> String,
     ) -> Result<Bound, BindError> {
+        let BindLimits { policy, sessions_max } = limits;
         let resources = self.by_jid.get(bare_jid).map_or(&[][..], Vec::as_slice);
         let taken = resources.iter().find(|resource| *resource.name == *name).map(|resource| resource.connection);
-        let (name, replaced): (Box<str>, _) = match (taken, policy) {
+        let (name, taken): (Box<str>, _) = match (taken, policy) {
             (None, _) => (name.into(), None),
             (Some(_), Conflict::Refuse) => return Err(BindError::Conflict),
             (Some(_), Conflict::Rename) => (other().into(), None),
             (Some(connection), Conflict::Replace) => (name.into(), Some(connection)),
         };
-        if replaced.is_none() && resources.len() >= sessions_max {
+        let earlier = resources.iter().filter(|resource| {
+            Some(resource.connection) == taken || (agent.is_some() && resource.agent.as_deref() == agent.as_deref())
+        });
+        let replaced: Vec<_> = earlier.map(|resource| resource.connection).collect();
+        if resources.len() - replaced.len() >= sessions_max {
             return Err(BindError::TooMany);
         }
-        let resource = Resource { name: name.clone(), connection, presence: None };
+        let agent = agent.map(String::into_boxed_str);
+        let resource = Resource { name: name.clone(), connection, agent, presence: None };
         match self.by_jid.get_mut(bare_jid) {
             Some(resources) => resources.push(resource),
             None => {
@@ -122,6 +141,15 @@ impl Accounts {
             }
         }
         Ok(Bound { name, replaced })
+    }
+
+    /// Takes the resource of a connection out, wherever it is: for when nobody knows its account any more.
+    pub fn unbind_anywhere(&mut self, connection: ConnectionId) {
+        let holds = |resources: &Vec<Resource>| resources.iter().any(|resource| resource.connection == connection);
+        let account = self.by_jid.iter().find(|(_, resources)| holds(resources)).map(|(account, _)| account.clone());
+        if let Some(account) = account {
+            self.unbind(&account, connection);
+        }
     }
 
     /// Takes a resource out, and the account with its last one.

@@ -15,10 +15,15 @@ pub struct AddressLimits {
     pub connections: Rate,
     /// Failed logins.
     pub failures: Rate,
+    /// Failed logins of one connection.
+    pub tries: f64,
+    /// Connections at once where they have come to after login: all of an address's may have the same home.
+    pub arrivals_max: u32,
 }
 
 impl AddressLimits {
-    /// The share of one shard of limits that hold for the whole server. Never less than one of each.
+    /// The share of one shard of limits that hold for the whole server. Never less than one of each, and never fewer
+    /// failures at once than one connection may have tries, all of which one shard sees.
     pub fn divided_by(self, shards: usize) -> AddressLimits {
         let divide = |rate: Rate| Rate {
             per_second: rate.per_second / shards as f64,
@@ -27,7 +32,11 @@ impl AddressLimits {
         AddressLimits {
             connections_max: self.connections_max.div_ceil(shards as u32).max(1),
             connections: divide(self.connections),
-            failures: divide(self.failures),
+            failures: Rate {
+                burst: divide(self.failures).burst.max(self.tries.min(self.failures.burst)),
+                ..divide(self.failures)
+            },
+            ..self
         }
     }
 }
@@ -86,9 +95,12 @@ impl Addresses {
         }
     }
 
-    /// A connection has moved here from another shard, where it was judged.
-    pub fn moved_in(&mut self, address: IpAddr, now_ms: u64) {
-        self.entry(address, now_ms).connections += 1;
+    /// A connection has moved here from another shard. [`Addresses::disconnected`] has to follow in any case.
+    pub fn moved_in(&mut self, address: IpAddr, now_ms: u64) -> Result<(), Refusal> {
+        let most = self.limits.arrivals_max;
+        let known = self.entry(address, now_ms);
+        known.connections += 1;
+        if known.connections > most { Err(Refusal::TooManyConnections) } else { Ok(()) }
     }
 
     /// Whether the address may try to log in.
@@ -104,9 +116,8 @@ impl Addresses {
     /// A login has failed.
     pub fn login_failed(&mut self, address: IpAddr, now_ms: u64) {
         let limits = self.limits;
-        let known = self.entry(address, now_ms);
-        // An empty bucket has nothing left to take: `may_log_in` refuses already.
-        let _ = known.failures.take(limits.failures, 1.0, now_ms);
+        // Tries that were under way at the same time were let in together; those beyond the burst are owed.
+        self.entry(address, now_ms).failures.charge(limits.failures, 1.0, now_ms);
     }
 
     fn entry(&mut self, address: IpAddr, now_ms: u64) -> &mut Known {
@@ -147,7 +158,7 @@ mod tests {
 
     fn limits() -> AddressLimits {
         let rate = Rate { per_second: 1.0, burst: 4.0 };
-        AddressLimits { connections_max: 3, connections: rate, failures: rate }
+        AddressLimits { connections_max: 3, connections: rate, failures: rate, tries: 3.0, arrivals_max: 3 }
     }
 
     #[test]
@@ -199,6 +210,16 @@ mod tests {
     #[test]
     fn a_share_is_never_nothing() {
         let share = limits().divided_by(16);
-        assert_eq!((share.connections_max, share.failures.burst), (1, 1.0));
+        assert_eq!((share.connections_max, share.connections.burst), (1, 1.0));
+        assert_eq!(share.failures.burst, 3.0, "a person may mistype on one connection");
+    }
+
+    #[test]
+    fn tries_at_the_same_time_are_owed() {
+        let mut addresses = Addresses::new(limits());
+        let client: IpAddr = "192.0.2.1".parse().unwrap();
+        (0..10).for_each(|_| addresses.login_failed(client, 0));
+        assert_eq!(addresses.may_log_in(client, 6_000), Err(Refusal::TooManyFailures));
+        assert_eq!(addresses.may_log_in(client, 7_000), Ok(()));
     }
 }

@@ -1,6 +1,7 @@
 //! What an operator can ask of the running server: the accounts in its store, and its sessions.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rondel_shards::Remote;
@@ -11,7 +12,7 @@ use crate::home::home;
 use crate::jid::Jid;
 use crate::logging::LevelControl;
 use crate::sasl::ScramKeys;
-use crate::shard::{EndSessions, Message};
+use crate::shard::{EndSessions, Message, Settings};
 use crate::stream::StreamError;
 
 /// How long a shard may take to end an account's sessions.
@@ -21,8 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Running {
     users: Users,
     remotes: Vec<Remote<Message>>,
-    domains: Vec<String>,
-    iterations: u32,
+    settings: Arc<Settings>,
     levels: LevelControl,
 }
 
@@ -30,11 +30,19 @@ impl Running {
     pub fn new(
         store: Arc<Store>,
         remotes: Vec<Remote<Message>>,
-        domains: Vec<String>,
-        iterations: u32,
+        settings: Arc<Settings>,
         levels: LevelControl,
     ) -> Running {
-        Running { users: Users::new(store), remotes, domains, iterations, levels }
+        Running { users: Users::new(store), remotes, settings, levels }
+    }
+
+    fn domains(&self) -> &[String] {
+        &self.settings.negotiation.domains
+    }
+
+    /// From now on logins that began before look at their account again.
+    fn account_changed(&self) {
+        self.settings.account_changes.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Ends an account's sessions at its home, and waits until that is done.
@@ -54,14 +62,14 @@ impl Backend for Running {
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
-            domains: self.domains.clone(),
-            scram_iterations: Some(self.iterations),
+            domains: self.domains().to_vec(),
+            scram_iterations: Some(self.settings.negotiation.iterations),
         })
     }
 
     fn add_user(&self, jid: &Jid<'_>, keys: Vec<ScramKeys>) -> Result<(), Failure> {
-        if !self.domains.iter().any(|domain| domain == jid.domain()) {
-            let served = self.domains.join(", ");
+        if !self.domains().iter().any(|domain| domain == jid.domain()) {
+            let served = self.domains().join(", ");
             let text = format!("{} is not served here; served are {served}", jid.domain());
             return Err(Failure::new(FailureKind::NotServed, text));
         }
@@ -69,17 +77,21 @@ impl Backend for Running {
     }
 
     fn set_keys(&self, jid: &Jid<'_>, keys: Vec<ScramKeys>) -> Result<(), Failure> {
-        self.users.set_keys(jid, keys)
+        self.users.set_keys(jid, keys)?;
+        self.account_changed();
+        Ok(())
     }
 
     fn remove_user(&self, jid: &Jid<'_>) -> Result<(), Failure> {
         self.users.remove(jid)?;
+        self.account_changed();
         self.end_sessions(jid, StreamError::not_authorized("this account was removed"));
         Ok(())
     }
 
     fn disable_user(&self, jid: &Jid<'_>, reason: &str) -> Result<(), Failure> {
         self.users.disable(jid, reason)?;
+        self.account_changed();
         self.end_sessions(jid, StreamError::not_authorized("this account was disabled"));
         Ok(())
     }

@@ -9,6 +9,7 @@ mod signals;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use rondel_shards::rustls::ServerConfig;
 use rondel_shards::{Io, Listener, Rate, Remote, Runtime, available_cores};
@@ -78,8 +79,7 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
         .map_err(|error| error.to_string())?
     };
     let remotes = (0..shards).map(|shard| runtime.remote(shard)).collect();
-    let backend =
-        backend::Running::new(Arc::clone(&store), remotes, settings.negotiation.domains.clone(), iterations, levels);
+    let backend = backend::Running::new(Arc::clone(&store), remotes, Arc::clone(&settings), levels);
     let admin = admin::serve(admin_socket, Arc::new(backend))
         .map_err(|error| format!("cannot start the admin socket: {error}"))?;
     announce(&runtime, &settings, shards);
@@ -179,6 +179,8 @@ fn settings(
             connections_max: u32::try_from(options.max_connections_per_address).unwrap_or(u32::MAX),
             connections: rate(options.connection_rate),
             failures: rate(options.login_rate),
+            tries: options.login_tries as f64,
+            arrivals_max: u32::try_from(options.max_connections_per_address).unwrap_or(u32::MAX),
         },
         connections_max_per_shard,
         sessions_max_per_account: options.max_sessions_per_account,
@@ -190,6 +192,7 @@ fn settings(
         login_timeout: options.login_timeout,
         idle_timeout: options.idle_timeout,
         directed_presence_max: DIRECTED_PRESENCE_MAX,
+        account_changes: AtomicU64::new(0),
         see_other_host: options.see_other_host.clone(),
     }
 }

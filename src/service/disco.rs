@@ -12,6 +12,7 @@ pub(super) fn info(query: &Element, context: &Context) -> Answer {
     }
     let (category, kind) = match context.addressee {
         Addressee::Server => ("server", "im"),
+        Addressee::OwnAccount if context.anonymous => ("account", "anonymous"),
         Addressee::OwnAccount => ("account", "registered"),
     };
     let identity = Element::new("identity", INFO).with_attribute("category", category).with_attribute("type", kind);

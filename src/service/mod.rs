@@ -25,6 +25,8 @@ pub enum Addressee {
 pub struct Context {
     /// Whom the question is for.
     pub addressee: Addressee,
+    /// Whether the asker has no account of its own.
+    pub anonymous: bool,
     /// Seconds since 1970.
     pub now_s: u64,
 }

@@ -52,11 +52,13 @@ impl Shard {
         };
         // Nothing was asked of the client that an answer could be to.
         let Some(action) = action else { return Ok(()) };
+        let domain = session.jid.bare().split_once('@').map_or("", |(_, domain)| domain);
+        let anonymous = self.settings.negotiation.anonymous.as_deref() == Some(domain);
         let answer = match frame.to_element() {
             Ok(element) => match element.children().next() {
                 // Bound already: a session exists (RFC 3921 §3).
                 Some(payload) if payload.name == "session" && payload.namespace == ns::SESSION => Answer::Result(None),
-                Some(payload) => service::answer(action, payload, &Context { addressee, now_s: now_s() }),
+                Some(payload) => service::answer(action, payload, &Context { addressee, anonymous, now_s: now_s() }),
                 None => Answer::Error("modify", "bad-request"),
             },
             Err(_) => Answer::Error("modify", "bad-request"),

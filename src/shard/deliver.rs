@@ -9,7 +9,10 @@ use crate::account::{Decision, MessageType, PresenceType, Resource, StanzaKind, 
 use crate::home::home;
 use crate::jid::Jid;
 use crate::stream::{StanzaCondition, StreamError, error_reply};
-use crate::xml::{Element, Frame, Kind, Stamp};
+use crate::xml::{Frame, Kind, Stamp, attributes};
+
+/// Bytes that may wait for other shards before errors in answer to what came from them are left out.
+const BOUNCED_BYTES_MAX: usize = 8 << 20;
 
 impl Shard {
     /// A message of a session.
@@ -63,7 +66,8 @@ impl Shard {
         } else {
             let size = frame.stamped_len(&stamp);
             let routed = Routed::new(kind, to, size, |out| frame.write_stamped(out, &stamp));
-            io.send(home, Message::Stanza(routed));
+            let bytes = routed.bytes();
+            io.send(home, Message::Stanza(routed), bytes);
         }
     }
 
@@ -79,6 +83,7 @@ impl Shard {
         let resources = self.accounts.resources(bare);
         let addressed = resource.map(|name| resources.iter().position(|resource| *resource.name == *name));
         let decision = decide(kind, addressed, resources.iter().map(Resource::state));
+        let mut reached = false;
         for (index, resource) in resources.iter().enumerate() {
             let state = resource.state();
             let chosen = match decision {
@@ -92,12 +97,19 @@ impl Shard {
                 continue;
             }
             match io.outbox(resource.connection) {
-                Ok(out) => write(out),
+                Ok(out) => {
+                    write(out);
+                    reached = true;
+                }
                 Err(Refused::Full) => self.doomed.push((resource.connection, End::Error(behind()))),
                 Err(Refused::Gone) => {}
             }
         }
-        decision
+        match kind {
+            StanzaKind::Presence(_) => decision,
+            _ if reached => decision,
+            _ => Decision::Refuse("whoever should get it goes just now"),
+        }
     }
 
     /// A stanza has come from another shard.
@@ -113,12 +125,21 @@ impl Shard {
 
     /// Sends an error to the sender of a stanza that came from another shard.
     fn bounce(&mut self, io: &mut Io<Shard>, routed: &Routed) {
-        let Ok(stanza) = Element::parse(routed.stanza()) else { return };
-        let Some(sender) = stanza.attribute("from").and_then(|from| Jid::parse(from).ok()) else { return };
-        let from = stanza.attribute("to").unwrap_or(routed.bare());
+        // Nothing holds up who makes a shard bounce: errors that find no room are not sent.
+        if io.outgoing_bytes() > BOUNCED_BYTES_MAX {
+            return;
+        }
+        let name = match routed.kind {
+            StanzaKind::Message(_) => "message",
+            StanzaKind::Presence(_) => "presence",
+            StanzaKind::Iq(_) => "iq",
+        };
+        let [from, to, id] = attributes(routed.stanza(), ["from", "to", "id"]);
+        let Some(sender) = from.as_deref().and_then(|from| Jid::parse(from).ok()) else { return };
+        let from = to.as_deref().unwrap_or(routed.bare());
         let mut reply = Vec::new();
         let error = StanzaCondition::ServiceUnavailable.names();
-        error_reply(&mut reply, &stanza.name, stanza.attribute("id"), from, sender.as_str(), error);
+        error_reply(&mut reply, name, id.as_deref(), from, sender.as_str(), error);
         self.send(io, error_kind(routed.kind), &sender, &reply);
     }
 
@@ -129,7 +150,8 @@ impl Shard {
             self.deliver(io, kind, to.bare(), to.resource(), |out| out.extend_from_slice(stanza));
         } else {
             let routed = Routed::new(kind, to, stanza.len(), |out| out.extend_from_slice(stanza));
-            io.send(home, Message::Stanza(routed));
+            let bytes = routed.bytes();
+            io.send(home, Message::Stanza(routed), bytes);
         }
     }
 

@@ -8,7 +8,7 @@ use super::stream::{self, Phase, Stream};
 use super::{End, Shard};
 use crate::account::{IqType, MessageType, PresenceType, StanzaKind};
 use crate::stream::{Header, StreamError};
-use crate::xml::{Event, Frame, Kind, Scratch};
+use crate::xml::{Event, Frame, Framer, Kind, Scratch};
 
 /// Whether the next frame of a stream may be looked at.
 pub(super) enum Flow {
@@ -22,7 +22,10 @@ impl Shard {
     pub(super) fn input(&mut self, io: &mut Io<Shard>, connection: ConnectionId, bytes: &[u8]) -> usize {
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut used = 0;
-        while let Some(mut stream) = self.take(connection) {
+        loop {
+            // Whoever has lost its resource, or does not read, goes before anything else happens.
+            self.end_doomed(io);
+            let Some(mut stream) = self.take(connection) else { break };
             stream.heard_ms = io.now_ms();
             if matches!(&stream.phase, Phase::Login(negotiation) if negotiation.is_waiting()) {
                 self.put(stream);
@@ -60,8 +63,11 @@ impl Shard {
                         self.end(io, stream, end);
                         return (used, Flow::Stop);
                     }
-                    // Somebody else's doing, such as a full outbox of this very stream.
                     if !self.doomed.is_empty() {
+                        self.put(stream);
+                        return (used, Flow::Next);
+                    }
+                    if io.must_yield(stream.connection) {
                         self.put(stream);
                         return (used, Flow::Stop);
                     }
@@ -71,6 +77,9 @@ impl Shard {
                         Ok(element) => negotiation.on_element(&element),
                         Err(_) => negotiation.fail(StreamError::internal_server_error("")),
                     };
+                    // Many write an end of line behind each element: it is no part of what an answer may begin, such as
+                    // TLS or a new stream.
+                    used += Framer::blank(&bytes[used..]);
                     self.act(io, stream, actions);
                     return (used, Flow::Next);
                 }

@@ -1,16 +1,19 @@
 //! Carrying out what a negotiation asks for.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher};
+use std::sync::atomic::Ordering;
+
 use rondel_shards::{ConnectionId, Io};
 use rondel_storage::{Answer, Outcome, Owner, Reply, accounts};
 
-use super::stream::{Lookup, Phase, Session, Stream};
+use super::stream::{Basis, Lookup, Phase, Purpose, Session, Stream};
 use super::{End, Shard};
-use crate::account::{BindError, Bound};
+use crate::account::{BindError, BindLimits, Bound};
 use crate::home::home;
 use crate::jid::Jid;
 use crate::random;
 use crate::sasl::{Failure, Hash, ScramKeys};
-use crate::stream::{Action, BindRefusal, Credentials};
+use crate::stream::{Action, BindRefusal, Credentials, StreamError};
 use crate::{limited_event, logging, session_event};
 
 impl Shard {
@@ -19,7 +22,9 @@ impl Shard {
         let connection = stream.connection;
         let mut queue: std::collections::VecDeque<Action> = actions.into();
         while let Some(action) = queue.pop_front() {
-            let Phase::Login(negotiation) = &mut stream.phase else { break };
+            if !matches!(stream.phase, Phase::Login(_)) {
+                break;
+            }
             match action {
                 Action::Send(bytes) => match io.outbox(connection) {
                     Ok(out) => out.extend_from_slice(&bytes),
@@ -34,26 +39,29 @@ impl Shard {
                     }
                 }
                 Action::LookUp(account) => {
-                    let lookup = Lookup { account, password: None };
+                    let lookup = Lookup { account, purpose: Purpose::Challenge };
                     queue.extend(self.look_up(io, &mut stream, lookup));
                 }
                 Action::Verify { account, password } => {
-                    let lookup = Lookup { account, password: Some(password) };
+                    let lookup = Lookup { account, purpose: Purpose::Password(password) };
                     queue.extend(self.look_up(io, &mut stream, lookup));
                 }
                 Action::Authenticated(account) => {
-                    io.pause(connection);
                     let home = home(account.bare(), io.shards());
-                    if home != io.shard() {
-                        self.addresses.disconnected(stream.peer.ip());
+                    stream.framer.set_limits(self.settings.limits);
+                    if home == io.shard() {
+                        queue.extend(negotiation_of(&mut stream).on_home());
+                        continue;
                     }
-                    // The stream travels along; it comes back in `arrived`, even where it stays.
+                    io.pause(connection);
+                    self.addresses.disconnected(stream.peer.ip());
+                    // The stream travels along; it comes back there in `arrived`.
                     return io.move_to(connection, home, stream);
                 }
-                Action::Bind(jid) => {
-                    let outcome = self.bind(connection, &jid);
-                    queue.extend(negotiation.on_bound(outcome));
-                }
+                Action::Bind { jid, agent } => match self.look_again(io, &mut stream, jid, agent) {
+                    Ok(actions) => queue.extend(actions),
+                    Err(end) => return self.end(io, stream, end),
+                },
                 Action::LoginFailed(failure) => {
                     if failure == Failure::NotAuthorized {
                         self.addresses.login_failed(stream.peer.ip(), io.now_ms());
@@ -73,6 +81,34 @@ impl Shard {
         self.put(stream);
     }
 
+    /// Binds a resource, after another look at the account if any account was changed since the login began.
+    fn look_again(
+        &mut self,
+        io: &mut Io<Shard>,
+        stream: &mut Stream,
+        jid: Jid<'static>,
+        agent: Option<String>,
+    ) -> Result<Vec<Action>, End> {
+        let changes = self.settings.account_changes.load(Ordering::SeqCst);
+        let request = match (stream.basis, owner(&jid)) {
+            (Some(basis), Some(owner)) if basis.changes != changes => accounts::get(&owner),
+            _ => return Ok(self.bind(stream, &jid, agent)),
+        };
+        let lookup = Lookup { account: jid.to_bare(), purpose: Purpose::Bind { jid, agent } };
+        match self.storage.read(stream.connection.to_bits(), request) {
+            Ok(Answer::Now(outcome)) => {
+                let credentials = credentials(&lookup.account, outcome);
+                self.looked_up(io, stream, lookup, credentials)
+            }
+            Ok(Answer::Later) => {
+                io.pause(stream.connection);
+                stream.lookup = Some(Box::new(lookup));
+                Ok(Vec::new())
+            }
+            Err(_) => Err(End::Error(StreamError::internal_server_error("the account cannot be read just now"))),
+        }
+    }
+
     /// Looks a user up. What is in memory is answered at once; otherwise the answer comes as a message.
     fn look_up(&mut self, io: &mut Io<Shard>, stream: &mut Stream, lookup: Lookup) -> Vec<Action> {
         io.pause(stream.connection);
@@ -80,15 +116,17 @@ impl Shard {
             limited_event!(WARN, "limits", "refusing logins from an address: {refusal:?}");
             return negotiation_of(stream).on_storage_failure();
         }
+        let changes = self.settings.account_changes.load(Ordering::SeqCst);
+        stream.basis = Some(Basis { changes, fingerprint: 0 });
         let request = match owner(&lookup.account) {
             Some(owner) => accounts::get(&owner),
-            None => return self.looked_up(io, stream, lookup, Ok(None)),
+            None => return self.challenge_or_verify(io, stream, lookup, None),
         };
         match self.storage.read(stream.connection.to_bits(), request) {
-            Ok(Answer::Now(outcome)) => {
-                let credentials = credentials(&lookup.account, outcome);
-                self.looked_up(io, stream, lookup, credentials)
-            }
+            Ok(Answer::Now(outcome)) => match credentials(&lookup.account, outcome) {
+                Ok(credentials) => self.challenge_or_verify(io, stream, lookup, credentials),
+                Err(Unreadable) => negotiation_of(stream).on_storage_failure(),
+            },
             Ok(Answer::Later) => {
                 stream.lookup = Some(Box::new(lookup));
                 Vec::new()
@@ -100,18 +138,44 @@ impl Shard {
         }
     }
 
-    /// Goes on with what is known of a user.
+    /// Goes on with what is known of a user, whatever it was looked up for.
     fn looked_up(
         &mut self,
         io: &mut Io<Shard>,
         stream: &mut Stream,
         lookup: Lookup,
         credentials: Result<Option<Credentials>, Unreadable>,
+    ) -> Result<Vec<Action>, End> {
+        match (lookup.purpose, credentials) {
+            (Purpose::Bind { jid, agent }, Ok(credentials)) => {
+                let is_same = stream.basis.is_some_and(|basis| basis.fingerprint == fingerprint(credentials.as_ref()));
+                if is_same && credentials.is_some_and(|credentials| !credentials.disabled) {
+                    return Ok(self.bind(stream, &jid, agent));
+                }
+                Err(End::Error(StreamError::not_authorized("this account has changed meanwhile")))
+            }
+            (Purpose::Bind { .. }, Err(Unreadable)) => Err(End::Error(StreamError::internal_server_error(""))),
+            (_, Err(Unreadable)) => Ok(negotiation_of(stream).on_storage_failure()),
+            (purpose, Ok(credentials)) => {
+                let lookup = Lookup { account: lookup.account, purpose };
+                Ok(self.challenge_or_verify(io, stream, lookup, credentials))
+            }
+        }
+    }
+
+    /// Challenges a user, or has its password verified.
+    fn challenge_or_verify(
+        &mut self,
+        io: &mut Io<Shard>,
+        stream: &mut Stream,
+        lookup: Lookup,
+        credentials: Option<Credentials>,
     ) -> Vec<Action> {
-        let (credentials, password) = match (credentials, lookup.password) {
-            (Ok(credentials), Some(password)) => (credentials, password),
-            (Ok(credentials), None) => return negotiation_of(stream).on_credentials(credentials),
-            (Err(Unreadable), _) => return negotiation_of(stream).on_storage_failure(),
+        if let Some(basis) = &mut stream.basis {
+            basis.fingerprint = fingerprint(credentials.as_ref());
+        }
+        let Purpose::Password(password) = lookup.purpose else {
+            return negotiation_of(stream).on_credentials(credentials);
         };
         let disabled = credentials.as_ref().is_some_and(|credentials| credentials.disabled);
         let keys = credentials.and_then(|credentials| cheapest(credentials.keys));
@@ -128,8 +192,10 @@ impl Shard {
         let Some(mut stream) = self.take(ConnectionId::from_bits(reply.token)) else { return };
         let Some(lookup) = stream.lookup.take() else { return self.put(stream) };
         let credentials = credentials(&lookup.account, reply.outcome);
-        let actions = self.looked_up(io, &mut stream, *lookup, credentials);
-        self.act(io, stream, actions);
+        match self.looked_up(io, &mut stream, *lookup, credentials) {
+            Ok(actions) => self.act(io, stream, actions),
+            Err(end) => self.end(io, stream, end),
+        }
     }
 
     /// A side thread has verified a password.
@@ -147,25 +213,28 @@ impl Shard {
         self.act(io, stream, actions);
     }
 
-    fn bind(&mut self, connection: ConnectionId, jid: &Jid<'_>) -> Result<Jid<'static>, BindRefusal> {
-        let (policy, most) = (self.settings.conflict, self.settings.sessions_max_per_account);
+    /// Binds a resource, and dooms the sessions that it takes the place of.
+    fn bind(&mut self, stream: &mut Stream, jid: &Jid<'_>, agent: Option<String>) -> Vec<Action> {
+        let limits =
+            BindLimits { policy: self.settings.conflict, sessions_max: self.settings.sessions_max_per_account };
         let resource = jid.resource().unwrap_or_default();
-        match self.accounts.bind(jid.bare(), resource, connection, policy, most, random::name) {
+        let bound = self.accounts.bind(jid.bare(), resource, agent, stream.connection, limits, random::name);
+        let outcome = match bound {
             Ok(Bound { name, replaced }) => {
-                if let Some(old) = replaced {
-                    let error = crate::stream::StreamError::conflict("another session has this resource now");
-                    self.doomed.push((old, End::Error(error)));
-                }
+                self.doomed.extend(replaced.into_iter().map(|old| {
+                    (old, End::Error(StreamError::conflict("another session has taken the place of this one")))
+                }));
                 Ok(jid.with_resource(&name))
             }
             Err(BindError::Conflict) => Err(BindRefusal::Conflict),
             Err(BindError::TooMany) => Err(BindRefusal::TooMany),
-        }
+        };
+        negotiation_of(stream).on_bound(outcome)
     }
 
     fn establish(&mut self, io: &mut Io<Shard>, stream: &mut Stream, jid: &Jid<'_>) {
         stream.phase = Phase::Bound(Box::new(Session::new(jid)));
-        stream.framer.set_limits(self.settings.limits);
+        stream.basis = None;
         let idle = self.settings.idle_timeout;
         io.set_deadline(stream.connection, (!idle.is_zero()).then_some(idle));
         let about = logging::About {
@@ -205,6 +274,16 @@ fn credentials(account: &Jid<'_>, outcome: Outcome) -> Result<Option<Credentials
             Err(Unreadable)
         }
     }
+}
+
+/// Tells one state of an account from another, within this process.
+fn fingerprint(credentials: Option<&Credentials>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    if let Some(credentials) = credentials {
+        credentials.disabled.hash(&mut hasher);
+        credentials.keys.iter().for_each(|keys| (&keys.salt, &keys.stored_key).hash(&mut hasher));
+    }
+    hasher.finish()
 }
 
 /// The keys whose verification costs least.

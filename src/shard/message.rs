@@ -55,6 +55,11 @@ impl Routed {
         Routed { bytes: bytes.into_boxed_slice(), to_end, bare_end, kind }
     }
 
+    /// What it takes.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The stanza.
     pub fn stanza(&self) -> &[u8] {
         &self.bytes[self.to_end as usize..]

@@ -56,6 +56,10 @@ impl End {
     }
 }
 
+/// How much of the share that its listeners accept a shard holds at most: homes are spread less evenly than
+/// connections.
+const CROWDED_TIMES: usize = 2;
+
 /// One shard of the server.
 pub struct Shard {
     settings: Arc<Settings>,
@@ -181,6 +185,7 @@ impl Application for Shard {
             heard_ms: now_ms,
             phase: Phase::Login(Box::new(Negotiation::new(Arc::clone(&self.settings.negotiation), None))),
             lookup: None,
+            basis: None,
         };
         self.put(Box::new(stream));
         io.set_deadline(connection, Some(self.settings.login_timeout));
@@ -188,10 +193,14 @@ impl Application for Shard {
     }
 
     fn arrived(&mut self, io: &mut Io<Self>, connection: ConnectionId, from: usize, mut stream: Box<Stream>) {
-        if from != io.shard() {
-            self.addresses.moved_in(stream.peer.ip(), io.now_ms());
-        }
+        let admitted = if from == io.shard() { Ok(()) } else { self.addresses.moved_in(stream.peer.ip(), io.now_ms()) };
         stream.connection = connection;
+        let is_too_many = io.connection_count() > self.settings.connections_max_per_shard * CROWDED_TIMES;
+        if admitted.is_err() || is_too_many {
+            limited_event!(WARN, "limits", "refusing sessions: too many connections, of one address or altogether");
+            self.end(io, stream, End::Error(StreamError::resource_constraint("too many connections")));
+            return;
+        }
         if io.is_shutting_down() {
             let end = End::Error(self.settings.farewell());
             self.end(io, stream, end);
@@ -220,8 +229,15 @@ impl Application for Shard {
     }
 
     fn closed(&mut self, io: &mut Io<Self>, connection: ConnectionId, why: Closed) {
-        if let Some(stream) = self.take(connection) {
-            self.end(io, stream, End::Gone(why));
+        match self.take(connection) {
+            Some(stream) => self.end(io, stream, End::Gone(why)),
+            // A panic has taken the stream with it: what is known of it elsewhere must not stay.
+            None => {
+                self.accounts.unbind_anywhere(connection);
+                if let Some(peer) = io.peer(connection) {
+                    self.addresses.disconnected(peer.ip());
+                }
+            }
         }
         self.end_doomed(io);
     }

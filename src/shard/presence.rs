@@ -11,6 +11,12 @@ use crate::jid::Jid;
 use crate::stream::StanzaCondition;
 use crate::xml::{Frame, Stamp, escape, namespaces as ns};
 
+/// Bytes of a presence stanza at most: it is kept for as long as the session is available, and sent to many.
+const PRESENCE_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of the addresses that a session has sent directed presence to.
+const DIRECTED_BYTES_MAX: usize = 16 << 10;
+
 impl Shard {
     /// A presence stanza of a session.
     pub(super) fn presence_from(
@@ -22,6 +28,9 @@ impl Shard {
     ) -> Result<(), End> {
         let Some(to) = frame.to() else {
             match kind {
+                PresenceType::Available if frame.bytes().len() > PRESENCE_BYTES_MAX => {
+                    self.answer_error(io, stream, frame, StanzaCondition::PolicyViolation);
+                }
                 PresenceType::Available => self.become_available(io, stream, frame),
                 PresenceType::Unavailable => self.become_unavailable(io, stream, frame),
                 PresenceType::Error | PresenceType::Probe => {}
@@ -29,6 +38,10 @@ impl Shard {
             }
             return Ok(());
         };
+        if frame.bytes().len() > PRESENCE_BYTES_MAX {
+            self.answer_error(io, stream, frame, StanzaCondition::PolicyViolation);
+            return Ok(());
+        }
         let text = to.decoded();
         let Ok(to) = Jid::parse(&text) else {
             self.answer_error(io, stream, frame, StanzaCondition::JidMalformed);
@@ -37,8 +50,10 @@ impl Shard {
         let most = self.settings.directed_presence_max;
         if let Phase::Bound(session) = &mut stream.phase {
             let known = session.directed.iter().position(|directed| **directed == *to.as_str());
+            let bytes: usize = session.directed.iter().map(|directed| directed.len()).sum();
+            let is_full = session.directed.len() >= most || bytes > DIRECTED_BYTES_MAX;
             match (kind, known) {
-                (PresenceType::Available, None) if session.directed.len() >= most => {
+                (PresenceType::Available, None) if is_full => {
                     self.answer_error(io, stream, frame, StanzaCondition::ResourceConstraint);
                     return Ok(());
                 }
@@ -98,7 +113,14 @@ impl Shard {
                 resource.presence = None;
             }
         }
-        self.take_back(io, &directed, &stanza);
+        for address in &directed {
+            let Ok(to) = Jid::parse(address) else { continue };
+            let (escaped, sender) = (escape::attribute_value(address), session.sender());
+            let stamp = Stamp { from: Some(sender), to: Some(&escaped), lang };
+            let mut addressed = Vec::with_capacity(frame.stamped_len(&stamp));
+            frame.write_stamped(&mut addressed, &stamp);
+            self.send(io, StanzaKind::Presence(PresenceType::Unavailable), &to, &addressed);
+        }
     }
 
     /// A session has ended: whoever has heard of its presence hears of its absence.
@@ -114,20 +136,11 @@ impl Shard {
                 out.extend_from_slice(&stanza);
             });
         }
-        self.take_back(io, &session.directed, &stanza);
-    }
-
-    /// Sends a session's absence to those to whom its presence was directed (RFC 6121 §4.6.3).
-    fn take_back(&mut self, io: &mut Io<Shard>, directed: &[Box<str>], stanza: &[u8]) {
-        const OPENING: &[u8] = b"<presence";
-        for address in directed {
+        for address in &session.directed {
             let Ok(to) = Jid::parse(address) else { continue };
-            let mut addressed = OPENING.to_vec();
-            addressed.extend_from_slice(b" to='");
-            escape::attribute(&mut addressed, address);
-            addressed.push(b'\'');
-            addressed.extend_from_slice(stanza.get(OPENING.len()..).unwrap_or_default());
-            self.send(io, StanzaKind::Presence(PresenceType::Unavailable), &to, &addressed);
+            let (sender, to_value) = (session.sender(), escape::attribute_value(address));
+            let stanza = format!("<presence type='unavailable' from='{sender}' to='{to_value}'/>");
+            self.send(io, StanzaKind::Presence(PresenceType::Unavailable), &to, stanza.as_bytes());
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the shards of a server have in common.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use rondel_shards::rustls::ServerConfig;
@@ -57,6 +58,8 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// Addresses that a session can have sent directed presence to at once.
     pub directed_presence_max: usize,
+    /// Counts changes of keys, and accounts disabled or removed: a login that began before one looks again.
+    pub account_changes: AtomicU64,
     /// Where clients are sent at shutdown.
     pub see_other_host: Option<String>,
 }

@@ -6,7 +6,7 @@ use rondel_shards::ConnectionId;
 
 use crate::jid::Jid;
 use crate::stream::Negotiation;
-use crate::xml::Framer;
+use crate::xml::{Framer, escape};
 
 /// One client's stream. Small, because an idle session is little else.
 pub struct Stream {
@@ -22,12 +22,33 @@ pub struct Stream {
     pub(super) phase: Phase,
     /// A user who is being looked up.
     pub(super) lookup: Option<Box<Lookup>>,
+    /// What the login in progress relies on; absent for anonymous users.
+    pub(super) basis: Option<Basis>,
 }
 
-/// A user who is being looked up, and the password to be verified if it has come already.
+/// A user who is being looked up, and what for.
 pub(super) struct Lookup {
     pub account: Jid<'static>,
-    pub password: Option<String>,
+    pub purpose: Purpose,
+}
+
+/// Why a user is looked up.
+pub(super) enum Purpose {
+    /// To be challenged.
+    Challenge,
+    /// To verify a password that has come already.
+    Password(String),
+    /// To see that the account still is what it was when the login began; then to bind.
+    Bind { jid: Jid<'static>, agent: Option<String> },
+}
+
+/// What a login relies on: the account as it was when it was looked up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Basis {
+    /// The count of changes of accounts just before.
+    pub changes: u64,
+    /// Tells one state of the account from another.
+    pub fingerprint: u64,
 }
 
 /// Before and after login.
@@ -88,10 +109,8 @@ impl Stream {
 
 impl Session {
     pub fn new(jid: &Jid<'_>) -> Session {
-        let mut escaped = Vec::new();
-        crate::xml::escape::attribute(&mut escaped, jid.as_str());
-        let differs = escaped != jid.as_str().as_bytes();
-        let escaped = differs.then(|| String::from_utf8_lossy(&escaped).into_owned().into_boxed_str());
+        let escaped = escape::attribute_value(jid.as_str());
+        let escaped = (escaped != jid.as_str()).then(|| escaped.into_boxed_str());
         Session { jid: Address::new(jid), escaped, directed: Vec::new(), available: false }
     }
 

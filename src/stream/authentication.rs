@@ -153,8 +153,9 @@ impl Attempt {
         let disabled = credentials.as_ref().is_some_and(|credentials| credentials.disabled);
         let keys = credentials.and_then(|credentials| credentials.keys.into_iter().find(|keys| keys.hash == hash));
         let keys = keys.unwrap_or_else(|| config.secret.fake_keys(account.bare(), hash, config.iterations));
-        let offered = features::mechanisms(config, domain, tls).iter().map(|mechanism| mechanism.name()).collect();
-        let types = tls.map(Bindings::names).filter(|names| !names.is_empty());
+        let mechanisms = features::mechanisms(config, domain, tls);
+        let types = Some(features::binding_names(&mechanisms, tls)).filter(|names| !names.is_empty());
+        let offered = mechanisms.iter().map(|mechanism| mechanism.name()).collect();
         let scram = Scram::new(first, keys, &random::name(), &Scram::offer(offered, types));
         let challenge = BASE64.encode(scram.server_first());
         self.stage = Stage::Proof { scram, account, disabled };

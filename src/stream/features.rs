@@ -31,13 +31,19 @@ pub(super) fn mechanisms(config: &Config, domain: &str, tls: Option<&Bindings>) 
             let hashes = Hash::ALL.into_iter().filter(|hash| config.hashes.contains(hash) && (can_bind || !plus));
             offered.extend(hashes.map(|hash| Mechanism::Scram { hash, plus }));
         }
-        if config.plain {
+        if config.plain && tls.is_some() {
             offered.push(Mechanism::Plain);
         }
     } else {
         offered.push(Mechanism::Anonymous);
     }
     offered
+}
+
+/// The types of channel binding to advertise (XEP-0440 §3): none unless a mechanism is offered that binds.
+pub(super) fn binding_names(mechanisms: &[Mechanism], tls: Option<&Bindings>) -> Vec<&'static str> {
+    let binds = mechanisms.iter().any(|mechanism| matches!(mechanism, Mechanism::Scram { plus: true, .. }));
+    tls.filter(|_| binds).map(Bindings::names).unwrap_or_default()
 }
 
 /// Appends the features before login.
@@ -50,22 +56,24 @@ pub(super) fn write_before_login(out: &mut Vec<u8>, config: &Config, domain: &st
     let mechanisms = mechanisms(config, domain, tls);
     if !mechanisms.is_empty() {
         let list: String = mechanisms.iter().map(|each| format!("<mechanism>{}</mechanism>", each.name())).collect();
-        let text = format!(
-            "<authentication xmlns='{}'>{list}<inline><bind xmlns='{}'/></inline></authentication>\
-             <mechanisms xmlns='{}'>{list}</mechanisms>",
-            ns::SASL2,
-            ns::BIND2,
-            ns::SASL
-        );
-        out.extend_from_slice(text.as_bytes());
-        if let Some(bindings) = tls.filter(|bindings| !bindings.is_empty()) {
-            let names = bindings.names();
+        // XEP-0388 §2.1: only once the stream is encrypted.
+        if tls.is_some() {
+            let text = format!(
+                "<authentication xmlns='{}'>{list}<inline><bind xmlns='{}'/></inline></authentication>",
+                ns::SASL2,
+                ns::BIND2,
+            );
+            out.extend_from_slice(text.as_bytes());
+        }
+        out.extend_from_slice(format!("<mechanisms xmlns='{}'>{list}</mechanisms>", ns::SASL).as_bytes());
+        let names = binding_names(&mechanisms, tls);
+        if !names.is_empty() {
             let list: String = names.iter().map(|name| format!("<channel-binding type='{name}'/>")).collect();
             let text = format!("<sasl-channel-binding xmlns='{}'>{list}</sasl-channel-binding>", ns::CHANNEL_BINDING);
             out.extend_from_slice(text.as_bytes());
         }
     }
-    write_limits(out, config.max_bytes_before_login, config);
+    write_limits(out, config.max_bytes_before_login, 0);
     out.extend_from_slice(b"</stream:features>");
 }
 
@@ -80,17 +88,17 @@ pub(super) fn write_after_login(out: &mut Vec<u8>, config: &Config, is_bound: bo
         );
         out.extend_from_slice(text.as_bytes());
     }
-    write_limits(out, config.max_bytes, config);
+    write_limits(out, config.max_bytes, config.idle_seconds);
     out.extend_from_slice(b"</stream:features>");
 }
 
 /// XEP-0478.
-fn write_limits(out: &mut Vec<u8>, max_bytes: usize, config: &Config) {
+fn write_limits(out: &mut Vec<u8>, max_bytes: usize, idle_seconds: u64) {
     out.extend_from_slice(
         format!("<limits xmlns='{}'><max-bytes>{max_bytes}</max-bytes>", ns::STREAM_LIMITS).as_bytes(),
     );
-    if config.idle_seconds > 0 {
-        out.extend_from_slice(format!("<idle-seconds>{}</idle-seconds>", config.idle_seconds).as_bytes());
+    if idle_seconds > 0 {
+        out.extend_from_slice(format!("<idle-seconds>{idle_seconds}</idle-seconds>").as_bytes());
     }
     out.extend_from_slice(b"</limits>");
 }

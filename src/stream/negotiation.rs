@@ -99,7 +99,12 @@ pub enum Action {
     /// The user has proved who it is: bring the stream to the account's home, then call [`Negotiation::on_home`].
     Authenticated(Jid<'static>),
     /// Bind this resource, then call [`Negotiation::on_bound`].
-    Bind(Jid<'static>),
+    Bind {
+        /// The full JID.
+        jid: Jid<'static>,
+        /// The client's installation, if it says which (XEP-0388 §2.3): an earlier session of it ends. Never shown.
+        agent: Option<String>,
+    },
     /// A login has failed: count it against the address.
     LoginFailed(Failure),
     /// A session is established; the negotiation is over.
@@ -155,6 +160,8 @@ pub struct Negotiation {
     /// What the client asked to be named by (XEP-0386 §4.2).
     pub(super) tag: Option<String>,
     pub(super) wants_bind: bool,
+    /// Which installation of a client this is (XEP-0388 §2.3).
+    agent: Option<String>,
 }
 
 impl Negotiation {
@@ -171,6 +178,7 @@ impl Negotiation {
             header_sent: false,
             tag: None,
             wants_bind: false,
+            agent: None,
         }
     }
 
@@ -325,7 +333,7 @@ impl Negotiation {
                     _ => random::name(),
                 };
                 self.state = State::Binding(BindKind::Inline { additional_data });
-                vec![Action::Bind(account.with_resource(&resource))]
+                vec![Action::Bind { jid: account.with_resource(&resource), agent: self.agent.take() }]
             }
             Profile::Sasl2 => {
                 self.state = State::AwaitingBind;
@@ -383,7 +391,7 @@ impl Negotiation {
     fn begin(&mut self, profile: Profile, element: &Element) -> Vec<Action> {
         let domain = self.domain.clone().unwrap_or_default();
         let offered = features::mechanisms(&self.config, &domain, self.tls.as_ref());
-        if offered.is_empty() {
+        if offered.is_empty() || (profile == Profile::Sasl2 && self.tls.is_none()) {
             return self.refuse(profile, Failure::EncryptionRequired);
         }
         let name = element.attribute("mechanism").unwrap_or_default();
@@ -401,6 +409,8 @@ impl Negotiation {
         if profile == Profile::Sasl2 {
             let bind = element.child("bind", ns::BIND2);
             self.wants_bind = bind.is_some();
+            let agent = element.child("user-agent", ns::SASL2).and_then(|agent| agent.attribute("id"));
+            self.agent = agent.filter(|agent| (1..=AGENT_BYTES_MAX).contains(&agent.len())).map(str::to_owned);
             self.tag = bind.and_then(|bind| bind.child("tag", ns::BIND2)).map(|tag| tag.text().to_string());
         }
         let offered_plus = offered.iter().any(|mechanism| matches!(mechanism, Mechanism::Scram { plus: true, .. }));
@@ -472,6 +482,8 @@ impl Negotiation {
         let wanted = bind.child("resource", ns::BIND).map(|resource| resource.text().to_string());
         let resource = match wanted.as_deref().filter(|resource| !resource.is_empty()).map(jid::resourcepart) {
             None => random::name(),
+            // It stands in every stanza of the session: one that is too long for that gets a name of ours.
+            Some(Ok(resource)) if resource.len() > RESOURCE_BYTES_MAX => random::name(),
             Some(Ok(resource)) => resource.into_owned(),
             Some(Err(_)) => {
                 self.state = State::AwaitingBind;
@@ -479,7 +491,7 @@ impl Negotiation {
             }
         };
         self.state = State::Binding(BindKind::Legacy { id });
-        vec![Action::Bind(account.with_resource(&resource))]
+        vec![Action::Bind { jid: account.with_resource(&resource), agent: None }]
     }
 
     /// An answer that nobody has asked for: a fault of the environment.
@@ -487,6 +499,12 @@ impl Negotiation {
         self.fail(StreamError::internal_server_error(""))
     }
 }
+
+/// Bytes of a resource that a client chooses.
+const RESOURCE_BYTES_MAX: usize = 256;
+
+/// Bytes of the name of a client's installation.
+const AGENT_BYTES_MAX: usize = 128;
 
 /// Bytes of a client's tag that are taken into its resource.
 const TAG_BYTES_MAX: usize = 256;

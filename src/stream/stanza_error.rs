@@ -13,6 +13,8 @@ pub enum StanzaCondition {
     JidMalformed,
     /// Nobody may do this.
     NotAllowed,
+    /// A local policy.
+    PolicyViolation,
     /// The server's own limits.
     ResourceConstraint,
     /// The other server cannot be found.
@@ -29,6 +31,7 @@ impl StanzaCondition {
             StanzaCondition::ItemNotFound => ("cancel", "item-not-found"),
             StanzaCondition::JidMalformed => ("modify", "jid-malformed"),
             StanzaCondition::NotAllowed => ("cancel", "not-allowed"),
+            StanzaCondition::PolicyViolation => ("modify", "policy-violation"),
             StanzaCondition::ResourceConstraint => ("wait", "resource-constraint"),
             StanzaCondition::RemoteServerNotFound => ("cancel", "remote-server-not-found"),
             StanzaCondition::ServiceUnavailable => ("cancel", "service-unavailable"),

@@ -88,7 +88,7 @@ impl Play {
                     self.negotiation.on_password(Some(outcome))
                 }
                 Action::Authenticated(_) => self.negotiation.on_home(),
-                Action::Bind(jid) => self.negotiation.on_bound(Ok(jid)),
+                Action::Bind { jid, .. } => self.negotiation.on_bound(Ok(jid)),
                 Action::Established(jid) => {
                     self.established = Some(jid.to_string());
                     Vec::new()
@@ -390,7 +390,7 @@ fn a_refused_resource_is_said_so() {
         let bind =
             "<iq type='set' id='1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>r</resource></bind></iq>";
         let actions = play.negotiation.on_element(&Element::parse(bind.as_bytes()).unwrap());
-        assert!(matches!(&actions[..], [Action::Bind(jid)] if jid.as_str() == "juliet@example.org/r"));
+        assert!(matches!(&actions[..], [Action::Bind { jid, .. }] if jid.as_str() == "juliet@example.org/r"));
         let actions = play.negotiation.on_bound(Err(refusal));
         let heard = play.act(actions);
         assert!(heard.contains(condition) && heard.contains("id='1'") && play.established.is_none(), "{heard}");
@@ -413,4 +413,18 @@ fn stream_errors_are_written_as_rfc_6120_says() {
         "<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/><text xml:lang='en' \
          xmlns='urn:ietf:params:xml:ns:xmpp-streams'>a &lt;b&gt;</text></stream:error></stream:stream>"
     );
+}
+
+#[test]
+fn what_is_advertised_fits_together() {
+    let mut play = Play::new(Config { hashes: Vec::new(), ..config() }, Some(bindings()));
+    let features = play.header("example.org");
+    assert!(features.contains("PLAIN") && !features.contains("channel-binding"), "{features}");
+    let mut play = Play::new(Config { tls: TlsPolicy::PlaintextAllowed, ..config() }, None);
+    let features = play.header("example.org");
+    assert!(features.contains("SCRAM-SHA-256") && !features.contains("PLAIN"), "{features}");
+    assert!(!features.contains("<authentication") && !features.contains("<required/>"), "{features}");
+    assert!(!features.contains("idle-seconds"), "{features}");
+    let refused = play.say(&sasl2("SCRAM-SHA-256", "", ""));
+    assert!(refused.contains("<encryption-required"), "{refused}");
 }

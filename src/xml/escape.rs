@@ -26,6 +26,13 @@ pub fn attribute(out: &mut Vec<u8>, value: &str) {
     }
 }
 
+/// `value` as the inside of an attribute value, for either kind of quote.
+pub fn attribute_value(value: &str) -> String {
+    let mut out = Vec::with_capacity(attribute_len(value));
+    attribute(&mut out, value);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// The count of bytes that [`attribute`] will append at most, and exactly if `value` needs no escaping.
 pub fn attribute_len(value: &str) -> usize {
     // The longest reference has six bytes and stands for one; the replacement character has three and stands for one.

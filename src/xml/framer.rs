@@ -25,6 +25,8 @@ pub struct Scratch {
 enum Phase {
     /// The header is next.
     Header,
+    /// The header of a stream that takes the place of an earlier one on the same connection is next.
+    NewHeader,
     /// First-level elements follow.
     Elements,
     /// It has ended, or failed: what comes is thrown away.
@@ -84,7 +86,7 @@ impl Framer {
     pub fn restart(&mut self) {
         self.partial = None;
         self.scope = None;
-        self.phase = Phase::Header;
+        self.phase = Phase::NewHeader;
     }
 
     /// Other limits, from the next element on.
@@ -92,12 +94,19 @@ impl Framer {
         self.bounds = limits.into();
     }
 
+    /// How many bytes at the front of `input` are white space, which belongs to the element before it.
+    pub fn blank(input: &[u8]) -> usize {
+        classes::run(input, SPACE)
+    }
+
     /// Reads on at the front of `input`.
     #[inline]
     pub fn next<'a>(&mut self, scratch: &'a mut Scratch, input: &'a [u8]) -> Progress<'a> {
         let outcome = match self.phase {
             Phase::Elements => self.next_element(scratch, input),
-            Phase::Header => self.next_header(scratch, input),
+            Phase::Header => self.next_header(scratch, input, 0),
+            // White space that belongs to the end of the earlier stream (RFC 6120 §4.4).
+            Phase::NewHeader => self.next_header(scratch, input, classes::run(input, SPACE)),
             Phase::Over => Ok((input.len(), Event::Incomplete)),
         };
         match outcome {
@@ -179,22 +188,28 @@ impl Framer {
     }
 
     #[cold]
-    fn next_header<'a>(&mut self, scratch: &'a mut Scratch, input: &'a [u8]) -> Result<(usize, Event<'a>), XmlError> {
+    fn next_header<'a>(
+        &mut self,
+        scratch: &'a mut Scratch,
+        input: &'a [u8],
+        blank: usize,
+    ) -> Result<(usize, Event<'a>), XmlError> {
+        let input = input.get(blank..).unwrap_or_default();
         let start = match header::start_of_header(input)? {
             Some(start) => start,
-            None => return Ok((0, Event::Incomplete)),
+            None => return Ok((blank, Event::Incomplete)),
         };
         let element = input.get(start..).unwrap_or_default();
         // Seldom in pieces, and then short: it is scanned again rather than remembered.
         scratch.work.begin();
         if scan(&mut scratch.work, element, &self.bounds, None, Until::StartTag)? == Scanned::Incomplete {
-            return Ok((0, Event::Incomplete));
+            return Ok((blank, Event::Incomplete));
         }
         let bytes = element.get(..scratch.work.at).unwrap_or_default();
         let (header, scope) = header::read(bytes, &scratch.work, self.content)?;
         self.scope = scope.map(Arc::new);
         self.phase = Phase::Elements;
-        Ok((start + bytes.len(), Event::Header(header)))
+        Ok((blank + start + bytes.len(), Event::Header(header)))
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::XmlError::{self, BadFormat, BadNamespacePrefix, InvalidNamespace, NotWellFormed, PolicyViolation};
 use super::classes::{self, SPACE};
-use super::limits::HEADER_DECLARATIONS_MAX;
+use super::limits::{HEADER_DECLARATIONS_BYTES_MAX, HEADER_DECLARATIONS_MAX};
 use super::scope::{self, Content, Scope};
 use super::work::{NamespaceAt, Work};
 use super::{namespaces, reference};
@@ -123,6 +123,9 @@ pub(super) fn read<'a>(
         NamespaceAt::None | NamespaceAt::Content | NamespaceAt::Header(_) => "",
         NamespaceAt::Xml => namespaces::XML,
     };
+    if work.is_empty {
+        return Err(BadFormat("a stream without content"));
+    }
     if work.top.local(bytes) != b"stream" {
         return Err(BadFormat("the first element is not a stream"));
     }
@@ -143,7 +146,8 @@ pub(super) fn read<'a>(
     if default != content.namespace() {
         return Err(InvalidNamespace);
     }
-    if declarations.len() > HEADER_DECLARATIONS_MAX {
+    let declared: usize = declarations.iter().map(|(prefix, namespace)| prefix.len() + namespace.len()).sum();
+    if declarations.len() > HEADER_DECLARATIONS_MAX || declared > HEADER_DECLARATIONS_BYTES_MAX {
         return Err(PolicyViolation("too many namespace declarations"));
     }
     let value = |name: &[u8]| {

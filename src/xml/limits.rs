@@ -8,6 +8,9 @@ pub const DEPTH_MAX: usize = 256;
 pub(super) const DECLARATIONS_MAX: usize = 128;
 pub(super) const HEADER_DECLARATIONS_MAX: usize = 64;
 
+/// Bytes of their prefixes and namespaces: they are written into every stanza that relies on them.
+pub(super) const HEADER_DECLARATIONS_BYTES_MAX: usize = 1024;
+
 /// Bounds on one stanza (or other element that is a direct child of the stream), and on the stream header.
 ///
 /// Passing one of them is [`XmlError::PolicyViolation`](super::XmlError::PolicyViolation).

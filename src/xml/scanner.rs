@@ -14,7 +14,7 @@ use super::work::{ChildAt, Name, Open, Span, State, Work};
 /// Where the scanner is to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Until {
-    /// At the end of the start tag: of a stream header.
+    /// At the end of the start tag.
     StartTag,
     /// At the end of the element.
     EndTag,
@@ -504,7 +504,7 @@ impl Scanner<'_> {
             self.resolve_attributes(attributes)?;
         }
         if self.until == Until::StartTag {
-            return if is_empty { Err(XmlError::BadFormat("a stream without content")) } else { Ok(Step::Done) };
+            return Ok(Step::Done);
         }
         if is_empty {
             if depth == 0 {

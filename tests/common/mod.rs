@@ -228,14 +228,7 @@ impl<S: Read + Write> Raw<S> {
     }
 
     pub fn log_in(&mut self, user: &str, resource: &str) {
-        self.say(HEADER);
-        self.hear("</stream:features>");
-        self.say(&format!(
-            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{}</auth>",
-            plain(user, "secret")
-        ));
-        self.hear("<success");
-        self.hear(">");
+        self.authenticate(HEADER, user);
         self.say(HEADER);
         self.hear("</stream:features>");
         self.say(&format!(
@@ -244,6 +237,21 @@ impl<S: Read + Write> Raw<S> {
         ));
         self.hear(&format!("<jid>{user}@localhost/{resource}</jid>"));
         self.hear("</iq>");
+    }
+
+    /// From the first header to success.
+    pub fn authenticate(&mut self, header: &str, user: &str) {
+        self.say(header);
+        self.hear("</stream:features>");
+        let mut scram = scram::Scram::new(user, None);
+        self.say(&format!(
+            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-256'>{}</auth>",
+            scram.first()
+        ));
+        let challenge = self.hear_between("xmpp-sasl'>", "</challenge>");
+        let response = scram.last(&challenge, "secret");
+        self.say(&format!("<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{response}</response>"));
+        assert!(self.hear("</success>").contains(scram.expected()), "the server does not know the password");
     }
 
     /// A question to the server and back: whatever was said before has been dealt with.

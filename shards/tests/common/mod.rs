@@ -45,7 +45,7 @@ impl Lines {
             }
             (Some("to"), Some(name), Some(text)) => {
                 let message = Deliver { name: name.to_owned(), line: format!("{text}\n").into_bytes() };
-                io.send(home(name, io.shards()), message);
+                io.send(home(name, io.shards()), message, text.len());
             }
             (Some("secure"), None, None) => {
                 io.outbox(connection).unwrap().extend_from_slice(b"proceed\n");

@@ -90,3 +90,33 @@ fn a_header_is_bounded() {
     let blank = " ".repeat(300);
     assert!(matches!(first(blank.as_bytes()), Some(Seen::Failed(XmlError::PolicyViolation(_)))));
 }
+
+#[test]
+fn a_new_stream_may_follow_the_white_space_of_the_old_one() {
+    let stream = format!("\r\n <?xml version='1.0'?><stream:stream {NAMESPACES}><a/>");
+    for piece in [1, 1000] {
+        let mut scratch = Scratch::default();
+        let mut framer = Framer::new(LIMITS);
+        framer.restart();
+        let mut unread = Vec::new();
+        let mut frames = 0;
+        for piece in stream.as_bytes().chunks(piece) {
+            unread.extend_from_slice(piece);
+            loop {
+                let progress = framer.next(&mut scratch, &unread);
+                let consumed = progress.consumed;
+                let goes_on = match progress.event {
+                    Event::Incomplete => false,
+                    Event::Header(_) | Event::Frame(_) => true,
+                    other => panic!("{other:?}"),
+                };
+                frames += usize::from(goes_on);
+                unread.drain(..consumed);
+                if !goes_on {
+                    break;
+                }
+            }
+        }
+        assert_eq!(frames, 2);
+    }
+}
