@@ -1,4 +1,4 @@
-//! `rondel-perf hostile`: clients that mean no good, of several kinds in turn, beside which honest ones are to be served.
+//! `rondel-perf hostile`: clients that mean no good, of several kinds in turn, beside which honest ones are served.
 //!
 //! [`kind`] is what they send, [`client`] one connection, [`crew`] a thread of them, [`tally`] what came of it.
 
