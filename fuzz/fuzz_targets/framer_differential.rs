@@ -36,14 +36,26 @@ fn accepted_by_xml_rs(element: &str) -> bool {
     })
 }
 
+/// Whether what follows a colon can go on a name but not begin one, which xml-rs does not mind.
+fn has_lenient_name(content: &str) -> bool {
+    let goes_on = |character: char| {
+        matches!(character, '-' | '.' | '0'..='9' | '\u{B7}' | '\u{300}'..='\u{36F}' | '\u{203F}'..='\u{2040}')
+    };
+    content.split(':').skip(1).any(|rest| rest.starts_with(goes_on))
+}
+
+/// Whether a `</` may stand within an attribute's value, which xml-rs does not mind.
+fn has_lenient_value(content: &str) -> bool {
+    content.split(['\'', '"']).skip(1).any(|rest| rest.contains("</"))
+}
+
 fuzz_target!(|data: &[u8]| {
     let Ok(content) = std::str::from_utf8(data) else { return };
-    // It refuses elements with the prefix `xml`, which Namespaces in XML 1.0 §3 permits.
-    if content.contains("<xml:") {
-        return;
-    }
     let element = format!("<m>{content}</m>");
     if let Some(accepted) = accepted_by_framer(element.as_bytes()) {
+        if !accepted && (has_lenient_name(content) || has_lenient_value(content)) {
+            return;
+        }
         assert_eq!(accepted, accepted_by_xml_rs(&element), "{element}");
     }
 });

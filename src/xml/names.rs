@@ -76,7 +76,12 @@ impl Scanner<'_> {
     #[inline(always)]
     pub(super) fn element_namespace(&mut self, name: Name) -> Result<NamespaceAt, XmlError> {
         if name.has_prefix() {
-            return self.resolve(name.prefix(self.input));
+            return match name.prefix(self.input) {
+                // Namespaces in XML 1.0 §3 reserves the prefix; no specification has an element there, and xml-rs, which
+                // reads what passes here, refuses one.
+                b"xml" => Err(NotWellFormed("an element with the prefix xml")),
+                prefix => self.resolve(prefix),
+            };
         }
         let declared = self.work.bindings.iter().rev().find(|binding| binding.prefix == Span::default());
         Ok(match declared {

@@ -23,7 +23,8 @@ fn restricted_xml() {
 
 #[test]
 fn not_well_formed() {
-    let rows: [&[u8]; 58] = [
+    let rows: [&[u8]; 59] = [
+        b"<xml:a/>",
         b"<a></b>",
         b"<a></ab>",
         b"<ab></a>",
