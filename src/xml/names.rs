@@ -77,8 +77,8 @@ impl Scanner<'_> {
     pub(super) fn element_namespace(&mut self, name: Name) -> Result<NamespaceAt, XmlError> {
         if name.has_prefix() {
             return match name.prefix(self.input) {
-                // Namespaces in XML 1.0 §3 reserves the prefix; no specification has an element there, and xml-rs, which
-                // reads what passes here, refuses one.
+                // Namespaces in XML 1.0 §3 reserves the prefix; no specification has an element there, and xml-rs,
+                // which reads what passes here, refuses one.
                 b"xml" => Err(NotWellFormed("an element with the prefix xml")),
                 prefix => self.resolve(prefix),
             };

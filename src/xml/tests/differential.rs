@@ -3,6 +3,7 @@
 //! - Comments, processing instructions, document types and entities are well-formed and refused all the same:
 //!   restricted XML (RFC 6120 §11.1).
 //! - A limit is none of well-formedness.
+//! - xml-rs lets a prefix be declared twice in one tag; XML 1.0 §3.1 forbids two attributes of one name.
 //! - xml-rs lets pass `</` within an attribute's value, where XML 1.0 §2.3 permits no `<`.
 //! - xml-rs lets a name go on behind its colon with what cannot begin one (`a:-b`); Namespaces in XML 1.0 §4 does not.
 
