@@ -49,7 +49,7 @@ fn whoever_is_refused_comes_again_and_is_counted_by_kind() {
     for kind in ["attributes", "nesting", "huge_stanza", "noise", "reconnect", "half_handshake", "deaf", "trickle"] {
         assert!(figure(&report, &format!("{kind}_connections")) >= 1.0, "{kind} in {report}");
     }
-    for kind in ["attributes", "nesting", "noise", "trickle"] {
+    for kind in ["attributes", "nesting", "noise", "deaf", "half_handshake", "trickle"] {
         assert!(figure(&report, &format!("{kind}_refusals")) >= 1.0, "{kind} in {report}");
     }
     assert_eq!(figure(&report, "logins"), 0.0);

@@ -243,8 +243,15 @@ impl Connection {
         if self.closed && !writes_on { Err(Over::Ended) } else { Ok(()) }
     }
 
-    /// Reads what has come, unless it is deaf.
-    pub fn read(&mut self, orders: &Orders, buffers: &mut (Vec<u8>, Vec<u8>), tally: &mut Tally) -> Result<(), Over> {
+    /// Reads what has come, unless it is deaf; up to the end of it if `ended`: the kernel tells only once that there is
+    /// something to read, so an end that came with the last bytes has to be looked for.
+    pub fn read(
+        &mut self,
+        ended: bool,
+        orders: &Orders,
+        buffers: &mut (Vec<u8>, Vec<u8>),
+        tally: &mut Tally,
+    ) -> Result<(), Over> {
         let (clear, sealed) = buffers;
         while !self.is_deaf() && !self.closed {
             let (length, all) = match self.transport.read(clear, sealed) {
@@ -257,7 +264,7 @@ impl Connection {
                 Err(_) => return Err(Over::Ended),
             };
             self.take(&clear[..length], orders, tally)?;
-            if all {
+            if all && !ended {
                 break;
             }
         }

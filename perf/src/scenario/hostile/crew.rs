@@ -194,7 +194,8 @@ impl Crew {
             connection.writable();
         }
         if event.is_readable() || event.is_read_closed() {
-            connection.read(&self.orders, &mut self.buffers, &mut self.tally)?;
+            let ended = event.is_read_closed();
+            connection.read(ended, &self.orders, &mut self.buffers, &mut self.tally)?;
         }
         if event.is_error() {
             return Err(Over::Ended);
