@@ -5,5 +5,5 @@
 /// another allocator than mimalloc.
 pub(crate) fn give_back() {
     // SAFETY: it may be called at any time on any thread; it touches only pages that hold nothing.
-    unsafe { libmimalloc_sys::mi_collect(false) }
+    unsafe { libmimalloc_sys::mi_collect(true) }
 }

@@ -34,6 +34,11 @@ const PASSWORD_THREADS: usize = 2;
 /// Runs a server until it is told to end. An error is one line for the operator.
 pub fn run(options: &ServeOptions) -> Result<(), String> {
     let (levels, _writing) = logging::init(&options.logging())?;
+    // A huge page stays whole as long as one byte of it is in use: with many small sessions that come and go, that made
+    // up most of the server's memory.
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(target: "server", "huge pages cannot be switched off: {error}");
+    }
     let signals = signals::Signals::listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
     make_data_directory(&options.data_dir)?;
     let certificates = options.certificates().map_err(|error| error.to_string())?;
