@@ -9,7 +9,7 @@ use rustls::pki_types::ServerName;
 use super::Failure;
 use super::flags::ConnectFlags;
 use crate::client::fleet::Rate;
-use crate::client::target::{Speech, Target, TlsMode};
+use crate::client::target::{Speech, Target, TlsMode, Users};
 use crate::client::tls;
 use crate::measure::process::Processes;
 use crate::scenario::Common;
@@ -57,8 +57,7 @@ pub fn common(flags: &ConnectFlags, sessions: u64, open: u64, raw: Option<usize>
         tls: flags.tls,
         tls_client,
         speech,
-        user_prefix: flags.user_prefix.clone(),
-        accounts: flags.accounts.unwrap_or(sessions),
+        users: users(flags, sessions)?,
         password: flags.password.clone(),
         salted: SaltedPasswords::default(),
         run: format!("perf{:08x}", u32::from_ne_bytes(random)),
@@ -70,6 +69,21 @@ pub fn common(flags: &ConnectFlags, sessions: u64, open: u64, raw: Option<usize>
         progress: flags.progress,
     };
     Ok(Common { target: Arc::new(target), rate, server, patience: flags.login_timeout })
+}
+
+fn users(flags: &ConnectFlags, sessions: u64) -> Result<Users, Failure> {
+    let Some(file) = &flags.users else {
+        let count = flags.accounts.unwrap_or(sessions).max(1);
+        return Ok(Users::Numbered { prefix: flags.user_prefix.clone(), count });
+    };
+    let lines = std::fs::read_to_string(file)
+        .map_err(|error| Failure::Flags(format!("--users {}: {error}", file.display())))?;
+    let localpart = |line: &str| line.split('@').next().unwrap_or_default().trim().to_owned();
+    let names: Vec<String> = lines.lines().map(localpart).filter(|name| !name.is_empty()).collect();
+    if names.is_empty() {
+        return Err(Failure::Flags(format!("--users {}: there is no name in it", file.display())));
+    }
+    Ok(Users::Named(names))
 }
 
 /// Raises the limit of open files as far as it goes, and says so if that does not suffice.

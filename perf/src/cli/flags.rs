@@ -69,6 +69,9 @@ pub struct ConnectFlags {
     /// The accounts' names without their numbers.
     #[arg(long, value_name = "PREFIX", default_value = "load", help_heading = "Login")]
     pub user_prefix: String,
+    /// Names of accounts, one per line, instead of a prefix and numbers. What stands behind an @ is left out.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["user_prefix", "accounts"], help_heading = "Login")]
+    pub users: Option<PathBuf>,
     /// The password of all accounts.
     #[arg(long, env = "RONDEL_PERF_PASSWORD", value_name = "PASSWORD", default_value = "secret")]
     #[arg(hide_env_values = true, help_heading = "Login")]

@@ -29,6 +29,29 @@ pub enum Speech {
     Raw(usize),
 }
 
+/// The localparts of the accounts.
+#[derive(Clone)]
+pub enum Users {
+    /// A prefix with a number from zero up.
+    Numbered {
+        /// The prefix.
+        prefix: String,
+        /// How many there are, at least one.
+        count: u64,
+    },
+    /// Each has a name of its own; at least one.
+    Named(Vec<String>),
+}
+
+impl Users {
+    fn name(&self, ordinal: u64) -> String {
+        match self {
+            Users::Numbered { prefix, count } => format!("{prefix}{}", ordinal % count),
+            Users::Named(names) => names[(ordinal % names.len() as u64) as usize].clone(),
+        }
+    }
+}
+
 /// Everything that a worker must know to open a session.
 #[derive(Clone)]
 pub struct Target {
@@ -42,10 +65,8 @@ pub struct Target {
     pub tls_client: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     /// XMPP or not.
     pub speech: Speech,
-    /// The accounts' localparts without their numbers.
-    pub user_prefix: String,
-    /// How many accounts there are; sessions beyond them use the same ones again.
-    pub accounts: u64,
+    /// The accounts; sessions beyond them use the same ones again.
+    pub users: Users,
     /// The password of all accounts.
     pub password: String,
     /// What was computed of the passwords.
@@ -58,7 +79,7 @@ impl Target {
     /// The account and resource of the session with this number.
     pub fn account(&self, ordinal: u64) -> Account {
         Account {
-            user: format!("{}{}", self.user_prefix, ordinal % self.accounts.max(1)),
+            user: self.users.name(ordinal),
             password: self.password.clone(),
             resource: format!("{}-{ordinal}", self.run),
         }
