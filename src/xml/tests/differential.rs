@@ -10,8 +10,8 @@
 use proptest::prelude::*;
 use xml::reader::{EventReader, ParserConfig};
 
-use super::super::XmlError;
-use super::{Seen, read_after_header};
+use super::super::{Element, Event, Framer, Scratch, XmlError};
+use super::{HEADER, LIMITS, Seen, read_after_header};
 
 /// Whether xml-rs can read an element within a stream.
 fn accepted_by_xml_rs(element: &str) -> bool {
@@ -83,6 +83,69 @@ fn element() -> impl Strategy<Value = String> {
         "<a xml:lang='x'/>",
     ]);
     prop::collection::vec(token, 1..10).prop_map(|tokens| tokens.concat())
+}
+
+/// An element without children, well-formed or not.
+fn leaf() -> impl Strategy<Value = String> {
+    let token = prop::sample::select(vec![
+        "<r xmlns='urn:x'",
+        "<p:r xmlns:p='urn:p'",
+        "<stream:r",
+        "<r",
+        " a='1'",
+        " bc = \"it's\"",
+        " d='&lt;'",
+        " e='\t\n'",
+        " p:f='2'",
+        " xmlns:q='urn:&#113;'",
+        " xml:lang='x'",
+        "\n",
+        "/>",
+        ">",
+        "text",
+        "a > b",
+        "\r\n",
+        "&amp;",
+        "<![CDATA[<r>]]>",
+        "漢",
+        "</r>",
+        "</r >",
+        "</p:r>",
+        "</stream:r>",
+    ]);
+    prop::collection::vec(token, 2..8).prop_map(|tokens| tokens.concat())
+}
+
+/// The trees that come of an element's index alone and of xml-rs, where there is one of each.
+fn both_trees(element: &str) -> Option<(Element, Element)> {
+    let mut framer = Framer::new(LIMITS);
+    let mut scratch = Scratch::default();
+    framer.next(&mut scratch, HEADER.as_bytes());
+    let Event::Frame(frame) = framer.next(&mut scratch, element.as_bytes()).event else { return None };
+    Some((frame.leaf()?, Element::parse(frame.bytes()).unwrap()))
+}
+
+#[test]
+fn what_a_login_says_needs_no_parser() {
+    for said in [
+        "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>biwsbj1yb21lbyxyPTE=</auth>",
+        "<response xmlns=\"urn:ietf:params:xml:ns:xmpp-sasl\">Yz1iaXdzLHI9MQ==</response>",
+        "<presence/>",
+    ] {
+        let (by_index, by_parser) = both_trees(said).unwrap();
+        assert_eq!(by_index, by_parser);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn an_index_says_what_a_parser_says(element in leaf()) {
+        if let Some((by_index, by_parser)) = both_trees(&element) {
+            prop_assert_eq!(by_index, by_parser, "{}", element);
+        }
+    }
 }
 
 proptest! {
