@@ -1,8 +1,7 @@
 //! What the runtime keeps of one connection.
 
 use std::net::SocketAddr;
-use std::os::fd::RawFd;
-use std::task::Waker;
+use std::os::fd::OwnedFd;
 
 use crate::application::{Application, Closed};
 use crate::tls::Tls;
@@ -53,8 +52,7 @@ pub(crate) enum Phase<A: Application> {
 
 /// One connection. An idle one owns no buffer.
 pub(crate) struct Connection<A: Application> {
-    /// The socket, owned by the connection's driver, which outlives this entry.
-    pub socket: RawFd,
+    pub socket: OwnedFd,
     pub phase: Phase<A>,
     pub tls: Option<Box<Tls>>,
     /// What the application has written in this turn, in clear text.
@@ -64,8 +62,14 @@ pub(crate) struct Connection<A: Application> {
     pub unsent_from: usize,
     /// What the application has not used up yet, in clear text.
     pub unread: Vec<u8>,
-    /// Wakes the driver.
-    pub waker: Option<Waker>,
+    /// In the list of connections that have something to do.
+    pub queued: bool,
+    /// The socket may have bytes; it has none since a read took fewer than there was room for.
+    pub readable: bool,
+    /// The socket may take bytes, or fail; it did not when the last send was not all taken.
+    pub writable: bool,
+    /// The peer's end has been told of: only a read that brings nothing is the last one.
+    pub hung_up: bool,
     pub peer: SocketAddr,
     /// Deadline of the application in milliseconds of the shard's clock; zero for none.
     pub deadline_ms: u64,
@@ -75,7 +79,7 @@ pub(crate) struct Connection<A: Application> {
     pub queued_ms: u64,
     /// In the list of connections to be flushed at the end of the turn.
     pub dirty: bool,
-    /// The socket was full; the driver waits until it takes more.
+    /// The socket was full; nothing is read until it takes more.
     pub blocked: bool,
     /// The application wants no bytes for now.
     pub paused: bool,
@@ -86,7 +90,7 @@ pub(crate) struct Connection<A: Application> {
 }
 
 impl<A: Application> Connection<A> {
-    pub fn new(socket: RawFd, peer: SocketAddr) -> Self {
+    pub fn new(socket: OwnedFd, peer: SocketAddr) -> Self {
         Connection {
             socket,
             phase: Phase::Open,
@@ -95,7 +99,10 @@ impl<A: Application> Connection<A> {
             unsent: Vec::new(),
             unsent_from: 0,
             unread: Vec::new(),
-            waker: None,
+            queued: false,
+            readable: false,
+            writable: true,
+            hung_up: false,
             peer,
             deadline_ms: 0,
             patience_ms: 0,
@@ -118,19 +125,12 @@ impl<A: Application> Connection<A> {
         !self.blocked && !self.lent && matches!(self.phase, Phase::Open)
     }
 
-    /// The socket or its TLS has failed. One that moves is left to whoever gets it.
+    /// The socket or its TLS has failed. One that moves is left to whoever gets it. To be followed by a wake.
     pub fn die(&mut self, why: Closed) {
         match self.phase {
             Phase::Moving { .. } => {}
             Phase::Open => self.phase = Phase::Dead(Some(why)),
             Phase::Closing | Phase::Lingering | Phase::Dead(_) => self.phase = Phase::Dead(None),
-        }
-        self.wake();
-    }
-
-    pub fn wake(&self) {
-        if let Some(waker) = &self.waker {
-            waker.wake_by_ref();
         }
     }
 

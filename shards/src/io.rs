@@ -1,9 +1,8 @@
 //! What a callback can do: the shard's side of the runtime.
 
-use std::net::SocketAddr;
-use std::os::fd::BorrowedFd;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -16,6 +15,7 @@ use crate::gather::Gatherer;
 use crate::mesh::{Mesh, Outgoing, Post, Remote};
 use crate::metrics::Metrics;
 use crate::options::Options;
+use crate::poller::Poller;
 use crate::slab::Slab;
 use crate::tls::{self, Tls};
 use crate::wheel::Wheel;
@@ -46,6 +46,8 @@ pub(crate) enum Timer {
     Application(u64),
     /// Freed memory goes back to the system.
     GiveBack,
+    /// A listening socket is tried again.
+    Listen(usize),
 }
 
 /// Why nothing can be written to a connection.
@@ -78,11 +80,11 @@ pub struct Io<A: Application> {
     /// Handshake steps made in this turn, and who waits for the next turn to make one.
     pub(crate) handshakes: usize,
     pub(crate) handshake_queue: Vec<ConnectionId>,
-    pub(crate) flusher: Option<Waker>,
+    pub(crate) poller: Poller,
+    pub(crate) listeners: Vec<TcpListener>,
+    /// Connections that have something to do.
+    pub(crate) runnable: Vec<ConnectionId>,
     pub(crate) flush_wanted: bool,
-    pub(crate) timer: Option<Waker>,
-    /// Until when the timer task sleeps.
-    pub(crate) timer_armed_ms: u64,
     pub(crate) shutting_down: bool,
     /// [`Timer::GiveBack`] is set.
     pub(crate) gives_back: bool,
@@ -111,6 +113,7 @@ impl<A: Application> Io<A> {
         mesh: Arc<MeshOf<A>>,
         metrics: Arc<Metrics>,
         options: Arc<Options>,
+        poller: Poller,
         epoch: Instant,
     ) -> Self {
         Io {
@@ -130,10 +133,10 @@ impl<A: Application> Io<A> {
             held: Vec::new(),
             handshakes: 0,
             handshake_queue: Vec::new(),
-            flusher: None,
+            poller,
+            listeners: Vec::new(),
+            runnable: Vec::new(),
             flush_wanted: false,
-            timer: None,
-            timer_armed_ms: u64::MAX,
             shutting_down: false,
             gives_back: false,
             epoch,
@@ -151,7 +154,7 @@ impl<A: Application> Io<A> {
         self.mesh.shards()
     }
 
-    /// Milliseconds since the runtime started, as of the beginning of this callback; the same clock on all shards.
+    /// Milliseconds since the runtime started, as of the beginning of this turn; the same clock on all shards.
     pub fn now_ms(&self) -> u64 {
         self.now_ms
     }
@@ -251,7 +254,7 @@ impl<A: Application> Io<A> {
             entry.deadline_ms = 0;
             entry.patience_ms = until;
             entry.unread = Vec::new();
-            entry.wake();
+            self.wake(connection);
         }
         self.enqueue_deadline(connection);
     }
@@ -260,7 +263,7 @@ impl<A: Application> Io<A> {
     pub fn abort(&mut self, connection: ConnectionId) {
         if let Some(entry) = self.connections.get_mut(connection) {
             entry.phase = Phase::Dead(None);
-            entry.wake();
+            self.wake(connection);
         }
     }
 
@@ -271,7 +274,7 @@ impl<A: Application> Io<A> {
             && matches!(entry.phase, Phase::Open)
         {
             entry.phase = Phase::Moving { to, baggage: Box::new(baggage) };
-            entry.wake();
+            self.wake(connection);
         }
     }
 
@@ -288,7 +291,7 @@ impl<A: Application> Io<A> {
             && std::mem::take(&mut entry.paused)
         {
             entry.refeed = true;
-            entry.wake();
+            self.wake(connection);
         }
     }
 
@@ -339,12 +342,16 @@ impl<A: Application> Io<A> {
         self.set_timer(next_ms, Timer::Connection(connection));
     }
 
-    fn set_timer(&mut self, at_ms: u64, timer: Timer) {
+    pub(crate) fn set_timer(&mut self, at_ms: u64, timer: Timer) {
         self.wheel.insert(at_ms, timer);
-        if at_ms < self.timer_armed_ms
-            && let Some(timer) = self.timer.take()
+    }
+
+    /// Sees to it that the connection is looked at in this turn or the next.
+    pub(crate) fn wake(&mut self, connection: ConnectionId) {
+        if let Some(entry) = self.connections.get_mut(connection)
+            && !std::mem::replace(&mut entry.queued, true)
         {
-            timer.wake();
+            self.runnable.push(connection);
         }
     }
 
@@ -397,7 +404,7 @@ impl<A: Application> Io<A> {
             };
             if let Err(error) = outcome {
                 entry.die(Closed::Tls(error.to_string()));
-                return;
+                return self.wake(connection);
             }
             sealed
         };
@@ -405,26 +412,29 @@ impl<A: Application> Io<A> {
             Sent::All
         } else {
             self.metrics.sends.add(1);
-            // SAFETY: the driver owns the socket and removes this entry before it closes it.
-            transmit(unsafe { BorrowedFd::borrow_raw(entry.socket) }, bytes)
+            transmit(entry.socket.as_fd(), bytes)
         };
-        match sent {
+        let is_next = match sent {
             Sent::All => {
                 self.metrics.bytes_sent.add(bytes.len() as u64);
-                if entry.refeed || matches!(entry.phase, Phase::Closing) {
-                    entry.wake();
-                }
+                entry.refeed || matches!(entry.phase, Phase::Closing)
             }
             Sent::Part(taken) => {
                 self.metrics.bytes_sent.add(taken as u64);
                 self.metrics.blocked_sends.add(1);
                 entry.unsent = bytes[taken..].to_vec();
-                entry.blocked = true;
-                entry.wake();
+                (entry.blocked, entry.writable) = (true, false);
+                false
             }
-            Sent::Broken(kind) => entry.die(Closed::Broken(kind)),
-        }
+            Sent::Broken(kind) => {
+                entry.die(Closed::Broken(kind));
+                true
+            }
+        };
         let blocked = entry.blocked;
+        if is_next {
+            self.wake(connection);
+        }
         self.recycle(outbox);
         if self.sealed.capacity() > SEALED_BYTES_KEPT {
             self.sealed = Vec::new();
@@ -455,12 +465,7 @@ impl<A: Application> Io<A> {
     }
 
     pub(crate) fn want_flush(&mut self) {
-        if !self.flush_wanted {
-            self.flush_wanted = true;
-            if let Some(flusher) = &self.flusher {
-                flusher.wake_by_ref();
-            }
-        }
+        self.flush_wanted = true;
     }
 
     /// Gives a buffer back, unless it has grown too large to be kept.

@@ -22,6 +22,8 @@ mod memory;
 mod mesh;
 mod metrics;
 mod options;
+mod poller;
+mod pump;
 mod runtime;
 mod slab;
 mod timer;

@@ -43,6 +43,7 @@ pub(crate) fn bind(listener: Listener, shards: usize) -> Result<Vec<TcpListener>
     for _ in 0..shards {
         let socket = socket(address, true).map_err(fail)?;
         socket.listen(BACKLOG).map_err(fail)?;
+        socket.set_nonblocking(true).map_err(fail)?;
         if address.port() == 0 {
             let bound = socket.local_addr().map_err(fail)?;
             address.set_port(bound.as_socket().map_or(0, |bound| bound.port()));
@@ -55,6 +56,8 @@ pub(crate) fn bind(listener: Listener, shards: usize) -> Result<Vec<TcpListener>
 fn socket(address: SocketAddr, shared: bool) -> std::io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
+    // Accepted sockets inherit it. Without it small stanzas wait for the acknowledgement of earlier ones.
+    socket.set_tcp_nodelay(true)?;
     if shared {
         socket.set_reuse_port(true)?;
     }

@@ -6,10 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::accept::listen_again;
 use crate::application::{Application, Closed, Origin};
 use crate::connection::{ConnectionId, Phase};
 use crate::io::{Io, Timer};
 use crate::memory;
+use crate::poller::Ready;
 use crate::tls::Event;
 
 pub(crate) struct Local<A: Application> {
@@ -17,6 +19,8 @@ pub(crate) struct Local<A: Application> {
     pub app: RefCell<Option<A>>,
     /// The one receive buffer of the shard, lent to whoever is readable.
     pub scratch: RefCell<Box<[u8]>>,
+    /// Room for what the poller tells.
+    pub ready: RefCell<Vec<Ready>>,
     /// Connections of all shards, in transit ones included.
     pub live: Arc<AtomicUsize>,
 }
@@ -24,7 +28,13 @@ pub(crate) struct Local<A: Application> {
 impl<A: Application> Local<A> {
     pub fn new(io: Io<A>, live: Arc<AtomicUsize>) -> Self {
         let scratch = vec![0; io.options.read_buffer.max(4096)].into_boxed_slice();
-        Local { io: RefCell::new(io), app: RefCell::new(None), scratch: RefCell::new(scratch), live }
+        Local {
+            io: RefCell::new(io),
+            app: RefCell::new(None),
+            scratch: RefCell::new(scratch),
+            ready: RefCell::default(),
+            live,
+        }
     }
 
     /// Runs a callback. A panic in it costs the connection it was about, not the shard.
@@ -32,7 +42,6 @@ impl<A: Application> Local<A> {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let mut app = self.app.borrow_mut();
             let mut io = self.io.borrow_mut();
-            io.tick();
             app.as_mut().map(|app| callback(app, &mut io))
         }));
         if let Ok(result) = outcome {
@@ -42,7 +51,9 @@ impl<A: Application> Local<A> {
         io.metrics.panics.add(1);
         if let Some(entry) = about.and_then(|connection| io.connections.get_mut(connection)) {
             entry.phase = Phase::Dead(Some(Closed::Panicked));
-            entry.wake();
+        }
+        if let Some(connection) = about {
+            io.wake(connection);
         }
         None
     }
@@ -186,7 +197,7 @@ impl<A: Application> Local<A> {
         };
         if is_left && !had_tls && entry.tls.is_some() {
             entry.phase = Phase::Dead(Some(Closed::PlaintextBehindTls));
-            entry.wake();
+            io.wake(connection);
         } else if is_left && matches!(entry.phase, Phase::Open | Phase::Moving { .. }) {
             entry.unread = buffer;
             entry.unread.extend_from_slice(left);
@@ -218,10 +229,10 @@ impl<A: Application> Local<A> {
                 drop(io);
                 return memory::give_back();
             }
+            Timer::Listen(listener) => return listen_again(self, listener),
             Timer::Connection(connection) => connection,
         };
         let mut io = self.io.borrow_mut();
-        io.tick();
         let now_ms = io.now_ms();
         let Some(entry) = io.connections.get_mut(connection) else {
             return;
@@ -231,8 +242,7 @@ impl<A: Application> Local<A> {
         if is_due(entry.patience_ms) {
             let open = matches!(entry.phase, Phase::Open);
             entry.phase = Phase::Dead(open.then_some(Closed::Stalled));
-            entry.wake();
-            return;
+            return io.wake(connection);
         }
         let due = is_due(entry.deadline_ms) && matches!(entry.phase, Phase::Open);
         if due {
@@ -259,11 +269,8 @@ impl<A: Application> Local<A> {
         self.flush_mesh(io);
         io.handshakes = 0;
         let next = io.handshake_queue.len().min(io.options.handshakes_per_turn);
-        for connection in io.handshake_queue.drain(..next) {
-            if let Some(entry) = io.connections.get(connection) {
-                entry.wake();
-            }
-        }
+        let next: Vec<_> = io.handshake_queue.drain(..next).collect();
+        next.into_iter().for_each(|connection| io.wake(connection));
         if !io.handshake_queue.is_empty() {
             // Their steps may write nothing, and so lead to no flush by themselves.
             io.want_flush();
@@ -279,11 +286,8 @@ impl<A: Application> Local<A> {
             io.metrics.mesh_full.add(1);
         } else if flushed.left == 0 && io.reads_held {
             io.reads_held = false;
-            for connection in io.held.drain(..) {
-                if let Some(entry) = io.connections.get(connection) {
-                    entry.wake();
-                }
-            }
+            let held = std::mem::take(&mut io.held);
+            held.into_iter().for_each(|connection| io.wake(connection));
         }
     }
 
@@ -313,6 +317,30 @@ impl<A: Application> Local<A> {
             None => entry.unsent = outbox,
         }
         true
+    }
+
+    /// Has the connection looked at whenever its socket changes. It cannot stay where that cannot be had.
+    pub fn watch(&self, connection: ConnectionId) {
+        let mut io = self.io.borrow_mut();
+        let io = &mut *io;
+        let Some(entry) = io.connections.get_mut(connection) else { return };
+        if let Err(error) = io.poller.add(&entry.socket, connection) {
+            tracing::warn!(target: "shards", %error, "a connection cannot be watched; see fs.epoll.max_user_watches");
+            entry.die(Closed::Broken(error.kind()));
+        }
+        io.wake(connection);
+    }
+
+    /// Drops a connection and its socket.
+    pub fn forget(&self, connection: ConnectionId) {
+        if self.io.borrow_mut().remove(connection).is_some() {
+            self.one_less();
+        }
+    }
+
+    /// A connection of this process has begun.
+    pub fn one_more(&self) {
+        self.live.fetch_add(1, Ordering::AcqRel);
     }
 
     /// A connection of this process has ended for good.

@@ -33,6 +33,11 @@ impl Doorbell {
         true
     }
 
+    /// Says that the shard is awake for whatever reason, and will look by itself.
+    pub fn is_awake(&self) {
+        self.asleep.store(false, Ordering::Release);
+    }
+
     /// Ready when `has_work` says so; otherwise asks to be woken.
     pub fn poll(&self, cx: &Context<'_>, has_work: impl Fn() -> bool) -> Poll<()> {
         if has_work() {

@@ -36,7 +36,7 @@ impl Default for Options {
             listeners: Vec::new(),
             mesh_capacity: 4096,
             spin: Duration::ZERO,
-            gather: Duration::from_micros(200),
+            gather: Duration::from_micros(500),
             outbox_limit: 1 << 20,
             stall_timeout: Duration::from_secs(30),
             linger: Duration::from_secs(2),

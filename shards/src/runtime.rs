@@ -1,40 +1,30 @@
 //! Starting the shards, and their end.
 
-use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel;
 use glommio::{LocalExecutorBuilder, Placement};
 
-use crate::accept::accept;
-use crate::application::{Application, Closed, Origin};
+use crate::accept::{close_listeners, listen};
+use crate::application::{Application, Closed};
 use crate::connection::Phase;
-use crate::driver::arrive;
-use crate::io::{Envelope, Io, MeshOf};
+use crate::io::{Io, MeshOf};
 use crate::listen::{self, ListenError};
 use crate::local::Local;
 use crate::mesh::{Control, Mesh, Post, Remote};
 use crate::metrics::{Metrics, MetricsSnapshot};
 use crate::options::{Options, available_cores};
-use crate::timer::Turner;
+use crate::poller::Poller;
+use crate::pump::{drain_all, pump};
 
 /// Bytes that an executor sets aside for file operations, of which a shard has none; the least it accepts.
 const EXECUTOR_IO_MEMORY: usize = 64 << 10;
-
-/// Requests that fit an executor's io_uring. It uses few at a time, but the kernel has a table in proportion to this in
-/// which it finds what is to be cancelled, and the executor cancels a timer in every turn: with a small table it would
-/// look through an eighth of all idle connections each time.
-const RING_DEPTH: usize = 4096;
-
-/// Messages taken from one ring before the next ring's turn, and rounds before other tasks' turn.
-const DRAIN_BATCH: usize = 256;
 
 /// Why the shards cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -119,17 +109,18 @@ impl<A: Application> Runtime<A> {
                 Some(&core) if shards <= cores.len() => Placement::Fixed(core),
                 _ => Placement::Unbound,
             };
+            let poller =
+                Poller::instance().map_err(|error| StartError::Executor { shard, reason: error.to_string() })?;
             let io = {
                 let (mesh, metrics) = (Arc::clone(&mesh), Arc::clone(&metrics[shard]));
                 let options = Arc::clone(&options);
-                move || Io::new(shard, mesh, metrics, options, epoch)
+                move || Io::new(shard, mesh, metrics, options, Poller::new(poller), epoch)
             };
             let (ending, make, ready) = (Arc::clone(&ending), Arc::clone(&make), ready.clone());
             let notices = notices.clone();
             let thread = LocalExecutorBuilder::new(placement)
                 .name(&format!("shard-{shard}"))
                 .io_memory(EXECUTOR_IO_MEMORY)
-                .ring_depth(RING_DEPTH)
                 .spin_before_park(options.spin)
                 .spawn(move || async move {
                     let mut notice = EndNotice { shard, orderly: false, notices };
@@ -228,16 +219,13 @@ async fn run<A: Application>(
         make(&mut io)
     };
     *local.app.borrow_mut() = Some(app);
-    let flusher = glommio::spawn_local(flush(Rc::clone(&local)));
-    let turner = glommio::spawn_local(Turner::new(Rc::clone(&local)));
-    let accepting: Vec<_> = (sockets.into_iter().enumerate())
-        .map(|(index, socket)| glommio::spawn_local(accept(Rc::clone(&local), socket, index)))
-        .collect();
-    ready();
-    receive(&local, || local.io.borrow().shutting_down).await;
-    for task in accepting {
-        task.cancel().await;
+    if let Err(error) = listen(&local, sockets) {
+        tracing::error!(target: "shards", %error, "a shard cannot watch its listening sockets");
+        return;
     }
+    ready();
+    pump(&local, || local.io.borrow().shutting_down).await;
+    close_listeners(&local);
     local.call(None, |app, io| app.shutting_down(io));
     local.flush();
     take_leave(&local, ending).await;
@@ -246,92 +234,6 @@ async fn run<A: Application>(
     if let Some(app) = app {
         app.ended(&mut local.io.borrow_mut());
     }
-    flusher.cancel().await;
-    turner.cancel().await;
-}
-
-/// Sends what each turn has written, once its tasks have run.
-async fn flush<A: Application>(local: Rc<Local<A>>) {
-    poll_fn(|cx| {
-        {
-            let mut io = local.io.borrow_mut();
-            if !io.flusher.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                io.flusher = Some(cx.waker().clone());
-            }
-            if !io.flush_wanted {
-                return Poll::<()>::Pending;
-            }
-        }
-        local.flush();
-        let pause = {
-            let mut io = local.io.borrow_mut();
-            if io.flush_wanted {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            io.pause_between_turns()
-        };
-        if let Some(pause) = pause {
-            // The whole shard is to wait, whatever comes; it is shorter than what a timer of the executor costs.
-            std::thread::sleep(pause);
-        }
-        Poll::Pending
-    })
-    .await;
-}
-
-/// Receives from the mesh and from outside until `enough`.
-async fn receive<A: Application>(local: &Rc<Local<A>>, enough: impl Fn() -> bool) {
-    let (mesh, shard) = {
-        let io = local.io.borrow();
-        (Arc::clone(&io.mesh), io.shard)
-    };
-    loop {
-        poll_fn(|cx| {
-            if enough() {
-                return Poll::Ready(());
-            }
-            let mut io = local.io.borrow_mut();
-            if io.reads_held {
-                // Perhaps woken because a full ring has room again.
-                io.want_flush();
-            }
-            drop(io);
-            mesh.doorbell(shard).poll(cx, || mesh.has_work(shard))
-        })
-        .await;
-        drain(local, &mesh, shard);
-        if enough() {
-            return;
-        }
-        futures_lite::future::yield_now().await;
-    }
-}
-
-/// Takes what waits for the shard, at most a batch of each sender.
-fn drain<A: Application>(local: &Rc<Local<A>>, mesh: &MeshOf<A>, shard: usize) {
-    for _ in 0..DRAIN_BATCH {
-        match mesh.next_posted(shard) {
-            Some(Control::Message(message)) => local.message(Origin::Outside, message),
-            Some(Control::Shutdown) => local.io.borrow_mut().shutting_down = true,
-            None => break,
-        }
-    }
-    for from in 0..mesh.shards() {
-        let mut taken = 0;
-        while taken < DRAIN_BATCH {
-            match mesh.take(from, shard) {
-                Some(Envelope::Message(message)) => local.message(Origin::Shard(from), message),
-                Some(Envelope::Moved(moved)) => arrive(local, from, *moved),
-                None => break,
-            }
-            taken += 1;
-        }
-        if taken > 0 {
-            local.io.borrow().metrics.mesh_received.add(taken as u64);
-            mesh.made_room(from, shard);
-        }
-    }
 }
 
 /// Waits until no connection is left in the process, cutting off what is left here when the grace period ends.
@@ -339,14 +241,14 @@ async fn take_leave<A: Application>(local: &Rc<Local<A>>, ending: &Ending) {
     let grace = Duration::from_millis(ending.grace_ms.load(Ordering::Acquire));
     let none_left = || ending.live.load(Ordering::Acquire) == 0;
     {
-        let left = pin!(receive(local, none_left));
+        let left = pin!(pump(local, none_left));
         let over = pin!(glommio::timer::sleep(grace));
         futures_lite::future::or(left, over).await;
     }
     while !none_left() {
         cut_off(&mut local.io.borrow_mut());
         // Others may still be at it, or have one on its way here.
-        let left = pin!(receive(local, none_left));
+        let left = pin!(pump(local, none_left));
         let pause = pin!(glommio::timer::sleep(Duration::from_millis(10)));
         futures_lite::future::or(left, pause).await;
     }
@@ -358,8 +260,8 @@ fn cut_off<A: Application>(io: &mut Io<A>) {
         if let Some(entry) = io.connections.get_mut(connection) {
             let open = matches!(entry.phase, Phase::Open | Phase::Moving { .. });
             entry.phase = Phase::Dead(open.then_some(Closed::Shutdown));
-            entry.wake();
         }
+        io.wake(connection);
     }
 }
 
@@ -372,7 +274,7 @@ async fn quiesce<A: Application>(local: &Rc<Local<A>>, ending: &Ending) {
     };
     for round in &ending.arrived {
         loop {
-            drain(local, &mesh, shard);
+            drain_all(local);
             local.flush();
             if !mesh.has_work(shard) && local.io.borrow().outgoing.len() == 0 {
                 break;
@@ -381,10 +283,10 @@ async fn quiesce<A: Application>(local: &Rc<Local<A>>, ending: &Ending) {
         }
         round.fetch_add(1, Ordering::AcqRel);
         while round.load(Ordering::Acquire) < mesh.shards() {
-            drain(local, &mesh, shard);
+            drain_all(local);
             local.flush();
             glommio::timer::sleep(Duration::from_millis(1)).await;
         }
     }
-    drain(local, &mesh, shard);
+    drain_all(local);
 }

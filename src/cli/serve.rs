@@ -250,7 +250,7 @@ pub struct ServeOptions {
 
     /// How long a busy shard waits between two turns so that more comes together and is dealt with at less cost, as a
     /// network card does with its interrupts. An idle one never waits. 0: not at all.
-    #[arg(long, env = "RONDEL_GATHER", value_name = "DURATION", default_value = "200us", help_heading = "Runtime")]
+    #[arg(long, env = "RONDEL_GATHER", value_name = "DURATION", default_value = "500us", help_heading = "Runtime")]
     #[arg(value_parser = values::duration(Duration::ZERO, Duration::from_millis(1)))]
     pub gather: Duration,
 
