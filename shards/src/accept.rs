@@ -1,6 +1,6 @@
 //! Accepting connections on this shard's listening sockets.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with};
@@ -15,16 +15,6 @@ const PAUSE_MS: u64 = 100;
 
 /// Connections taken in a row before others get their turn.
 const IN_A_ROW: usize = 16;
-
-/// Begins, or begins again, to accept on the sockets.
-pub(crate) fn listen<A: Application>(local: &Local<A>, sockets: Vec<TcpListener>) -> std::io::Result<()> {
-    let mut io = local.io.borrow_mut();
-    for (listener, socket) in sockets.iter().enumerate() {
-        io.poller.add_listener(socket, listener)?;
-    }
-    io.listeners = sockets;
-    Ok(())
-}
 
 /// Accepts no more.
 pub(crate) fn close_listeners<A: Application>(local: &Local<A>) {

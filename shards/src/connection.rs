@@ -64,6 +64,10 @@ pub(crate) struct Connection<A: Application> {
     pub unread: Vec<u8>,
     /// In the list of connections that have something to do.
     pub queued: bool,
+    /// In the list of those who wait until a full ring has room.
+    pub held: bool,
+    /// In the list of those who wait for their next step of a handshake.
+    pub awaits_handshake: bool,
     /// The socket may have bytes; it has none since a read took fewer than there was room for.
     pub readable: bool,
     /// The socket may take bytes, or fail; it did not when the last send was not all taken.
@@ -100,6 +104,8 @@ impl<A: Application> Connection<A> {
             unsent_from: 0,
             unread: Vec::new(),
             queued: false,
+            held: false,
+            awaits_handshake: false,
             readable: false,
             writable: true,
             hung_up: false,

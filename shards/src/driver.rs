@@ -102,7 +102,9 @@ fn next<A: Application>(local: &Local<A>, connection: ConnectionId) -> Next<A> {
         return Next::Nothing;
     }
     if io.reads_held {
-        io.held.push(connection);
+        if !std::mem::replace(&mut entry.held, true) {
+            io.held.push(connection);
+        }
         return Next::Nothing;
     }
     if entry.refeed {
@@ -118,7 +120,9 @@ fn next<A: Application>(local: &Local<A>, connection: ConnectionId) -> Next<A> {
     }
     let handshaking = entry.tls.as_ref().is_some_and(|tls| !tls.is_secured());
     if handshaking && io.handshakes >= io.options.handshakes_per_turn {
-        io.handshake_queue.push(connection);
+        if !std::mem::replace(&mut entry.awaits_handshake, true) {
+            io.handshake_queue.push(connection);
+        }
         io.want_flush();
         return Next::Nothing;
     }

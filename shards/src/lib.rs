@@ -36,7 +36,7 @@ pub use connection::ConnectionId;
 pub use io::{Io, Refused};
 pub use listen::{ListenError, Listener};
 pub use mesh::Remote;
-pub use metrics::{Metrics, MetricsSnapshot};
+pub use metrics::{Counter, Metrics, MetricsSnapshot};
 pub use options::{Options, available_cores};
 pub use runtime::{Runtime, StartError};
 pub use rustls;

@@ -270,7 +270,12 @@ impl<A: Application> Local<A> {
         io.handshakes = 0;
         let next = io.handshake_queue.len().min(io.options.handshakes_per_turn);
         let next: Vec<_> = io.handshake_queue.drain(..next).collect();
-        next.into_iter().for_each(|connection| io.wake(connection));
+        for connection in next {
+            if let Some(entry) = io.connections.get_mut(connection) {
+                entry.awaits_handshake = false;
+                io.wake(connection);
+            }
+        }
         if !io.handshake_queue.is_empty() {
             // Their steps may write nothing, and so lead to no flush by themselves.
             io.want_flush();
@@ -287,7 +292,12 @@ impl<A: Application> Local<A> {
         } else if flushed.left == 0 && io.reads_held {
             io.reads_held = false;
             let held = std::mem::take(&mut io.held);
-            held.into_iter().for_each(|connection| io.wake(connection));
+            for connection in held {
+                if let Some(entry) = io.connections.get_mut(connection) {
+                    entry.held = false;
+                    io.wake(connection);
+                }
+            }
         }
     }
 

@@ -37,12 +37,16 @@ pub(crate) struct Poller {
 }
 
 impl Poller {
-    /// What a poller is made of: can be made on another thread.
-    pub fn instance() -> std::io::Result<OwnedFd> {
-        Ok(epoll::create(CreateFlags::CLOEXEC)?)
+    /// What a poller is made of, watching listening sockets already: can be made on another thread.
+    pub fn instance(listeners: &[impl AsFd]) -> std::io::Result<OwnedFd> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        for (listener, socket) in listeners.iter().enumerate() {
+            add_listener(&epoll, socket, listener)?;
+        }
+        Ok(epoll)
     }
 
-    /// Of an instance that watches nothing yet.
+    /// Of an instance.
     pub fn new(epoll: OwnedFd) -> Poller {
         Poller { epoll, events: Vec::with_capacity(EVENTS), alarm: None }
     }
@@ -55,8 +59,7 @@ impl Poller {
 
     /// Tells of a listening socket as long as a client waits.
     pub fn add_listener(&self, socket: impl AsFd, listener: usize) -> std::io::Result<()> {
-        let id = ConnectionId { index: LISTENER, generation: listener as u32 };
-        Ok(epoll::add(&self.epoll, socket, EventData::new_u64(id.to_bits()), EventFlags::IN)?)
+        add_listener(&self.epoll, socket, listener)
     }
 
     /// Tells of a socket no more.
@@ -105,6 +108,11 @@ impl Poller {
     }
 }
 
+fn add_listener(epoll: &OwnedFd, socket: impl AsFd, listener: usize) -> std::io::Result<()> {
+    let id = ConnectionId { index: LISTENER, generation: listener as u32 };
+    Ok(epoll::add(epoll, socket, EventData::new_u64(id.to_bits()), EventFlags::IN)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,7 +137,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (server, _) = listener.accept().unwrap();
-        let mut poller = Poller::new(Poller::instance().unwrap());
+        let mut poller = Poller::new(Poller::instance(&[] as &[TcpListener]).unwrap());
         poller.add(&server, ConnectionId { index: 7, generation: 1 }).unwrap();
         assert_eq!(collected(&mut poller), [(false, false)]);
         assert_eq!(collected(&mut poller), []);
@@ -147,13 +155,12 @@ mod tests {
     #[test]
     fn a_listener_is_told_of_until_nobody_waits() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut poller = Poller::new(Poller::instance().unwrap());
-        poller.add_listener(&listener, 3).unwrap();
+        let mut poller = Poller::new(Poller::instance(&[&listener]).unwrap());
         let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         for _ in 0..2 {
             let mut ready = Vec::new();
             poller.collect(&mut ready);
-            assert!(matches!(ready[..], [Ready::Listener(3)]));
+            assert!(matches!(ready[..], [Ready::Listener(0)]));
         }
         listener.accept().unwrap();
         let mut ready = Vec::new();

@@ -58,7 +58,7 @@ pub(crate) async fn pump<A: Application>(local: &Rc<Local<A>>, enough: impl Fn()
             if let Some(pause) = pause {
                 // The whole shard is to wait, whatever comes; it is shorter than what a timer of the executor costs.
                 std::thread::sleep(pause);
-            } else if turn.events <= 1 && may_sleep(local, &mut alarm_clock, cx) {
+            } else if turn.events <= 1 && may_sleep(local, &mut alarm_clock, cx, &enough) {
                 return Poll::Pending;
             }
         }
@@ -68,26 +68,36 @@ pub(crate) async fn pump<A: Application>(local: &Rc<Local<A>>, enough: impl Fn()
     .await;
 }
 
-/// Sees to it that whatever happens next wakes the task of `cx`. False if something has happened meanwhile.
-fn may_sleep<A: Application>(local: &Local<A>, alarm_clock: &mut AlarmClock, cx: &mut Context<'_>) -> bool {
-    let mut io = local.io.borrow_mut();
-    io.tick();
-    let (now_ms, next_ms) = (io.now_ms(), io.wheel.next_ms());
-    if alarm_clock.set(cx, next_ms, now_ms) {
-        return false;
-    }
-    match io.poller.arm(cx) {
+/// Sees to it that whatever happens next wakes the task of `cx`. False if something has happened meanwhile: what the
+/// doorbell tells of is looked at once more when the bell can be heard again.
+fn may_sleep<A: Application>(
+    local: &Local<A>,
+    alarm_clock: &mut AlarmClock,
+    cx: &mut Context<'_>,
+    enough: &impl Fn() -> bool,
+) -> bool {
+    let armed = {
+        let mut io = local.io.borrow_mut();
+        io.tick();
+        let (now_ms, next_ms) = (io.now_ms(), io.wheel.next_ms());
+        if alarm_clock.set(cx, next_ms, now_ms) {
+            return false;
+        }
+        io.poller.arm(cx)
+    };
+    match armed {
         Ok(false) => {}
         Ok(true) => return false,
         Err(_) => {
             // Out of descriptors: without an alarm it looks around by itself, and not too often.
-            drop(io);
             std::thread::sleep(WITHOUT_ALARM);
             return false;
         }
     }
+    let io = local.io.borrow();
     let (mesh, shard) = (&io.mesh, io.shard);
-    mesh.doorbell(shard).poll(cx, || mesh.has_work(shard)).is_pending()
+    let has_work = || mesh.has_work(shard) || io.outgoing.has_room(mesh) || enough();
+    mesh.doorbell(shard).poll(cx, has_work).is_pending()
 }
 
 /// One turn.

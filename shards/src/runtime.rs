@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel;
 use glommio::{LocalExecutorBuilder, Placement};
 
-use crate::accept::{close_listeners, listen};
+use crate::accept::close_listeners;
 use crate::application::{Application, Closed};
 use crate::connection::Phase;
 use crate::io::{Io, MeshOf};
@@ -32,6 +32,14 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The kernel does not let the listening sockets be watched.
+    #[error("cannot watch the sockets of shard {shard}: {source}; see fs.epoll.max_user_watches")]
+    Poller {
+        /// Which shard.
+        shard: usize,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// An executor could not be made.
     #[error(
         "cannot start shard {shard}: {reason}; io_uring needs a kernel of 5.8 or later that permits it, and 512 KiB of \
@@ -104,13 +112,14 @@ impl<A: Application> Runtime<A> {
         let epoch = Instant::now();
         let cores = available_cores();
         let mut threads = Vec::new();
-        for (shard, sockets) in sockets.into_iter().enumerate() {
+        let pollers: Vec<_> = (sockets.iter().enumerate())
+            .map(|(shard, sockets)| Poller::instance(sockets).map_err(|source| StartError::Poller { shard, source }))
+            .collect::<Result<_, _>>()?;
+        for ((shard, sockets), poller) in sockets.into_iter().enumerate().zip(pollers) {
             let placement = match cores.get(shard) {
                 Some(&core) if shards <= cores.len() => Placement::Fixed(core),
                 _ => Placement::Unbound,
             };
-            let poller =
-                Poller::instance().map_err(|error| StartError::Executor { shard, reason: error.to_string() })?;
             let io = {
                 let (mesh, metrics) = (Arc::clone(&mesh), Arc::clone(&metrics[shard]));
                 let options = Arc::clone(&options);
@@ -132,7 +141,7 @@ impl<A: Application> Runtime<A> {
                         |io| make(io),
                         move || {
                             // Nobody waits any more if another shard could not start.
-                            let _ = ready.send(());
+                            let _ = ready.send(shard);
                         },
                     )
                     .await;
@@ -143,13 +152,16 @@ impl<A: Application> Runtime<A> {
         }
         drop((ready, notices));
         let mut runtime = Runtime { mesh, metrics, addresses, threads, ends, grace_ms };
-        for shard in 0..shards {
-            if started.recv().is_err() {
-                let reason = runtime.end_reason();
-                return Err(StartError::Executor { shard, reason });
+        let started: Vec<usize> = started.iter().take(shards).collect();
+        match (0..shards).find(|shard| !started.contains(shard)) {
+            None => Ok(runtime),
+            Some(shard) => {
+                // The others are left behind: they would wait for this one to end with them.
+                let ended = runtime.threads.swap_remove(shard).join();
+                let reason = ended.err().map(|error| error.to_string()).unwrap_or_default();
+                Err(StartError::Executor { shard, reason })
             }
         }
-        Ok(runtime)
     }
 
     /// The addresses listened on, in the order of [`Options::listeners`], with the ports that the kernel has chosen.
@@ -195,11 +207,6 @@ impl<A: Application> Runtime<A> {
         }
         orderly
     }
-
-    fn end_reason(&mut self) -> String {
-        let ended = self.threads.drain(..).map(|thread| thread.join());
-        ended.filter_map(Result::err).map(|error| error.to_string()).next().unwrap_or_default()
-    }
 }
 
 /// A shard's main task.
@@ -219,10 +226,7 @@ async fn run<A: Application>(
         make(&mut io)
     };
     *local.app.borrow_mut() = Some(app);
-    if let Err(error) = listen(&local, sockets) {
-        tracing::error!(target: "shards", %error, "a shard cannot watch its listening sockets");
-        return;
-    }
+    local.io.borrow_mut().listeners = sockets;
     ready();
     pump(&local, || local.io.borrow().shutting_down).await;
     close_listeners(&local);
