@@ -186,9 +186,42 @@ fn log_levels_change_while_it_runs_and_addresses_can_be_left_out() {
 }
 
 #[test]
+fn a_running_server_says_what_it_has_counted() {
+    let server = Server::start(&["--shards", "2"]);
+    server.add_user("juliet");
+    let mut juliet = Raw::login(&server, "juliet", "balcony");
+    juliet.round_trip();
+    let status = |flags: &[&str]| {
+        let output = rondel().arg("status").args(flags).arg("--data-dir").arg(server.data()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let status_json: serde_json::Value = serde_json::from_str(&status(&["--json"])).unwrap();
+    let sum = |name: &str| -> u64 {
+        let counters = status_json["counters"].as_array().unwrap();
+        counters
+            .iter()
+            .filter(|counter| counter["name"] == name)
+            .map(|counter| counter["value"].as_u64().unwrap())
+            .sum()
+    };
+    assert_eq!((sum("stanzas"), sum("accepted"), sum("connections")), (1, 1, 1));
+    assert!(sum("syncs") >= 1 && sum("writes") >= 1, "{status_json}");
+    assert!(status(&[]).contains("wake-ups per stanza"));
+    let output = rondel().args(["status", "--data-dir", "/nonexistent"]).output().unwrap();
+    assert_eq!(complaint(&output).1, 1);
+}
+
+#[test]
 fn help_is_there_for_every_subcommand() {
-    for arguments in [&["--help"][..], &["serve", "--help"], &["user", "--help"], &["user", "add", "--help"], &["log"]]
-    {
+    for arguments in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["user", "--help"],
+        &["user", "add", "--help"],
+        &["log"],
+        &["status", "--help"],
+    ] {
         let output = run(arguments);
         assert!(output.status.success() && output.stdout.len() > 100, "{arguments:?}");
     }

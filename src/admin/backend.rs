@@ -54,6 +54,20 @@ pub struct Status {
     pub domains: Vec<String>,
     /// Rounds of hashing for the keys of new passwords; `None` leaves it to whoever asks.
     pub scram_iterations: Option<u32>,
+    /// What has been counted since the server started.
+    #[serde(default)]
+    pub counters: Vec<Counted>,
+}
+
+/// A counter, or a gauge of what is there now.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Counted {
+    /// What is counted.
+    pub name: String,
+    /// By which shard; `None` for what all share.
+    pub shard: Option<usize>,
+    /// How much of it.
+    pub value: u64,
 }
 
 /// Which accounts to list.

@@ -20,7 +20,7 @@ mod tests;
 mod users;
 
 pub use backend::{
-    Backend, Failure, FailureKind, ListUsers, PAGE_USERS_MAX, Status, UserDetails, UserPage, UserSummary,
+    Backend, Counted, Failure, FailureKind, ListUsers, PAGE_USERS_MAX, Status, UserDetails, UserPage, UserSummary,
 };
 pub use offline::Offline;
 pub use remote::{ConnectError, Remote};

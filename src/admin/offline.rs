@@ -37,6 +37,7 @@ impl Backend for Offline {
             pid: std::process::id(),
             domains: Vec::new(),
             scram_iterations: None,
+            counters: Vec::new(),
         })
     }
 

@@ -12,6 +12,7 @@ mod mistake;
 pub mod names;
 mod reference;
 mod serve;
+pub mod status;
 #[cfg(test)]
 mod tests;
 pub mod user;
@@ -27,6 +28,7 @@ pub use log::LogAction;
 pub use mistake::Mistake;
 pub use reference::page as reference_page;
 pub use serve::{ResourceConflict, SaslMechanism, ServeOptions};
+pub use status::StatusFlags;
 pub use user::UserAction;
 
 /// Exit code: a mistake in the flags.
@@ -59,6 +61,8 @@ pub enum Action {
     /// Shows and changes what a running server logs
     #[command(subcommand, arg_required_else_help = true)]
     Log(LogAction),
+    /// Shows what a running server has counted
+    Status(StatusFlags),
 }
 
 /// Where a server or its data is found.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rondel_shards::Remote;
+use rondel_shards::{Metrics, Remote};
 use rondel_storage::Store;
 
-use crate::admin::{Backend, Failure, FailureKind, ListUsers, Status, UserDetails, UserPage, Users};
+use crate::admin::{Backend, Counted, Failure, FailureKind, ListUsers, Status, UserDetails, UserPage, Users};
 use crate::home::home;
 use crate::jid::Jid;
 use crate::logging::LevelControl;
@@ -24,6 +24,8 @@ pub struct Running {
     remotes: Vec<Remote<Message>>,
     settings: Arc<Settings>,
     levels: LevelControl,
+    metrics: Vec<Arc<Metrics>>,
+    store: Arc<Store>,
 }
 
 impl Running {
@@ -32,8 +34,34 @@ impl Running {
         remotes: Vec<Remote<Message>>,
         settings: Arc<Settings>,
         levels: LevelControl,
+        metrics: Vec<Arc<Metrics>>,
     ) -> Running {
-        Running { users: Users::new(store), remotes, settings, levels }
+        Running { users: Users::new(Arc::clone(&store)), remotes, settings, levels, metrics, store }
+    }
+
+    fn counters(&self) -> Vec<Counted> {
+        let mut counters = Vec::new();
+        for (shard, (metrics, stanzas)) in self.metrics.iter().zip(&self.settings.stanzas).enumerate() {
+            let mut count = |name: &str, value| {
+                counters.push(Counted { name: name.replace('_', "-"), shard: Some(shard), value });
+            };
+            count("stanzas", stanzas.get());
+            metrics.snapshot().fields().into_iter().for_each(|(name, value)| count(name, value));
+        }
+        let storage = self.store.metrics();
+        let shared = [
+            ("writes", storage.writes),
+            ("writes-refused", storage.refused),
+            ("writes-failed", storage.failed),
+            ("write-batches", storage.batches),
+            ("syncs", storage.syncs),
+            ("sync-microseconds", storage.sync_micros),
+            ("sync-microseconds-at-most", storage.sync_micros_max),
+            ("reads-inline", storage.reads_inline),
+            ("reads-queued", storage.reads_queued),
+        ];
+        counters.extend(shared.map(|(name, value)| Counted { name: name.into(), shard: None, value }));
+        counters
     }
 
     fn domains(&self) -> &[String] {
@@ -64,6 +92,7 @@ impl Backend for Running {
             pid: std::process::id(),
             domains: self.domains().to_vec(),
             scram_iterations: Some(self.settings.negotiation.iterations),
+            counters: self.counters(),
         })
     }
 

@@ -61,7 +61,7 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
         certificates: Arc::clone(store),
     });
     let (listeners, kinds) = listeners(options, tls.is_some());
-    let settings = Arc::new(settings(options, secret, tls, kinds, connections_max.div_ceil(shards)));
+    let settings = Arc::new(settings(options, secret, tls, kinds, connections_max, shards));
 
     let admin_socket = admin::bind(&options.admin_socket()).map_err(|error| error.to_string())?;
     let runtime = {
@@ -84,7 +84,8 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
         .map_err(|error| error.to_string())?
     };
     let remotes = (0..shards).map(|shard| runtime.remote(shard)).collect();
-    let backend = backend::Running::new(Arc::clone(&store), remotes, Arc::clone(&settings), levels);
+    let backend =
+        backend::Running::new(Arc::clone(&store), remotes, Arc::clone(&settings), levels, runtime.metrics_handles());
     let admin = admin::serve(admin_socket, Arc::new(backend))
         .map_err(|error| format!("cannot start the admin socket: {error}"))?;
     announce(&runtime, &settings, shards);
@@ -145,7 +146,8 @@ fn settings(
     secret: Secret,
     tls: Option<Tls>,
     listeners: Vec<ListenerKind>,
-    connections_max_per_shard: usize,
+    connections_max: usize,
+    shards: usize,
 ) -> Settings {
     let hash = |mechanism: &SaslMechanism| match mechanism {
         SaslMechanism::ScramSha1 => Some(Hash::Sha1),
@@ -187,7 +189,7 @@ fn settings(
             tries: options.login_tries as f64,
             arrivals_max: u32::try_from(options.max_connections_per_address).unwrap_or(u32::MAX),
         },
-        connections_max_per_shard,
+        connections_max_per_shard: connections_max.div_ceil(shards),
         sessions_max_per_account: options.max_sessions_per_account,
         conflict: match options.resource_conflict {
             ResourceConflict::Replace => Conflict::Replace,
@@ -198,6 +200,7 @@ fn settings(
         idle_timeout: options.idle_timeout,
         directed_presence_max: DIRECTED_PRESENCE_MAX,
         account_changes: AtomicU64::new(0),
+        stanzas: (0..shards).map(|_| Default::default()).collect(),
         see_other_host: options.see_other_host.clone(),
     }
 }

@@ -59,6 +59,7 @@ impl Shard {
                     return (used, Flow::Stop);
                 }
                 (Event::Frame(frame), Phase::Bound(_)) => {
+                    self.settings.stanzas[io.shard()].add(1);
                     if let Err(end) = self.frame(io, &mut stream, &frame) {
                         self.end(io, stream, end);
                         return (used, Flow::Stop);

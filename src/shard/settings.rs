@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use crossbeam::utils::CachePadded;
+use rondel_shards::Counter;
 use rondel_shards::rustls::ServerConfig;
 use rondel_shards::rustls::sign::CertifiedKey;
 
@@ -60,6 +62,8 @@ pub struct Settings {
     pub directed_presence_max: usize,
     /// Counts changes of keys, and accounts disabled or removed: a login that began before one looks again.
     pub account_changes: AtomicU64,
+    /// Stanzas that clients have sent, by shard.
+    pub stanzas: Vec<CachePadded<Counter>>,
     /// Where clients are sent at shutdown.
     pub see_other_host: Option<String>,
 }
