@@ -248,3 +248,78 @@ fn hand_over<A: Application>(local: &Local<A>, connection: ConnectionId, to: usi
     io.outgoing.push(to, Envelope::Moved(Box::new(moved)), bytes);
     io.want_flush();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use rustls::ServerConfig;
+    use rustls::server::ResolvesServerCertUsingSni;
+
+    use crate::application::{Accepted, Origin, Verdict};
+    use crate::io::Io;
+    use crate::mesh::Mesh;
+    use crate::options::Options;
+    use crate::poller::Poller;
+    use crate::tls::{Tls, TlsFacts};
+
+    struct Deaf;
+
+    impl Application for Deaf {
+        type Message = ();
+        type Baggage = ();
+        fn accepted(&mut self, _: &mut Io<Self>, _: ConnectionId, _: &Accepted) -> Verdict {
+            Verdict::Accept
+        }
+        fn arrived(&mut self, _: &mut Io<Self>, _: ConnectionId, _: usize, (): ()) {}
+        fn received(&mut self, _: &mut Io<Self>, _: ConnectionId, bytes: &[u8]) -> usize {
+            bytes.len()
+        }
+        fn secured(&mut self, _: &mut Io<Self>, _: ConnectionId, _: TlsFacts) {}
+        fn closed(&mut self, _: &mut Io<Self>, _: ConnectionId, _: Closed) {}
+        fn message(&mut self, _: &mut Io<Self>, _: Origin, (): ()) {}
+        fn deadline(&mut self, _: &mut Io<Self>, _: ConnectionId) {}
+        fn timer(&mut self, _: &mut Io<Self>, _: u64) {}
+        fn shutting_down(&mut self, _: &mut Io<Self>) {}
+        fn ended(self, _: &mut Io<Self>) {}
+    }
+
+    /// A client that sends byte by byte has its connection looked at again and again while that waits for its turn.
+    #[test]
+    fn a_connection_waits_once_however_often_it_is_looked_at() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, peer) = listener.accept().unwrap();
+        let options = Arc::new(Options { handshakes_per_turn: 1, ..Options::default() });
+        let poller = Poller::new(Poller::instance(&[] as &[TcpListener]).unwrap());
+        let io = Io::new(0, Arc::new(Mesh::new(1, 1)), Arc::default(), options, poller, Instant::now());
+        let local: Local<Deaf> = Local::new(io, Arc::default());
+        let connection = local.io.borrow_mut().insert(Connection::new(socket.into(), peer));
+        let look = |change: &dyn Fn(&mut Io<Deaf>)| {
+            for _ in 0..3 {
+                let mut io = local.io.borrow_mut();
+                io.connections.get_mut(connection).unwrap().readable = true;
+                change(&mut io);
+                drop(io);
+                drive(&local, connection);
+            }
+        };
+        look(&|io| io.reads_held = true);
+        assert_eq!(local.io.borrow().held, [connection]);
+        local.flush();
+        assert!(local.io.borrow().held.is_empty(), "there is room after all");
+
+        let resolver = Arc::new(ResolvesServerCertUsingSni::new());
+        let mut config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(resolver);
+        Io::<Deaf>::prepare_tls(&mut config);
+        let config = Arc::new(config);
+        local.io.borrow_mut().connections.get_mut(connection).unwrap().tls = Some(Box::new(Tls::new(&config).unwrap()));
+        look(&|io| io.handshakes = 1);
+        assert_eq!(local.io.borrow().handshake_queue, [connection]);
+        local.flush();
+        assert!(local.io.borrow().handshake_queue.is_empty());
+    }
+}
