@@ -1,12 +1,14 @@
 //! What one connection does when it is its turn: reads when there is something to read, writes on when the socket was
 //! full, moves, and ends.
 
+use std::os::fd::AsFd;
+
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
 use crate::application::{Application, Closed};
 use crate::connection::{Connection, ConnectionId, Phase};
-use crate::io::{Envelope, Moved};
+use crate::io::{Envelope, Moved, Sent, transmit};
 use crate::local::Local;
 
 /// Reads of one connection in a row before others get their turn.
@@ -165,26 +167,27 @@ fn write<A: Application>(local: &Local<A>, connection: ConnectionId) {
     while local.refill_unsent(connection) {
         let mut io = local.io.borrow_mut();
         let Some(entry) = io.connections.get_mut(connection) else { return };
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        match send(&entry.socket, &entry.unsent[entry.unsent_from..], flags) {
-            Ok(taken) => {
-                entry.unsent_from += taken;
-                io.metrics.sends.add(1);
-                io.metrics.bytes_sent.add(taken as u64);
-                // It reads after all.
-                io.begin_patience(connection);
-            }
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => {
-                entry.writable = false;
-                return;
-            }
-            Err(error) => {
+        let waiting = entry.unsent.len() - entry.unsent_from;
+        let taken = match transmit(entry.socket.as_fd(), &entry.unsent[entry.unsent_from..]) {
+            Sent::All => waiting,
+            Sent::Part(taken) => taken,
+            Sent::Broken(kind) => {
                 let open = matches!(entry.phase, Phase::Open);
-                let why = Closed::Broken(std::io::Error::from(error).kind());
-                entry.phase = Phase::Dead(open.then_some(why));
+                entry.phase = Phase::Dead(open.then_some(Closed::Broken(kind)));
                 return;
             }
+        };
+        entry.unsent_from += taken;
+        entry.writable = taken == waiting;
+        let is_full = !entry.writable;
+        if taken > 0 {
+            io.metrics.sends.add(1);
+            io.metrics.bytes_sent.add(taken as u64);
+            // It reads after all.
+            io.begin_patience(connection);
+        }
+        if is_full {
+            return;
         }
     }
     if let Some(entry) = local.io.borrow_mut().connections.get_mut(connection) {

@@ -477,14 +477,15 @@ impl<A: Application> Io<A> {
     }
 }
 
-/// How a connection's flush ended.
-enum Sent {
+/// How much of what was to be sent the socket took.
+pub(crate) enum Sent {
     All,
     Part(usize),
     Broken(std::io::ErrorKind),
 }
 
-fn transmit(socket: BorrowedFd<'_>, bytes: &[u8]) -> Sent {
+/// Sends what the socket takes now.
+pub(crate) fn transmit(socket: BorrowedFd<'_>, bytes: &[u8]) -> Sent {
     loop {
         match send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
             Ok(taken) if taken == bytes.len() => return Sent::All,

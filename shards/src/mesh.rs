@@ -34,7 +34,7 @@ impl Doorbell {
     }
 
     /// Says that the shard is awake for whatever reason, and will look by itself.
-    pub fn is_awake(&self) {
+    pub fn stay_awake(&self) {
         self.asleep.store(false, Ordering::Release);
     }
 
@@ -347,7 +347,7 @@ mod tests {
                 }
                 while outgoing.flush(&sender).left > 0 {
                     // As a shard does: room that was made while it did not hear the bell must not be missed.
-                    sender.doorbell(0).is_awake();
+                    sender.doorbell(0).stay_awake();
                     while sender.doorbell(0).poll(&cx, || outgoing.has_room(&sender)).is_pending() {
                         thread::park();
                     }

@@ -45,7 +45,7 @@ pub(crate) async fn pump<A: Application>(local: &Rc<Local<A>>, enough: impl Fn()
         (Arc::clone(&io.mesh), io.shard)
     };
     poll_fn(|cx| {
-        mesh.doorbell(shard).is_awake();
+        mesh.doorbell(shard).stay_awake();
         for _ in 0..TURNS_IN_A_ROW {
             let turn = run_turn(local);
             if enough() {
