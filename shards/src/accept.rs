@@ -50,8 +50,12 @@ pub(crate) fn accept<A: Application>(local: &Local<A>, listener: usize) {
             Ok((_, None)) | Err(Errno::INTR | Errno::CONNABORTED) => {}
             Err(Errno::AGAIN) => return,
             Err(error) => {
-                tracing::warn!(target: "shards", error = %std::io::Error::from(error), "cannot accept connections");
                 let mut io = local.io.borrow_mut();
+                let now_ms = io.now_ms();
+                if let Some(stands_for) = io.complaint.stands_for(now_ms) {
+                    let error = std::io::Error::from(error);
+                    tracing::warn!(target: "shards", shard = io.shard, stands_for, %error, "cannot accept connections");
+                }
                 if let Some(socket) = io.listeners.get(listener) {
                     io.poller.remove(socket);
                 }

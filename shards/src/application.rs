@@ -38,6 +38,9 @@ pub trait Application: Sized + 'static {
     /// A connection's deadline ([`Io::set_deadline`]) has passed.
     fn deadline(&mut self, io: &mut Io<Self>, connection: ConnectionId);
 
+    /// The connection that a message is about, if any: it is the one that a panic in [`Application::message`] costs.
+    fn concerns(&self, message: &Self::Message) -> Option<ConnectionId>;
+
     /// A timer set with [`Io::schedule`] has fired.
     fn timer(&mut self, io: &mut Io<Self>, token: u64);
 

@@ -284,6 +284,9 @@ mod tests {
         fn secured(&mut self, _: &mut Io<Self>, _: ConnectionId, _: TlsFacts) {}
         fn closed(&mut self, _: &mut Io<Self>, _: ConnectionId, _: Closed) {}
         fn message(&mut self, _: &mut Io<Self>, _: Origin, (): ()) {}
+        fn concerns(&self, (): &()) -> Option<ConnectionId> {
+            None
+        }
         fn deadline(&mut self, _: &mut Io<Self>, _: ConnectionId) {}
         fn timer(&mut self, _: &mut Io<Self>, _: u64) {}
         fn shutting_down(&mut self, _: &mut Io<Self>) {}
@@ -298,8 +301,9 @@ mod tests {
         let (socket, peer) = listener.accept().unwrap();
         let options = Arc::new(Options { handshakes_per_turn: 1, ..Options::default() });
         let poller = Poller::new(Poller::instance(&[] as &[TcpListener]).unwrap());
-        let io = Io::new(0, Arc::new(Mesh::new(1, 1)), Arc::default(), options, poller, Instant::now());
-        let local: Local<Deaf> = Local::new(io, Arc::default());
+        let mesh = Arc::new(Mesh::new(1, 1));
+        let io = Io::new(0, mesh, Arc::default(), options, poller, Arc::default(), Instant::now());
+        let local: Local<Deaf> = Local::new(io);
         let connection = local.io.borrow_mut().insert(Connection::new(socket.into(), peer));
         let look = |change: &dyn Fn(&mut Io<Deaf>)| {
             for _ in 0..3 {

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -10,6 +11,7 @@ use rustix::net::{SendFlags, send};
 use rustls::ServerConfig;
 
 use crate::application::{Application, Closed};
+use crate::complaint::Complaint;
 use crate::connection::{Connection, ConnectionId, Phase};
 use crate::gather::Gatherer;
 use crate::mesh::{Mesh, Outgoing, Post, Remote};
@@ -88,6 +90,10 @@ pub struct Io<A: Application> {
     pub(crate) shutting_down: bool,
     /// [`Timer::GiveBack`] is set.
     pub(crate) gives_back: bool,
+    /// Clients that cannot be accepted, or not be watched.
+    pub(crate) complaint: Complaint,
+    /// Connections of all shards, in transit ones included.
+    pub(crate) live: Arc<AtomicUsize>,
     gatherer: Gatherer,
     /// Events dealt with up to the last turn's end.
     events: u64,
@@ -114,6 +120,7 @@ impl<A: Application> Io<A> {
         metrics: Arc<Metrics>,
         options: Arc<Options>,
         poller: Poller,
+        live: Arc<AtomicUsize>,
         epoch: Instant,
     ) -> Self {
         Io {
@@ -139,6 +146,8 @@ impl<A: Application> Io<A> {
             flush_wanted: false,
             shutting_down: false,
             gives_back: false,
+            complaint: Complaint::default(),
+            live,
             epoch,
             now_ms: 0,
         }
@@ -164,9 +173,9 @@ impl<A: Application> Io<A> {
         self.shutting_down
     }
 
-    /// Connections here now.
+    /// Connections of all shards now.
     pub fn connection_count(&self) -> usize {
-        self.connections.len()
+        self.live.load(Ordering::Acquire)
     }
 
     /// This shard's counters.
@@ -268,13 +277,16 @@ impl<A: Application> Io<A> {
     }
 
     /// Hands the connection over to another shard, with all that belongs to it; there `arrived` is called. For this
-    /// shard nothing remains of it. A move to this very shard goes the same way, without leaving.
-    pub fn move_to(&mut self, connection: ConnectionId, to: usize, baggage: A::Baggage) {
-        if let Some(entry) = self.connections.get_mut(connection)
-            && matches!(entry.phase, Phase::Open)
-        {
-            entry.phase = Phase::Moving { to, baggage: Box::new(baggage) };
-            self.wake(connection);
+    /// shard nothing remains of it. A move to this very shard goes the same way, without leaving. From a connection that
+    /// has ended meanwhile the baggage comes back.
+    pub fn move_to(&mut self, connection: ConnectionId, to: usize, baggage: A::Baggage) -> Result<(), A::Baggage> {
+        match self.connections.get_mut(connection) {
+            Some(entry) if matches!(entry.phase, Phase::Open) => {
+                entry.phase = Phase::Moving { to, baggage: Box::new(baggage) };
+                self.wake(connection);
+                Ok(())
+            }
+            _ => Err(baggage),
         }
     }
 
@@ -392,8 +404,9 @@ impl<A: Application> Io<A> {
             &outbox
         } else {
             sealed.clear();
-            std::mem::swap(sealed, &mut entry.unsent);
-            sealed.drain(..std::mem::take(&mut entry.unsent_from));
+            // The shard's buffer stays with the shard: a session that owes nothing owns none.
+            sealed.extend_from_slice(&entry.unsent[std::mem::take(&mut entry.unsent_from)..]);
+            entry.unsent = Vec::new();
             let outcome = match &mut entry.tls {
                 Some(tls) if !outbox.is_empty() => tls.seal(&outbox, sealed),
                 Some(_) => Ok(()),

@@ -11,6 +11,7 @@
 mod accept;
 mod application;
 mod bucket;
+mod complaint;
 mod connection;
 mod driver;
 mod exporter;

@@ -3,8 +3,7 @@
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use crate::accept::listen_again;
 use crate::application::{Application, Closed, Origin};
@@ -21,19 +20,16 @@ pub(crate) struct Local<A: Application> {
     pub scratch: RefCell<Box<[u8]>>,
     /// Room for what the poller tells.
     pub ready: RefCell<Vec<Ready>>,
-    /// Connections of all shards, in transit ones included.
-    pub live: Arc<AtomicUsize>,
 }
 
 impl<A: Application> Local<A> {
-    pub fn new(io: Io<A>, live: Arc<AtomicUsize>) -> Self {
+    pub fn new(io: Io<A>) -> Self {
         let scratch = vec![0; io.options.read_buffer.max(4096)].into_boxed_slice();
         Local {
             io: RefCell::new(io),
             app: RefCell::new(None),
             scratch: RefCell::new(scratch),
             ready: RefCell::default(),
-            live,
         }
     }
 
@@ -59,7 +55,8 @@ impl<A: Application> Local<A> {
     }
 
     pub fn message(&self, from: Origin, message: A::Message) {
-        self.call(None, |app, io| app.message(io, from, message));
+        let about = self.app.borrow().as_ref().and_then(|app| app.concerns(&message));
+        self.call(about, |app, io| app.message(io, from, message));
     }
 
     /// Tells the application that a connection is gone.
@@ -333,9 +330,13 @@ impl<A: Application> Local<A> {
     pub fn watch(&self, connection: ConnectionId) {
         let mut io = self.io.borrow_mut();
         let io = &mut *io;
+        let now_ms = io.now_ms();
         let Some(entry) = io.connections.get_mut(connection) else { return };
         if let Err(error) = io.poller.add(&entry.socket, connection) {
-            tracing::warn!(target: "shards", %error, "a connection cannot be watched; see fs.epoll.max_user_watches");
+            if let Some(stands_for) = io.complaint.stands_for(now_ms) {
+                let text = "a connection cannot be watched; see fs.epoll.max_user_watches";
+                tracing::warn!(target: "shards", shard = io.shard, stands_for, %error, "{text}");
+            }
             entry.die(Closed::Broken(error.kind()));
         }
         io.wake(connection);
@@ -350,13 +351,13 @@ impl<A: Application> Local<A> {
 
     /// A connection of this process has begun.
     pub fn one_more(&self) {
-        self.live.fetch_add(1, Ordering::AcqRel);
+        self.io.borrow().live.fetch_add(1, Ordering::AcqRel);
     }
 
     /// A connection of this process has ended for good.
     pub fn one_less(&self) {
-        if self.live.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let io = self.io.borrow();
+        let io = self.io.borrow();
+        if io.live.fetch_sub(1, Ordering::AcqRel) == 1 {
             (0..io.mesh.shards()).for_each(|shard| {
                 io.mesh.doorbell(shard).ring();
             });

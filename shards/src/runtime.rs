@@ -122,8 +122,8 @@ impl<A: Application> Runtime<A> {
             };
             let io = {
                 let (mesh, metrics) = (Arc::clone(&mesh), Arc::clone(&metrics[shard]));
-                let options = Arc::clone(&options);
-                move || Io::new(shard, mesh, metrics, options, Poller::new(poller), epoch)
+                let (options, live) = (Arc::clone(&options), Arc::clone(&ending.live));
+                move || Io::new(shard, mesh, metrics, options, Poller::new(poller), live, epoch)
             };
             let (ending, make, ready) = (Arc::clone(&ending), Arc::clone(&make), ready.clone());
             let notices = notices.clone();
@@ -133,7 +133,7 @@ impl<A: Application> Runtime<A> {
                 .spin_before_park(options.spin)
                 .spawn(move || async move {
                     let mut notice = EndNotice { shard, orderly: false, notices };
-                    let local = Rc::new(Local::new(io(), Arc::clone(&ending.live)));
+                    let local = Rc::new(Local::new(io()));
                     run(
                         local,
                         sockets,

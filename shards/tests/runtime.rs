@@ -171,6 +171,11 @@ fn a_panic_costs_one_connection() {
     honest.say("to honest still here\n");
     assert_eq!(honest.hear(), "still here");
     assert_eq!(server.runtime().metrics()[0].panics, 1);
+    let mut unlucky = Client::at_home(&server, "unlucky");
+    honest.say("to unlucky panic\n");
+    unlucky.hear_end();
+    honest.say("to honest still here\n");
+    assert_eq!(honest.hear(), "still here");
     server.stop(GRACE);
 }
 

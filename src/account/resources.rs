@@ -144,12 +144,12 @@ impl Accounts {
     }
 
     /// Takes the resource of a connection out, wherever it is: for when nobody knows its account any more.
-    pub fn unbind_anywhere(&mut self, connection: ConnectionId) {
+    pub fn unbind_anywhere(&mut self, connection: ConnectionId) -> Option<(Box<str>, Resource)> {
         let holds = |resources: &Vec<Resource>| resources.iter().any(|resource| resource.connection == connection);
         let account = self.by_jid.iter().find(|(_, resources)| holds(resources)).map(|(account, _)| account.clone());
-        if let Some(account) = account {
-            self.unbind(&account, connection);
-        }
+        let account = account?;
+        let resource = self.unbind(&account, connection)?;
+        Some((account, resource))
     }
 
     /// Takes a resource out, and the account with its last one.

@@ -42,13 +42,16 @@ impl AddressLimits {
 }
 
 /// Why an address may not connect or log in.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Refusal {
     /// Too many connections at once.
+    #[error("too many connections of one address (--max-connections-per-address)")]
     TooManyConnections,
     /// Too many new ones in a short time.
+    #[error("too many new connections of one address (--connection-rate)")]
     TooFast,
     /// Too many failed logins.
+    #[error("too many failed logins of one address (--login-rate)")]
     TooManyFailures,
 }
 

@@ -13,20 +13,24 @@ use std::sync::atomic::AtomicU64;
 
 use rondel_shards::rustls::ServerConfig;
 use rondel_shards::{Io, Listener, Rate, Remote, Runtime, available_cores};
-use rondel_storage::{Replies, Reply, Store};
+use rondel_storage::{Replies, Reply, Store, accounts};
 
 use crate::account::Conflict;
 use crate::admin;
 use crate::cli::{self, ResourceConflict, SaslMechanism, ServeOptions, values};
+use crate::credentials;
 use crate::limits::AddressLimits;
 use crate::logging;
-use crate::sasl::{Hash, Secret};
+use crate::sasl::{Hash, UnknownUsers};
 use crate::shard::{ListenerKind, Message, Settings, Shard, Tls, Verifier};
 use crate::stream::{Config, TlsPolicy};
 use crate::xml::Limits;
 
 /// Addresses that a session can have sent directed presence to at once.
 const DIRECTED_PRESENCE_MAX: usize = 200;
+
+/// Users of a domain from whom is learnt what unknown ones have to look like.
+const SAMPLE: usize = 1000;
 
 /// Threads that verify passwords: two are enough for a hundred logins with PLAIN in a second.
 const PASSWORD_THREADS: usize = 2;
@@ -48,12 +52,12 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
     });
     let store = Store::open(&storage_options(options)).map_err(|error| error.to_string())?;
     let store = Arc::new(store);
-    let secret = secret::load(&options.data_dir)?;
+    let rounds = options.scram_iterations as u32;
+    let unknown = UnknownUsers::new(secret::load(&options.data_dir)?, rounds).like(sample(&store, &options.domain));
 
     let shards = options.shards.unwrap_or_else(|| available_cores().len().max(1));
     let connections_max = descriptors::prepare(options.max_sessions, shards);
-    let iterations = options.scram_iterations as u32;
-    let verifier = Verifier::start(PASSWORD_THREADS, secret.clone(), iterations)
+    let verifier = Verifier::start(PASSWORD_THREADS, unknown.clone())
         .map_err(|error| format!("cannot start a thread: {error}"))?;
     let tls = certificates.as_ref().map(|store| Tls {
         starttls: prepared(&store.starttls()),
@@ -61,7 +65,7 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
         certificates: Arc::clone(store),
     });
     let (listeners, kinds) = listeners(options, tls.is_some());
-    let settings = Arc::new(settings(options, secret, tls, kinds, connections_max, shards));
+    let settings = Arc::new(settings(options, unknown, tls, kinds, connections_max, shards));
 
     let admin_socket = admin::bind(&options.admin_socket()).map_err(|error| error.to_string())?;
     let runtime = {
@@ -86,7 +90,7 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
     let remotes = (0..shards).map(|shard| runtime.remote(shard)).collect();
     let backend =
         backend::Running::new(Arc::clone(&store), remotes, Arc::clone(&settings), levels, runtime.metrics_handles());
-    let admin = admin::serve(admin_socket, Arc::new(backend))
+    let admin = admin::serve(admin_socket, Arc::new(backend), admin::CLIENTS_MAX)
         .map_err(|error| format!("cannot start the admin socket: {error}"))?;
     announce(&runtime, &settings, shards);
 
@@ -95,6 +99,7 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
             signals::Event::End => break false,
             signals::Event::Reload => reload(settings.tls.as_ref()),
             signals::Event::ShardDied => break true,
+            signals::Event::Quiet => logging::report_withheld(),
         }
     };
     if died {
@@ -127,6 +132,16 @@ fn storage_options(options: &ServeOptions) -> rondel_storage::Options {
     storage
 }
 
+/// The rounds of the keys of some users of each domain. What cannot be read is not in it.
+fn sample(store: &Store, domains: &[String]) -> Vec<(Hash, u32)> {
+    let pages = domains.iter().filter_map(|domain| store.page(accounts::list(Some(domain), SAMPLE)).ok());
+    let accounts = pages.flat_map(accounts::decode_page).filter_map(Result::ok);
+    let rounds = |stored: accounts::StoredAccount| -> Vec<_> {
+        stored.account().keys.iter().map(|keys| (credentials::hash(keys.hash), keys.iterations)).collect()
+    };
+    accounts.flat_map(rounds).collect()
+}
+
 /// A configuration as the runtime needs it.
 fn prepared(config: &Arc<ServerConfig>) -> Arc<ServerConfig> {
     let mut config = ServerConfig::clone(config);
@@ -143,7 +158,7 @@ fn listeners(options: &ServeOptions, has_tls: bool) -> (Vec<Listener>, Vec<Liste
 
 fn settings(
     options: &ServeOptions,
-    secret: Secret,
+    unknown: UnknownUsers,
     tls: Option<Tls>,
     listeners: Vec<ListenerKind>,
     connections_max: usize,
@@ -173,7 +188,7 @@ fn settings(
         max_bytes_before_login: options.max_stanza_size_before_login,
         max_bytes: options.max_stanza_size,
         idle_seconds: options.idle_timeout.as_secs(),
-        secret,
+        unknown,
         iterations: options.scram_iterations as u32,
     };
     Settings {
@@ -189,7 +204,7 @@ fn settings(
             tries: options.login_tries as f64,
             arrivals_max: u32::try_from(options.max_connections_per_address).unwrap_or(u32::MAX),
         },
-        connections_max_per_shard: connections_max.div_ceil(shards),
+        connections_max,
         sessions_max_per_account: options.max_sessions_per_account,
         conflict: match options.resource_conflict {
             ResourceConflict::Replace => Conflict::Replace,

@@ -1,9 +1,13 @@
 //! What the process is told from outside: to end (SIGTERM, SIGINT), to read its files again (SIGHUP).
 
 use std::io;
+use std::time::Duration;
 
 use crossbeam::channel::{Receiver, bounded, select};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// How long nothing has to happen until that is told.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// Something to react to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -14,6 +18,8 @@ pub enum Event {
     Reload,
     /// A shard has ended although nobody asked it to.
     ShardDied,
+    /// Nothing has happened for a while.
+    Quiet,
 }
 
 /// Signals as they come, on a thread of their own.
@@ -41,6 +47,7 @@ impl Signals {
         select! {
             recv(self.events) -> event => event.unwrap_or(Event::End),
             recv(ended) -> _ => Event::ShardDied,
+            default(QUIET) => Event::Quiet,
         }
     }
 }

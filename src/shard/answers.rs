@@ -53,7 +53,7 @@ impl Shard {
         // Nothing was asked of the client that an answer could be to.
         let Some(action) = action else { return Ok(()) };
         let domain = session.jid.bare().split_once('@').map_or("", |(_, domain)| domain);
-        let anonymous = self.settings.negotiation.anonymous.as_deref() == Some(domain);
+        let anonymous = self.settings.is_anonymous(domain);
         let answer = match frame.to_element() {
             Ok(element) => match element.children().next() {
                 // Bound already: a session exists (RFC 3921 §3).

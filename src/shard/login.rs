@@ -22,9 +22,6 @@ impl Shard {
         let connection = stream.connection;
         let mut queue: std::collections::VecDeque<Action> = actions.into();
         while let Some(action) = queue.pop_front() {
-            if !matches!(stream.phase, Phase::Login(_)) {
-                break;
-            }
             match action {
                 Action::Send(bytes) => match io.outbox(connection) {
                     Ok(out) => out.extend_from_slice(&bytes),
@@ -54,9 +51,13 @@ impl Shard {
                         continue;
                     }
                     io.pause(connection);
-                    self.addresses.disconnected(stream.peer.ip());
+                    let address = stream.peer.ip();
                     // The stream travels along; it comes back there in `arrived`.
-                    return io.move_to(connection, home, stream);
+                    return match io.move_to(connection, home, stream) {
+                        Ok(()) => self.addresses.disconnected(address),
+                        // `closed` is about to be called.
+                        Err(stream) => self.put(stream),
+                    };
                 }
                 Action::Bind { jid, agent } => match self.look_again(io, &mut stream, jid, agent) {
                     Ok(actions) => queue.extend(actions),
@@ -67,7 +68,7 @@ impl Shard {
                         self.addresses.login_failed(stream.peer.ip(), io.now_ms());
                     }
                     let about = self.about(io, &stream);
-                    session_event!(DEBUG, "stream", about, condition = failure.condition(), "login failed");
+                    session_event!(DEBUG, "login", about, condition = failure.condition(), "login failed");
                 }
                 Action::Established(jid) => self.establish(io, &mut stream, &jid),
                 Action::Close(error) => return self.end(io, stream, End::Error(error)),
@@ -113,7 +114,7 @@ impl Shard {
     fn look_up(&mut self, io: &mut Io<Shard>, stream: &mut Stream, lookup: Lookup) -> Vec<Action> {
         io.pause(stream.connection);
         if let Err(refusal) = self.addresses.may_log_in(stream.peer.ip(), io.now_ms()) {
-            limited_event!(WARN, "limits", "refusing logins from an address: {refusal:?}");
+            limited_event!(WARN, "limits", self.about(io, stream); "refusing a login: {refusal}");
             return negotiation_of(stream).on_storage_failure();
         }
         let changes = self.settings.account_changes.load(Ordering::SeqCst);
@@ -132,7 +133,7 @@ impl Shard {
                 Vec::new()
             }
             Err(busy) => {
-                limited_event!(WARN, "storage", "a login could not be looked up: {busy}");
+                limited_event!(WARN, "login", self.about(io, stream); "a login could not be looked up: {busy}");
                 negotiation_of(stream).on_storage_failure()
             }
         }
@@ -183,7 +184,7 @@ impl Shard {
         if self.verifier.verify(token, remote, lookup.account.bare(), password, keys, disabled) {
             return Vec::new();
         }
-        limited_event!(WARN, "stream", "too many passwords wait to be verified");
+        limited_event!(WARN, "login", self.about(io, stream); "too many passwords wait to be verified");
         negotiation_of(stream).on_password(None)
     }
 
@@ -237,13 +238,12 @@ impl Shard {
         stream.basis = None;
         let idle = self.settings.idle_timeout;
         io.set_deadline(stream.connection, (!idle.is_zero()).then_some(idle));
-        let about = logging::About {
-            shard: io.shard(),
-            connection: stream.number,
-            address: Some(stream.peer),
-            account: Some(jid.bare()),
-        };
-        session_event!(INFO, "session", about, resource = jid.resource(), "session begins");
+        let about = logging::About { account: Some(jid.bare()), ..self.about(io, stream) };
+        if self.settings.is_anonymous(jid.bare()) {
+            limited_event!(INFO, "session", about; resource = jid.resource(), "session begins");
+        } else {
+            session_event!(INFO, "session", about, resource = jid.resource(), "session begins");
+        }
     }
 }
 

@@ -19,11 +19,11 @@ use std::sync::Arc;
 use rondel_shards::{Accepted, Application, Closed, ConnectionId, Io, Origin, TlsFacts, Verdict};
 use rondel_storage::Client;
 
-use crate::account::Accounts;
+use crate::account::{Accounts, PresenceType, StanzaKind};
 use crate::limits::Addresses;
 use crate::sasl::Bindings;
 use crate::stream::{Negotiation, StreamError};
-use crate::xml::{Framer, Scratch};
+use crate::xml::{Framer, Scratch, escape};
 use crate::{limited_event, logging, session_event};
 
 pub use message::{EndSessions, Message, Routed};
@@ -55,10 +55,6 @@ impl End {
         }
     }
 }
-
-/// How much of the share that its listeners accept a shard holds at most: homes are spread less evenly than
-/// connections.
-const CROWDED_TIMES: usize = 2;
 
 /// One shard of the server.
 pub struct Shard {
@@ -117,7 +113,6 @@ impl Shard {
     }
 
     /// Ends a stream: says why, closes the connection, and lets everybody know whom it concerns.
-    #[expect(clippy::boxed_local, reason = "streams are passed on as the boxes that they live in")]
     fn end(&mut self, io: &mut Io<Shard>, mut stream: Box<Stream>, end: End) {
         let connection = stream.connection;
         if let (End::Error(error), Some(out)) = (&end, io.last_words(connection)) {
@@ -125,13 +120,12 @@ impl Shard {
         }
         io.close(connection);
         self.addresses.disconnected(stream.peer.ip());
-        let about = logging::About {
-            shard: io.shard(),
-            connection: stream.number,
-            address: Some(stream.peer),
-            account: stream.session().map(|session| session.jid.bare()),
-        };
+        let about = self.about(io, &stream);
         match &stream.phase {
+            // Whoever needs no account can begin and end as many as it likes.
+            Phase::Bound(session) if self.settings.is_anonymous(session.jid.bare()) => {
+                limited_event!(INFO, "session", about; reason = end.reason(), "session ends");
+            }
             Phase::Bound(_) => session_event!(INFO, "session", about, reason = end.reason(), "session ends"),
             Phase::Login(_) => {
                 session_event!(DEBUG, "stream", about, reason = end.reason(), "stream ends before login")
@@ -140,6 +134,25 @@ impl Shard {
         if let Phase::Bound(session) = &mut stream.phase {
             let session = std::mem::take(session);
             self.leave(io, connection, *session);
+        }
+    }
+
+    /// A panic has taken a stream with it: what is known of it elsewhere must not stay, but for directed presence, of
+    /// which nobody else knew.
+    fn lost(&mut self, io: &mut Io<Shard>, connection: ConnectionId) {
+        let address = io.peer(connection);
+        if let Some(peer) = address {
+            self.addresses.disconnected(peer.ip());
+        }
+        let Some((account, resource)) = self.accounts.unbind_anywhere(connection) else { return };
+        let about = logging::About { shard: io.shard(), connection: 0, address, account: Some(&account) };
+        session_event!(ERROR, "session", about, reason = "internal error", "session ends");
+        if resource.presence.is_some() {
+            let sender = escape::attribute_value(&format!("{account}/{}", resource.name));
+            let stanza = format!("<presence type='unavailable' from='{sender}'/>");
+            self.deliver(io, StanzaKind::Presence(PresenceType::Unavailable), &account, None, |out| {
+                out.extend_from_slice(stanza.as_bytes());
+            });
         }
     }
 
@@ -159,16 +172,18 @@ impl Application for Shard {
 
     fn accepted(&mut self, io: &mut Io<Self>, connection: ConnectionId, accepted: &Accepted) -> Verdict {
         let now_ms = io.now_ms();
-        if io.connection_count() > self.settings.connections_max_per_shard {
-            limited_event!(WARN, "limits", "too many connections; refusing new ones");
+        self.opened += 1;
+        let number = self.opened * io.shards() as u64 + io.shard() as u64;
+        let about =
+            logging::About { shard: io.shard(), connection: number, address: Some(accepted.peer), account: None };
+        if io.connection_count() > self.settings.connections_max {
+            limited_event!(WARN, "limits", about; "refusing a connection: there are too many (--max-sessions)");
             return Verdict::Refuse;
         }
         if let Err(refusal) = self.addresses.connected(accepted.peer.ip(), now_ms) {
-            limited_event!(WARN, "limits", "refusing connections of an address: {refusal:?}");
+            limited_event!(WARN, "limits", about; "refusing a connection: {refusal}");
             return Verdict::Refuse;
         }
-        self.opened += 1;
-        let number = self.opened * io.shards() as u64 + io.shard() as u64;
         let is_direct = self.settings.listeners.get(accepted.listener) == Some(&ListenerKind::DirectTls);
         if let (true, Some(tls)) = (is_direct, &self.settings.tls)
             && io.start_tls(connection, &tls.direct).is_err()
@@ -195,9 +210,8 @@ impl Application for Shard {
     fn arrived(&mut self, io: &mut Io<Self>, connection: ConnectionId, from: usize, mut stream: Box<Stream>) {
         let admitted = if from == io.shard() { Ok(()) } else { self.addresses.moved_in(stream.peer.ip(), io.now_ms()) };
         stream.connection = connection;
-        let is_too_many = io.connection_count() > self.settings.connections_max_per_shard * CROWDED_TIMES;
-        if admitted.is_err() || is_too_many {
-            limited_event!(WARN, "limits", "refusing sessions: too many connections, of one address or altogether");
+        if let Err(refusal) = admitted {
+            limited_event!(WARN, "limits", self.about(io, &stream); "ending a session: {refusal}");
             self.end(io, stream, End::Error(StreamError::resource_constraint("too many connections")));
             return;
         }
@@ -231,15 +245,17 @@ impl Application for Shard {
     fn closed(&mut self, io: &mut Io<Self>, connection: ConnectionId, why: Closed) {
         match self.take(connection) {
             Some(stream) => self.end(io, stream, End::Gone(why)),
-            // A panic has taken the stream with it: what is known of it elsewhere must not stay.
-            None => {
-                self.accounts.unbind_anywhere(connection);
-                if let Some(peer) = io.peer(connection) {
-                    self.addresses.disconnected(peer.ip());
-                }
-            }
+            None => self.lost(io, connection),
         }
         self.end_doomed(io);
+    }
+
+    fn concerns(&self, message: &Message) -> Option<ConnectionId> {
+        match message {
+            Message::Stored(reply) => Some(ConnectionId::from_bits(reply.token)),
+            Message::Verified { token, .. } => Some(ConnectionId::from_bits(*token)),
+            Message::Stanza(_) | Message::EndSessions(_) => None,
+        }
     }
 
     fn message(&mut self, io: &mut Io<Self>, _from: Origin, message: Message) {

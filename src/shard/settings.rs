@@ -48,8 +48,8 @@ pub struct Settings {
     pub limits: Limits,
     /// For the whole server; a shard applies its share.
     pub address_limits: AddressLimits,
-    /// Connections of one shard at once.
-    pub connections_max_per_shard: usize,
+    /// Connections of all shards at once.
+    pub connections_max: usize,
     /// Sessions of one account at once.
     pub sessions_max_per_account: usize,
     /// When a resource is taken.
@@ -80,6 +80,12 @@ impl Settings {
     /// The value of `tls-server-end-point` for a certificate.
     pub fn end_point(&self, shown: &Arc<CertifiedKey>) -> Option<Vec<u8>> {
         self.tls.as_ref()?.certificates.end_point(shown)
+    }
+
+    /// Whether whoever has this bare JID has logged in as nobody.
+    pub fn is_anonymous(&self, bare: &str) -> bool {
+        let domain = bare.rsplit_once('@').map_or(bare, |(_, domain)| domain);
+        self.negotiation.anonymous.as_deref() == Some(domain)
     }
 
     /// Whether a domain is served here.

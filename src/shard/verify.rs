@@ -6,7 +6,7 @@ use crossbeam::channel::{Sender, TrySendError, bounded};
 use rondel_shards::Remote;
 
 use super::message::Message;
-use crate::sasl::{Failure, Hash, ScramKeys, Secret, prepare_password, verify};
+use crate::sasl::{Failure, Hash, ScramKeys, UnknownUsers, prepare_password, verify};
 
 /// Passwords that wait at most; beyond it logins are told to come later.
 const QUEUE: usize = 1024;
@@ -27,16 +27,15 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Starts the threads. `secret` and `iterations` are what a user that does not exist is verified against, for just
-    /// as long.
-    pub fn start(threads: usize, secret: Secret, iterations: u32) -> std::io::Result<Verifier> {
+    /// Starts the threads. `unknown` is what a user that does not exist is verified against, for just as long.
+    pub fn start(threads: usize, unknown: UnknownUsers) -> std::io::Result<Verifier> {
         let (jobs, queue) = bounded::<Job>(QUEUE);
-        let secret = Arc::new(secret);
+        let unknown = Arc::new(unknown);
         for index in 0..threads.max(1) {
-            let (queue, secret) = (queue.clone(), Arc::clone(&secret));
+            let (queue, unknown) = (queue.clone(), Arc::clone(&unknown));
             std::thread::Builder::new().name(format!("passwords-{index}")).spawn(move || {
                 while let Ok(job) = queue.recv() {
-                    let outcome = judge(&job, &secret, iterations);
+                    let outcome = judge(&job, &unknown);
                     job.remote.send(Message::Verified { token: job.token, outcome: Some(outcome) });
                 }
             })?;
@@ -60,11 +59,11 @@ impl Verifier {
     }
 }
 
-fn judge(job: &Job, secret: &Secret, iterations: u32) -> Result<(), Failure> {
+fn judge(job: &Job, unknown: &UnknownUsers) -> Result<(), Failure> {
     let password = prepare_password(&job.password).ok_or(Failure::NotAuthorized)?;
     let keys = match &job.keys {
         Some(keys) => keys.clone(),
-        None => secret.fake_keys(&job.account, Hash::Sha256, iterations),
+        None => unknown.keys(&job.account, Hash::Sha256),
     };
     match verify(&password, &keys) {
         false => Err(Failure::NotAuthorized),

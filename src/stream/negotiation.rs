@@ -7,7 +7,7 @@ use super::error::StreamError;
 use super::features;
 use crate::jid::{self, Jid};
 use crate::random;
-use crate::sasl::{Bindings, Failure, Hash, Mechanism, ScramKeys, Secret};
+use crate::sasl::{Bindings, Failure, Hash, Mechanism, ScramKeys, UnknownUsers};
 use crate::xml::{Element, escape, namespaces as ns};
 
 /// Whether a stream must be encrypted.
@@ -42,9 +42,9 @@ pub struct Config {
     pub max_bytes: usize,
     /// After how long a silent stream is looked after; zero for never.
     pub idle_seconds: u64,
-    /// What the exchanges with unknown users are made from.
-    pub secret: Secret,
-    /// Iterations of new keys, hence also of those of unknown users.
+    /// What unknown users look like.
+    pub unknown: UnknownUsers,
+    /// Rounds of new keys.
     pub iterations: u32,
 }
 
@@ -107,7 +107,7 @@ pub enum Action {
     },
     /// A login has failed: count it against the address.
     LoginFailed(Failure),
-    /// A session is established; the negotiation is over.
+    /// A session is established; what is left of the negotiation is to say so.
     Established(Jid<'static>),
     /// End the stream with this error; the header has been sent.
     Close(StreamError),
@@ -355,13 +355,13 @@ impl Negotiation {
                 out.extend_from_slice(format!("'><bind xmlns='{}'><jid>", ns::BIND).as_bytes());
                 escape::text(&mut out, jid.as_str());
                 out.extend_from_slice(b"</jid></bind></iq>");
-                vec![Action::Send(out), Action::Established(jid)]
+                vec![Action::Established(jid), Action::Send(out)]
             }
             (BindKind::Inline { additional_data }, Ok(jid)) => {
                 let bound = format!("<bound xmlns='{}'/>", ns::BIND2);
                 let mut out = sasl2_success(&jid, additional_data.as_deref(), &bound);
                 features::write_after_login(&mut out, &self.config, true);
-                vec![Action::Send(out), Action::Established(jid)]
+                vec![Action::Established(jid), Action::Send(out)]
             }
             (BindKind::Legacy { id }, Err(refusal)) => {
                 self.state = State::AwaitingBind;

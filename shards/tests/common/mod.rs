@@ -2,9 +2,8 @@
 //! of a name, wherever that lives.
 //!
 //! `home NAME` moves the connection to the shard of the name and answers `at SHARD`; `to NAME TEXT` delivers `TEXT` to
-//! that
-//! connection; `secure` answers `proceed` and starts TLS; `hurry` sets a deadline of 200 ms, which `home`
-//! takes back; `panic` panics; `quit` closes after `bye`.
+//! that connection, or panics there if it is `panic`; `secure` answers `proceed` and starts TLS; `hurry` sets a
+//! deadline of 200 ms, which `home` takes back; `panic` panics; `quit` closes after `bye`.
 
 #![allow(dead_code)]
 
@@ -40,7 +39,7 @@ impl Lines {
         match (words.next(), words.next(), words.next()) {
             (Some("home"), Some(name), None) => {
                 io.pause(connection);
-                io.move_to(connection, home(name, io.shards()), name.to_owned());
+                io.move_to(connection, home(name, io.shards()), name.to_owned()).unwrap();
                 self.connections.remove(&connection);
             }
             (Some("to"), Some(name), Some(text)) => {
@@ -119,10 +118,15 @@ impl Application for Lines {
         self.forget(connection);
     }
 
+    fn concerns(&self, message: &Deliver) -> Option<ConnectionId> {
+        self.names.get(&message.name).copied()
+    }
+
     fn message(&mut self, io: &mut Io<Self>, _from: Origin, message: Deliver) {
         let Some(&connection) = self.names.get(&message.name) else {
             return;
         };
+        assert!(message.line != b"panic\n", "asked to");
         match io.outbox(connection) {
             Ok(outbox) => outbox.extend_from_slice(&message.line),
             Err(Refused::Full) => {
