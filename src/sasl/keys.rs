@@ -7,11 +7,8 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
-/// Rounds of PBKDF2 for new keys. RFC 7677 asks for 4096 at least; more makes a stolen key file dearer to attack, and
-/// each login a little dearer to the client, not to the server.
-pub const DEFAULT_ITERATIONS: u32 = 10_000;
-
-const SALT_BYTES: usize = 16;
+/// Bytes of the salt of new keys.
+pub(super) const SALT_BYTES: usize = 16;
 
 /// A hash function of SCRAM.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -37,40 +34,6 @@ pub struct ScramKeys {
     pub stored_key: Vec<u8>,
     /// `ServerKey`
     pub server_key: Vec<u8>,
-}
-
-/// A secret of the server, from which the exchange with users that do not exist is made.
-#[derive(Clone)]
-pub struct Secret([u8; 32]);
-
-impl Secret {
-    /// From random bytes that stay the same as long as the server's data do: otherwise a user that does not exist shows
-    /// by another salt after a restart.
-    pub fn new(bytes: [u8; 32]) -> Secret {
-        Secret(bytes)
-    }
-
-    /// Keys for a user that does not exist: the same salt each time, and no password that fits.
-    pub fn fake_keys(&self, bare_jid: &str, hash: Hash, iterations: u32) -> ScramKeys {
-        let material = |purpose: &str| {
-            let text = [purpose.as_bytes(), &[0, hash as u8], bare_jid.as_bytes()].concat();
-            Hash::Sha512.hmac(&self.0, &text)
-        };
-        let part = |bytes: Vec<u8>, length: usize| bytes.into_iter().take(length).collect();
-        ScramKeys {
-            hash,
-            salt: part(material("salt"), SALT_BYTES),
-            iterations,
-            stored_key: part(material("stored"), hash.bytes()),
-            server_key: part(material("server"), hash.bytes()),
-        }
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret")
-    }
 }
 
 impl Hash {

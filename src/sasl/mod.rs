@@ -6,8 +6,9 @@
 mod keys;
 mod plain;
 mod scram;
+mod unknown;
 
-pub use keys::{DEFAULT_ITERATIONS, Hash, ScramKeys, Secret, derive, prepare_password, verify};
+pub use keys::{Hash, ScramKeys, derive, prepare_password, verify};
 pub use plain::PlainMessage;
 pub use scram::{Bindings, ClientFirst, Scram};
 
@@ -82,3 +83,4 @@ impl Failure {
         }
     }
 }
+pub use unknown::UnknownUsers;

@@ -6,17 +6,16 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::random;
-use crate::sasl::Secret;
 
 const FILE: &str = "secret";
 
 /// Reads the secret of a data directory, or makes it.
-pub fn load(data_dir: &Path) -> Result<Secret, String> {
+pub fn load(data_dir: &Path) -> Result<[u8; 32], String> {
     let path = data_dir.join(FILE);
     let fail = |error: std::io::Error| format!("cannot use {}: {error}", path.display());
     match fs::read(&path) {
         Ok(bytes) => match bytes.try_into() {
-            Ok(bytes) => Ok(Secret::new(bytes)),
+            Ok(bytes) => Ok(bytes),
             Err(_) => Err(format!("{} is damaged; remove it and a new one is made", path.display())),
         },
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -26,7 +25,7 @@ pub fn load(data_dir: &Path) -> Result<Secret, String> {
             let file = options.write(true).create(true).truncate(true).mode(0o600).open(&made);
             let written = file.and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()));
             written.and_then(|()| fs::rename(&made, &path)).map_err(fail)?;
-            Ok(Secret::new(bytes))
+            Ok(bytes)
         }
         Err(error) => Err(fail(error)),
     }
@@ -35,15 +34,14 @@ pub fn load(data_dir: &Path) -> Result<Secret, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sasl::Hash;
 
     #[test]
     fn it_is_made_once_and_only_ours_to_read() {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
-        let keys = |secret: Secret| secret.fake_keys("a@b", Hash::Sha256, 4096);
-        let first = keys(load(directory.path()).unwrap());
-        assert_eq!(keys(load(directory.path()).unwrap()), first);
+        let first = load(directory.path()).unwrap();
+        assert_eq!(load(directory.path()).unwrap(), first);
+        assert_ne!(first, [0; 32]);
         let mode = fs::metadata(directory.path().join(FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         fs::write(directory.path().join(FILE), b"short").unwrap();

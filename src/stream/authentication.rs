@@ -152,7 +152,7 @@ impl Attempt {
         };
         let disabled = credentials.as_ref().is_some_and(|credentials| credentials.disabled);
         let keys = credentials.and_then(|credentials| credentials.keys.into_iter().find(|keys| keys.hash == hash));
-        let keys = keys.unwrap_or_else(|| config.secret.fake_keys(account.bare(), hash, config.iterations));
+        let keys = keys.unwrap_or_else(|| config.unknown.keys(account.bare(), hash));
         let mechanisms = features::mechanisms(config, domain, tls);
         let types = Some(features::binding_names(&mechanisms, tls)).filter(|names| !names.is_empty());
         let offered = mechanisms.iter().map(|mechanism| mechanism.name()).collect();

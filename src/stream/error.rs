@@ -41,16 +41,12 @@ conditions! {
     connection_timeout = "connection-timeout",
     /// The domain is not served here (§4.9.3.6).
     host_unknown = "host-unknown",
-    /// The address needed is missing or none (§4.9.3.7).
-    improper_addressing = "improper-addressing",
     /// A fault of the server (§4.9.3.8).
     internal_server_error = "internal-server-error",
     /// The peer may not do this, or not yet (§4.9.3.12).
     not_authorized = "not-authorized",
     /// A local policy is violated (§4.9.3.14).
     policy_violation = "policy-violation",
-    /// The stream has to be made anew (§4.9.3.16).
-    reset = "reset",
     /// Too little of something (§4.9.3.17).
     resource_constraint = "resource-constraint",
     /// The server ends (§4.9.3.20).

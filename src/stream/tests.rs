@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::jid::Jid;
-use crate::sasl::{Bindings, Failure, Hash, ScramKeys, Secret, derive};
+use crate::sasl::{Bindings, Failure, Hash, ScramKeys, UnknownUsers, derive};
 use crate::xml::{Element, namespaces as ns};
 
 fn config() -> Config {
@@ -24,7 +24,7 @@ fn config() -> Config {
         max_bytes_before_login: 10_000,
         max_bytes: 256_000,
         idle_seconds: 600,
-        secret: Secret::new([7; 32]),
+        unknown: UnknownUsers::new([7; 32], 4096),
         iterations: 4096,
     }
 }

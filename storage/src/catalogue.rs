@@ -47,6 +47,9 @@ pub struct Descriptor {
     pub size: Size,
     /// What its keys are made of.
     pub keys: KeyShape,
+    /// Whether the time that a lookup takes must not tell whether the key exists: then there are no filters, and the
+    /// lookup of what does not exist reads the block in which it would be.
+    pub hides_absence: bool,
     /// Whether the data go when their owner's account is removed.
     pub removed_with_account: bool,
 }
@@ -74,6 +77,7 @@ catalogue! {
         pattern: WritePattern::Random,
         size: Size::Small,
         keys: KeyShape::Named,
+        hides_absence: false,
         removed_with_account: false,
     };
     /// Accounts: SCRAM keys, creation, suspension. See [`crate::accounts`].
@@ -84,6 +88,8 @@ catalogue! {
         pattern: WritePattern::Random,
         size: Size::Small,
         keys: KeyShape::Owner,
+        // Strangers may ask for any name.
+        hides_absence: true,
         removed_with_account: true,
     };
     /// The log of registrations. See [`crate::registrations`].
@@ -93,6 +99,7 @@ catalogue! {
         pattern: WritePattern::Sequential,
         size: Size::Small,
         keys: KeyShape::TimeOwner,
+        hides_absence: false,
         // Who registered from where must outlive the account: abusers remove theirs.
         removed_with_account: false,
     };

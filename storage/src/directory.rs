@@ -102,7 +102,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     // The number is a help for the next one who wants the lock. On a full disk it may be missing.
     let noted = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{pid}"));
     if let Err(error) = noted {
-        tracing::debug!(%error, "the lock file does not take the process id");
+        tracing::debug!(target: "storage", %error, "the lock file does not take the process id");
     }
     Ok(file)
 }

@@ -53,7 +53,7 @@ pub(crate) fn settle(engine: &Engine, path: &Path, known: u32, migrations: &[Mig
         let failed = |text: String| OpenError::Migration { path: path.into(), from: version, text };
         let step = migrations.iter().find(|step| step.from == version);
         let step = step.ok_or_else(|| failed("this version of Rondel no longer knows the way".to_owned()))?;
-        tracing::info!(from = version, to = version + 1, "storage migrates its data");
+        tracing::info!(target: "storage", from = version, to = version + 1, "storage migrates its data");
         let migrated = with(&|db| {
             (step.run)(db)?;
             set_version(db, version + 1)

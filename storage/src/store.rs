@@ -46,7 +46,7 @@ impl Shared {
         add(&self.counters.panics, 1);
         // Only the first is kept: what follows may follow from it.
         if self.poisoned.set(failure.clone()).is_ok() {
-            tracing::error!(%failure, "storage is poisoned");
+            tracing::error!(target: "storage", %failure, "storage is poisoned");
         }
     }
 }
@@ -181,7 +181,7 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         if let Err(failure) = self.shut() {
-            tracing::error!(%failure, "storage could not be closed cleanly");
+            tracing::error!(target: "storage", %failure, "storage could not be closed cleanly");
         }
     }
 }

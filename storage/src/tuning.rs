@@ -63,21 +63,22 @@ impl Tuning {
         options.set_target_file_size_base(file);
         options.set_max_bytes_for_level_base(file * 4);
         options.set_compression_type(DBCompressionType::Lz4);
-        options.set_block_based_table_factory(&self.blocks(block));
-        if row.pattern == WritePattern::Random {
-            // Most lookups of an unknown key (a login to a name that does not exist) end in the memtable's filter.
+        options.set_block_based_table_factory(&self.blocks(block, row.hides_absence));
+        if row.pattern == WritePattern::Random && !row.hides_absence {
             options.set_memtable_prefix_bloom_ratio(0.02);
             options.set_memtable_whole_key_filtering(true);
         }
         options
     }
 
-    fn blocks(&self, block_bytes: usize) -> BlockBasedOptions {
+    fn blocks(&self, block_bytes: usize, hides_absence: bool) -> BlockBasedOptions {
         let mut blocks = BlockBasedOptions::default();
         blocks.set_block_cache(&self.cache);
         blocks.set_block_size(block_bytes);
-        blocks.set_bloom_filter(10.0, false);
-        blocks.set_optimize_filters_for_memory(true);
+        if !hides_absence {
+            blocks.set_bloom_filter(10.0, false);
+            blocks.set_optimize_filters_for_memory(true);
+        }
         // Indexes and filters count against the cache's bound, so that the bound is the truth.
         blocks.set_cache_index_and_filter_blocks(true);
         blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);

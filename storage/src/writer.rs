@@ -143,12 +143,13 @@ impl Writer<'_> {
         match (failure, &mut self.trouble) {
             (None, None) => {}
             (None, Some(trouble)) => {
-                tracing::info!(seconds = trouble.since.elapsed().as_secs(), "storage writes again");
+                tracing::info!(target: "storage", seconds = trouble.since.elapsed().as_secs(), "storage writes again");
                 self.trouble = None;
             }
             (Some(failure), Some(trouble)) => trouble.kind = failure.kind,
             (Some(failure), None) => {
-                tracing::error!(%failure, "storage cannot write; every write fails until this is repaired");
+                let text = "storage cannot write; every write fails until this is repaired";
+                tracing::error!(target: "storage", %failure, "{text}");
                 let now = Instant::now();
                 let patience = if failure.kind == FailureKind::DiskFull { DISK_FULL_PATIENCE } else { Duration::ZERO };
                 self.trouble = Some(Trouble {
@@ -178,9 +179,9 @@ impl Writer<'_> {
         match self.shared.engine.reopen() {
             Ok(()) => {
                 add(&self.shared.counters.reopened, 1);
-                tracing::warn!("storage opened its database anew after a failed write");
+                tracing::warn!(target: "storage", "storage opened its database anew after a failed write");
             }
-            Err(failure) => tracing::error!(%failure, "storage could not open its database anew"),
+            Err(failure) => tracing::error!(target: "storage", %failure, "storage could not open its database anew"),
         }
     }
 }
