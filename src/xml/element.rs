@@ -46,20 +46,35 @@ impl Element {
 
     /// With an attribute that has no prefix.
     pub fn with_attribute(mut self, name: &str, value: &str) -> Element {
-        self.attributes.push(Attribute { namespace: String::new(), name: name.into(), value: value.into() });
+        self.push_attribute("", name, value);
         self
     }
 
     /// With a child behind what there is.
     pub fn with_child(mut self, child: Element) -> Element {
-        self.nodes.push(Node::Element(child));
+        self.push_child(child);
         self
     }
 
     /// With text behind what there is.
     pub fn with_text(mut self, text: &str) -> Element {
-        self.nodes.push(Node::Text(text.into()));
+        self.push_text(text);
         self
+    }
+
+    pub(super) fn push_attribute(&mut self, namespace: &str, name: &str, value: &str) {
+        self.attributes.push(Attribute { namespace: namespace.into(), name: name.into(), value: value.into() });
+    }
+
+    pub(super) fn push_child(&mut self, child: Element) {
+        self.nodes.push(Node::Element(child));
+    }
+
+    pub(super) fn push_text(&mut self, text: &str) {
+        match self.nodes.last_mut() {
+            Some(Node::Text(before)) => before.push_str(text),
+            _ => self.nodes.push(Node::Text(text.into())),
+        }
     }
 
     /// The value of an attribute that has no prefix.
@@ -181,16 +196,13 @@ fn read<R: Read>(reader: EventReader<R>) -> Result<Element, ParseError> {
             XmlEvent::EndElement { .. } => {
                 let Some(element) = open.pop() else { break };
                 match open.last_mut() {
-                    Some(parent) => parent.nodes.push(Node::Element(element)),
+                    Some(parent) => parent.push_child(element),
                     None => return only_child(element),
                 }
             }
             XmlEvent::Characters(text) | XmlEvent::Whitespace(text) | XmlEvent::CData(text) => {
                 if let Some(parent) = open.last_mut() {
-                    match parent.nodes.last_mut() {
-                        Some(Node::Text(before)) => before.push_str(&text),
-                        _ => parent.nodes.push(Node::Text(text)),
-                    }
+                    parent.push_text(&text);
                 }
             }
             _ => {}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::element::{Element, ParseError};
 use super::scope::{self, Scope};
 use super::work::{Attribute, ChildAt, NamespaceAt, Span, Work};
-use super::{escape, namespaces, reference};
+use super::{escape, namespaces, plain, reference};
 
 /// What a first-level element is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,41 +119,16 @@ impl<'a> Frame<'a> {
 
     /// Reads it into a tree. Not for what is merely passed on.
     pub fn to_element(&self) -> Result<Element, ParseError> {
-        if let Some(leaf) = self.leaf() {
-            return Ok(leaf);
+        if let Some(element) = self.plain() {
+            return Ok(element);
         }
         let declarations = scope::declarations(self.scope.as_deref());
         Element::parse_within(self.bytes, self.content, declarations)
     }
 
-    /// The tree of an element without children and without anything to decode, which the index has already: most of
-    /// what is said in a login is of that kind, and a parser would take a tenth of a login's time for it.
-    pub(super) fn leaf(&self) -> Option<Element> {
-        if !self.work.children.is_empty() {
-            return None;
-        }
-        let mut leaf = Element::new(self.name(), self.namespace());
-        for attribute in &self.work.attributes {
-            let name = attribute.name.span.of(self.bytes);
-            let is_declaration = name == b"xmlns" || attribute.name.prefix(self.bytes) == b"xmlns";
-            if is_declaration {
-                continue;
-            }
-            if attribute.needs_decoding || attribute.name.has_prefix() {
-                return None;
-            }
-            leaf = leaf.with_attribute(text(name), text(attribute.value.of(self.bytes)));
-        }
-        let rest = self.bytes.get(self.attributes_end()..)?.trim_ascii_start();
-        let Some(content) = rest.strip_prefix(b">") else { return Some(leaf) };
-        let content = &content[..content.iter().rposition(|&byte| byte == b'<')?];
-        if content.iter().any(|byte| matches!(byte, b'&' | b'<' | b'\r')) {
-            return None;
-        }
-        if !content.is_empty() {
-            leaf = leaf.with_text(text(content));
-        }
-        Some(leaf)
+    /// The tree, if the element is plain.
+    pub(super) fn plain(&self) -> Option<Element> {
+        plain::read(self.bytes, self.content)
     }
 
     /// How many bytes [`Frame::write_stamped`] appends at most.

@@ -15,6 +15,7 @@ mod limits;
 mod names;
 pub mod namespaces;
 mod opening;
+mod plain;
 mod reference;
 mod scanner;
 mod scope;
