@@ -24,6 +24,6 @@ pub use backend::{
 };
 pub use offline::Offline;
 pub use remote::{ConnectError, Remote};
-pub use server::{Server, serve};
+pub use server::{CLIENTS_MAX, Server, serve};
 pub use socket::{BindError, bind};
 pub use users::Users;

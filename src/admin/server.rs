@@ -5,15 +5,18 @@ use std::collections::HashMap;
 use std::io::{BufReader, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::backend::{Backend, Failure, FailureKind};
 use super::protocol::{self, Answer, Greeting, NoLine, Numbered, Outcome, REQUEST_BYTES_MAX, VERSION};
 
-/// Clients at once; who comes when there are as many is told so and turned away.
-const CLIENTS_MAX: usize = 64;
+/// Clients at once; who comes when there are as many is told so and turned away. Enough for a thousand accounts that
+/// scripts add at the same time.
+pub const CLIENTS_MAX: usize = 1024;
+/// How long the end waits for what is being carried out.
+const END_TIMEOUT: Duration = Duration::from_secs(10);
 /// A client that says nothing for this long is disconnected.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 /// A client that does not take its answer for this long is disconnected.
@@ -32,7 +35,9 @@ pub struct Server {
 
 #[derive(Default)]
 struct Clients {
+    max: usize,
     open: Mutex<Open>,
+    left: Condvar,
 }
 
 #[derive(Default)]
@@ -42,10 +47,10 @@ struct Open {
     streams: HashMap<u64, UnixStream>,
 }
 
-/// Answers on an admin socket from now on, on threads of its own.
-pub fn serve(listener: UnixListener, backend: Arc<dyn Backend>) -> std::io::Result<Server> {
+/// Answers on an admin socket from now on, on threads of its own, so many clients at once.
+pub fn serve(listener: UnixListener, backend: Arc<dyn Backend>, clients_max: usize) -> std::io::Result<Server> {
     let listener = Arc::new(listener);
-    let clients = Arc::new(Clients::default());
+    let clients = Arc::new(Clients { max: clients_max, ..Clients::default() });
     let thread = std::thread::Builder::new().name("admin".into()).stack_size(STACK_BYTES).spawn({
         let (listener, clients) = (Arc::clone(&listener), Arc::clone(&clients));
         move || accept(&listener, &clients, &backend)
@@ -64,6 +69,7 @@ impl Drop for Server {
             // It cannot have panicked with anything left to do.
             let _ = thread.join();
         }
+        self.clients.wait();
         if let Some(path) = path {
             // The next server replaces it anyway.
             let _ = std::fs::remove_file(path);
@@ -75,7 +81,7 @@ impl Clients {
     /// Takes a client in, unless there are too many or the server ends.
     fn enter(&self, stream: &UnixStream) -> Option<u64> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.closed || open.streams.len() >= CLIENTS_MAX {
+        if open.closed || open.streams.len() >= self.max {
             return None;
         }
         let stream = stream.try_clone().ok()?;
@@ -87,6 +93,7 @@ impl Clients {
 
     fn leave(&self, number: u64) {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).streams.remove(&number);
+        self.left.notify_all();
     }
 
     fn close(&self) {
@@ -95,6 +102,15 @@ impl Clients {
         for stream in open.streams.values() {
             // One that is gone already needs no goodbye.
             let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Waits until what clients have asked for is carried out.
+    fn wait(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.left.wait_timeout_while(open, END_TIMEOUT, |open| !open.streams.is_empty());
+        if waited.unwrap_or_else(PoisonError::into_inner).1.timed_out() {
+            tracing::warn!(target: "admin", "what a client of the admin socket has asked for takes too long");
         }
     }
 
@@ -130,6 +146,8 @@ fn admit(stream: UnixStream, clients: &Arc<Clients>, backend: &Arc<dyn Backend>)
         let (clients, backend) = (Arc::clone(clients), Arc::clone(backend));
         move || {
             let _leave = Leave { clients, number };
+            // Gone before it is told that this client has left.
+            let (stream, backend) = (stream, backend);
             if let Err(error) = converse(&stream, &*backend) {
                 tracing::debug!(target: "admin", client = number, %error, "a client is gone");
             }

@@ -7,7 +7,7 @@ use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 /// Clients that wait to be accepted at most.
-const BACKLOG: i32 = 16;
+const BACKLOG: i32 = 1024;
 
 /// Why there is no admin socket.
 #[derive(Debug, thiserror::Error)]

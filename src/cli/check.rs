@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use clap::ValueEnum;
+
 use crate::cli::ServeOptions;
 use crate::cli::values::write_size;
 
@@ -33,7 +35,9 @@ pub fn complete(options: &mut ServeOptions) -> Result<(), String> {
         return Err(format!("--outbox-limit: {limit} is less than two of --max-stanza-size; at least {right}"));
     }
     if let Some(mechanism) = first_twice(&options.sasl_mechanisms) {
-        return Err(format!("--sasl-mechanisms: {mechanism:?} is given twice"));
+        let mechanism = mechanism.to_possible_value();
+        let name = mechanism.as_ref().map_or("a mechanism", |value| value.get_name());
+        return Err(format!("--sasl-mechanisms: {name} is given twice"));
     }
     Ok(())
 }
@@ -129,7 +133,7 @@ mod tests {
                 "--max-stanza-size-before-login: 20kB is more than --max-stanza-size, 10kB",
             ),
             (&format!("{tls} --outbox-limit 64KiB"), "--outbox-limit: 64KiB is less than two of --max-stanza-size"),
-            (&format!("{tls} --sasl-mechanisms PLAIN,PLAIN"), "--sasl-mechanisms: Plain is given twice"),
+            (&format!("{tls} --sasl-mechanisms PLAIN,PLAIN"), "--sasl-mechanisms: PLAIN is given twice"),
         ] {
             let line = usage(&format!("serve {flags}"));
             assert!(line.contains(wrong) && line.lines().count() == 1, "{flags}: {line}");

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use crate::admin::{Backend, Remote};
 use crate::cli::{Target, print};
+use crate::logging::Levels;
 
 /// The subcommands of `rondel log`.
 #[derive(Subcommand, Debug)]
@@ -19,11 +20,16 @@ pub enum LogAction {
 pub struct SetLevels {
     /// Changes, separated by commas: debug sets the general level, session=debug that of one part of the server,
     /// session= takes a part's own level away.
-    #[arg(value_name = "LEVELS")]
+    #[arg(value_name = "LEVELS", value_parser = changes)]
     pub levels: String,
     /// Where.
     #[command(flatten)]
     pub target: Target,
+}
+
+/// Changes of levels that can be read. An error says what would be right.
+fn changes(text: &str) -> Result<String, String> {
+    Levels::default().changed(text).map(|_| text.to_owned())
 }
 
 /// Does what was asked. An error is one line.

@@ -10,7 +10,7 @@ const BEGINNING: &str = "\
 Rondel has no configuration file of a format of its own: everything is a flag. This page is written from the program's
 own table (`make docs`); `rondel help` and `rondel serve --help` say the same.
 
-- Every flag of `rondel serve` can also be the environment variable named beside it; lists are separated by commas
+- Every flag can also be the environment variable named beside it; lists are separated by commas
   there.
 - Flags can stand in a file, one per line, as `--flag value`, given as `@file` among the arguments. Blank lines and
   lines that begin with `#` do not count; a value with blanks stands in quotes.
@@ -119,13 +119,20 @@ mod tests {
     #[test]
     fn every_flag_has_a_variable_of_its_name_and_a_heading() {
         let command = super::super::Command::command();
-        let serve = command.find_subcommand("serve").unwrap();
-        for argument in serve.get_arguments().filter(|argument| !is_own(argument)) {
-            let long = argument.get_long().unwrap();
-            let variable = format!("RONDEL_{}", long.replace('-', "_").to_uppercase());
-            assert_eq!(argument.get_env().unwrap(), &*variable);
-            assert!(argument.get_help_heading().is_some(), "{long} has no heading");
-            assert!(argument.get_help().is_some(), "{long} has no help");
+        let mut commands = vec![&command];
+        let mut flags = 0;
+        while let Some(command) = commands.pop() {
+            commands.extend(command.get_subcommands());
+            for argument in command.get_arguments().filter(|argument| !is_own(argument)) {
+                let name = argument.get_id();
+                assert!(argument.get_help().is_some(), "{name} has no help");
+                let Some(long) = argument.get_long() else { continue };
+                let variable = format!("RONDEL_{}", long.replace('-', "_").to_uppercase());
+                assert_eq!(argument.get_env().unwrap_or_else(|| panic!("{name}")), &*variable);
+                assert!(argument.get_help_heading().is_some(), "{name} has no heading");
+                flags += 1;
+            }
         }
+        assert!(flags > 40, "{flags}");
     }
 }

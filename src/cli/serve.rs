@@ -196,7 +196,7 @@ pub struct ServeOptions {
     #[arg(value_parser = values::number(16, 1_000_000))]
     pub max_xml_children: usize,
 
-    /// What waits for one client at most. A client behind it is not read from, and disconnected if it stays behind.
+    /// What waits for one client at most. A client behind it is not read from, and disconnected when more comes for it.
     #[arg(long, env = "RONDEL_OUTBOX_LIMIT", value_name = "SIZE", default_value = "1MiB", help_heading = "Limits")]
     #[arg(value_parser = values::size(64 << 10, GIB))]
     pub outbox_limit: usize,

@@ -9,7 +9,7 @@ use crate::cli::{Target, print};
 #[derive(Args, Debug)]
 pub struct StatusFlags {
     /// Prints one JSON object.
-    #[arg(long)]
+    #[arg(long, env = "RONDEL_JSON", help_heading = "Output")]
     pub json: bool,
     /// Where.
     #[command(flatten)]
@@ -48,6 +48,7 @@ fn table(status: &Status) -> String {
     for (name, part, whole) in [
         ("wake-ups per stanza", "mesh-wakes", "stanzas"),
         ("sends per stanza", "sends", "stanzas"),
+        ("syncs per stanza", "syncs", "stanzas"),
         ("syncs per write", "syncs", "writes"),
     ] {
         let (part, whole) = (sum(status, part), sum(status, whole));

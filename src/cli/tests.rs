@@ -52,6 +52,19 @@ fn a_wrong_value_names_the_flag_the_value_and_what_would_be_right() {
         ("serve now", "nothing is expected where it says now"),
         ("serv", "there is no subcommand \"serv\"; did you mean serve?; rondel help lists them"),
         ("user add", "<JID> is missing"),
+        (
+            "user show a.org",
+            "<JID>: \"a.org\" is wrong; right would be the address of an account, such as juliet@example.org",
+        ),
+        (
+            "user list --after a@b@c",
+            "--after: \"a@b@c\" is wrong; right would be the address of an account, such as juliet@example.org",
+        ),
+        (
+            "log set loud",
+            "<LEVELS>: \"loud\" is wrong; right would be levels (off, error, warn, info, debug or trace), such as info \
+             or info,session=debug",
+        ),
         ("user add a@b --password-stdin --generate", "--password-stdin and --generate exclude each other"),
     ] {
         assert_eq!(usage(arguments), line);

@@ -3,9 +3,9 @@
 //! on disk.
 
 use std::io::{BufRead, Read, Write};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
@@ -29,19 +29,27 @@ pub(super) fn add_many(access: &Access, mut input: impl BufRead, iterations: u32
     let iterations = status.scram_iterations.unwrap_or(iterations);
     let failed = AtomicU64::new(0);
     let (sender, lines) = sync_channel::<Line>(WORKERS);
-    let lines = Mutex::new(lines);
+    // They hold the lines together: once the last of them has given up, no line can be handed in any more.
+    let lines = Arc::new(Mutex::new(lines));
+    let unheard = AtomicBool::new(false);
     let read = std::thread::scope(|scope| {
         for _ in 0..WORKERS {
             let backend = access.backend()?;
-            let (lines, failed) = (&lines, &failed);
-            scope.spawn(move || work(&*backend, lines, iterations, failed));
+            let (lines, failed, unheard) = (Arc::clone(&lines), &failed, &unheard);
+            scope.spawn(move || {
+                if work(&*backend, &lines, iterations, failed).is_err() {
+                    unheard.store(true, Relaxed);
+                }
+            });
         }
+        drop(lines);
         for number in 1.. {
             match read_line(&mut input) {
                 Ok(Some(line)) if line.trim().is_empty() => {}
                 Ok(Some(line)) => {
-                    // Workers take lines until there are no more.
-                    sender.send((number, line)).map_err(|_| "standard output is closed")?;
+                    if unheard.load(Relaxed) || sender.send((number, line)).is_err() {
+                        break;
+                    }
                 }
                 Ok(None) => break,
                 Err(error) => return Err(format!("line {number}: {error}")),
@@ -51,6 +59,9 @@ pub(super) fn add_many(access: &Access, mut input: impl BufRead, iterations: u32
         Ok(())
     });
     read?;
+    if unheard.into_inner() {
+        return Err("standard output is closed: not every account that was added was told of".into());
+    }
     match failed.load(Relaxed) {
         0 => Ok(()),
         1 => Err("1 account was not added".into()),
@@ -68,14 +79,18 @@ fn read_line(input: &mut impl BufRead) -> Result<Option<Zeroizing<String>>, Stri
     }
 }
 
-fn work(backend: &dyn Backend, lines: &Mutex<Receiver<Line>>, iterations: u32, failed: &AtomicU64) {
+/// Adds accounts until there are no more lines, or nobody reads what was added.
+fn work(
+    backend: &dyn Backend,
+    lines: &Mutex<Receiver<Line>>,
+    iterations: u32,
+    failed: &AtomicU64,
+) -> std::io::Result<()> {
     loop {
         let next = lines.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((number, line)) = next else { return };
+        let Ok((number, line)) = next else { return Ok(()) };
         match add(backend, &line, iterations) {
-            // Not silently: whoever reads the list takes what is missing for not added.
-            Ok(added) if super::print(&added).is_err() => return,
-            Ok(_) => {}
+            Ok(added) => super::print(&added)?,
             Err(error) => {
                 failed.fetch_add(1, Relaxed);
                 let _ = writeln!(std::io::stderr(), "rondel: line {number}: {error}");

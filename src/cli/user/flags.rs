@@ -2,7 +2,8 @@
 
 use clap::{Args, Subcommand};
 
-use crate::cli::{Target, values};
+use crate::cli::{Target, names, values};
+use crate::jid::Jid;
 
 /// The subcommands of `rondel user`.
 #[derive(Subcommand, Debug)]
@@ -27,11 +28,13 @@ pub enum UserAction {
 #[derive(Args, Debug)]
 pub struct AddUser {
     /// The account's address.
-    #[arg(value_name = "JID", required_unless_present = "stdin", conflicts_with = "stdin")]
-    pub jid: Option<String>,
+    #[arg(value_name = "JID", value_parser = names::account)]
+    #[arg(required_unless_present = "stdin", conflicts_with = "stdin")]
+    pub jid: Option<Jid<'static>>,
     /// Reads many accounts from standard input, one per line: address, blank, password. Prints "added JID" as soon as
     /// an account is safe on disk.
-    #[arg(long, conflicts_with_all = ["password_stdin", "generate"], help_heading = "Many at once")]
+    #[arg(long, env = "RONDEL_STDIN", conflicts_with_all = ["password_stdin", "generate"])]
+    #[arg(help_heading = "Many at once")]
     pub stdin: bool,
     /// Where the password comes from.
     #[command(flatten)]
@@ -45,8 +48,8 @@ pub struct AddUser {
 #[derive(Args, Debug)]
 pub struct SetPassword {
     /// The account's address.
-    #[arg(value_name = "JID")]
-    pub jid: String,
+    #[arg(value_name = "JID", value_parser = names::account)]
+    pub jid: Jid<'static>,
     /// Where the password comes from.
     #[command(flatten)]
     pub password: Password,
@@ -59,10 +62,10 @@ pub struct SetPassword {
 #[derive(Args, Clone, Debug)]
 pub struct Password {
     /// Reads the password from the first line of standard input.
-    #[arg(long, conflicts_with = "generate", help_heading = "Password")]
+    #[arg(long, env = "RONDEL_PASSWORD_STDIN", conflicts_with = "generate", help_heading = "Password")]
     pub password_stdin: bool,
     /// Makes a password and prints it.
-    #[arg(long, help_heading = "Password")]
+    #[arg(long, env = "RONDEL_GENERATE", help_heading = "Password")]
     pub generate: bool,
     /// Rounds of hashing for the account's keys where no server runs; a running server has its own say.
     #[arg(long, env = "RONDEL_SCRAM_ITERATIONS", value_name = "NUMBER", default_value = "10000")]
@@ -74,8 +77,8 @@ pub struct Password {
 #[derive(Args, Debug)]
 pub struct OneUser {
     /// The account's address.
-    #[arg(value_name = "JID")]
-    pub jid: String,
+    #[arg(value_name = "JID", value_parser = names::account)]
+    pub jid: Jid<'static>,
     /// Where.
     #[command(flatten)]
     pub target: Target,
@@ -88,7 +91,8 @@ pub struct DisableUser {
     #[command(flatten)]
     pub user: OneUser,
     /// Why, for other operators.
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, help_heading = "Disable")]
+    #[arg(long, env = "RONDEL_REASON", value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(help_heading = "Disable")]
     pub reason: String,
 }
 
@@ -96,16 +100,18 @@ pub struct DisableUser {
 #[derive(Args, Debug)]
 pub struct ListUsers {
     /// Only accounts that come after this address in the order of the list.
-    #[arg(long, value_name = "JID", help_heading = "List")]
-    pub after: Option<String>,
+    #[arg(long, env = "RONDEL_AFTER", value_name = "JID", value_parser = names::account, help_heading = "List")]
+    pub after: Option<Jid<'static>>,
     /// Accounts to list at most. Without it: all.
-    #[arg(long, value_name = "NUMBER", value_parser = values::number(1, 1 << 40), help_heading = "List")]
+    #[arg(long, env = "RONDEL_LIMIT", value_name = "NUMBER", value_parser = values::number(1, 1 << 40))]
+    #[arg(help_heading = "List")]
     pub limit: Option<usize>,
     /// Only accounts of this domain.
-    #[arg(long = "of-domain", value_name = "DOMAIN", value_parser = super::names::domain, help_heading = "List")]
+    #[arg(long = "of-domain", env = "RONDEL_OF_DOMAIN", value_name = "DOMAIN", value_parser = names::domain)]
+    #[arg(help_heading = "List")]
     pub domain: Option<String>,
     /// Prints one JSON object per line.
-    #[arg(long, help_heading = "List")]
+    #[arg(long, env = "RONDEL_JSON", help_heading = "List")]
     pub json: bool,
     /// Where.
     #[command(flatten)]
@@ -116,10 +122,10 @@ pub struct ListUsers {
 #[derive(Args, Debug)]
 pub struct ShowUser {
     /// The account's address.
-    #[arg(value_name = "JID")]
-    pub jid: String,
+    #[arg(value_name = "JID", value_parser = names::account)]
+    pub jid: Jid<'static>,
     /// Prints a JSON object.
-    #[arg(long, help_heading = "Show")]
+    #[arg(long, env = "RONDEL_JSON", help_heading = "Show")]
     pub json: bool,
     /// Where.
     #[command(flatten)]

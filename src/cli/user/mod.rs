@@ -11,7 +11,7 @@ use std::io::stdin;
 
 use crate::admin::{Backend, Failure};
 use crate::cli::access::Access;
-use crate::cli::{names, print};
+use crate::cli::print;
 use crate::jid::Jid;
 
 pub use flags::{AddUser, DisableUser, ListUsers, OneUser, Password, SetPassword, ShowUser, UserAction};
@@ -23,13 +23,12 @@ pub fn run(action: UserAction) -> Result<(), String> {
             bulk::add_many(&Access::open(&target, true)?, stdin().lock(), password.scram_iterations as u32)
         }
         UserAction::Add(AddUser { jid, password, target, .. }) => {
-            let jid = account(&jid.unwrap_or_default())?;
+            let jid = jid.ok_or("which account?")?;
             // An operator may add accounts before the first start.
             let backend = Access::open(&target, true)?.backend()?;
             set_password(&*backend, &jid, &password, |keys| backend.add_user(&jid, keys), "added")
         }
         UserAction::Password(SetPassword { jid, password, target }) => {
-            let jid = account(&jid)?;
             let backend = Access::open(&target, false)?.backend()?;
             // Nobody wants to type a password twice for an account that is not there.
             backend.show_user(&jid).map_err(text)?;
@@ -41,10 +40,7 @@ pub fn run(action: UserAction) -> Result<(), String> {
         }
         UserAction::Enable(user) => change(&user, |backend, jid| backend.enable_user(jid), "enabled"),
         UserAction::List(flags) => show::list(&*Access::open(&flags.target, false)?.backend()?, &flags),
-        UserAction::Show(flags) => {
-            let jid = account(&flags.jid)?;
-            show::show(&*Access::open(&flags.target, false)?.backend()?, &jid, flags.json)
-        }
+        UserAction::Show(flags) => show::show(&*Access::open(&flags.target, false)?.backend()?, &flags.jid, flags.json),
     }
 }
 
@@ -53,8 +49,8 @@ fn change(
     change: impl FnOnce(&dyn Backend, &Jid<'_>) -> Result<(), Failure>,
     done: &str,
 ) -> Result<(), String> {
-    let jid = account(&user.jid)?;
-    change(&*Access::open(&user.target, false)?.backend()?, &jid).map_err(text)?;
+    let jid = &user.jid;
+    change(&*Access::open(&user.target, false)?.backend()?, jid).map_err(text)?;
     print(&format!("{done} {jid}\n")).map_err(|error| error.to_string())
 }
 
@@ -73,10 +69,6 @@ fn set_password(
         output.push_str(&format!("password {}\n", *password));
     }
     print(&output).map_err(|error| error.to_string())
-}
-
-fn account(text: &str) -> Result<Jid<'static>, String> {
-    names::account(text).map_err(|right| format!("{text:?} is wrong; right would be {right}"))
 }
 
 fn text(failure: Failure) -> String {

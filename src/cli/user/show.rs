@@ -13,7 +13,11 @@ use crate::jid::Jid;
 pub(super) fn list(backend: &dyn Backend, flags: &ListUsers) -> Result<(), String> {
     let mut output = std::io::BufWriter::new(std::io::stdout().lock());
     let mut left = flags.limit.unwrap_or(usize::MAX);
-    let mut list = admin::ListUsers { after: flags.after.clone(), domain: flags.domain.clone(), limit: 0 };
+    let mut list = admin::ListUsers {
+        after: flags.after.as_ref().map(ToString::to_string),
+        domain: flags.domain.clone(),
+        limit: 0,
+    };
     while left > 0 {
         list.limit = left.min(PAGE_USERS_MAX);
         let page = backend.list_users(&list).map_err(text)?;
