@@ -277,8 +277,8 @@ impl<A: Application> Io<A> {
     }
 
     /// Hands the connection over to another shard, with all that belongs to it; there `arrived` is called. For this
-    /// shard nothing remains of it. A move to this very shard goes the same way, without leaving. From a connection that
-    /// has ended meanwhile the baggage comes back.
+    /// shard nothing remains of it. A move to this very shard goes the same way, without leaving. From a connection
+    /// that has ended meanwhile the baggage comes back.
     pub fn move_to(&mut self, connection: ConnectionId, to: usize, baggage: A::Baggage) -> Result<(), A::Baggage> {
         match self.connections.get_mut(connection) {
             Some(entry) if matches!(entry.phase, Phase::Open) => {

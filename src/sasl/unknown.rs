@@ -20,8 +20,8 @@ impl UnknownUsers {
         UnknownUsers { secret, usual: Default::default(), rounds }
     }
 
-    /// With the rounds of a sample of the users that exist: those whose keys are older than the present setting, or come
-    /// from another server, would show otherwise.
+    /// With the rounds of a sample of the users that exist: those whose keys are older than the present setting, or
+    /// come from another server, would show otherwise.
     pub fn like(mut self, sample: impl IntoIterator<Item = (Hash, u32)>) -> UnknownUsers {
         for (hash, rounds) in sample {
             self.usual[hash as usize].push(rounds);
