@@ -8,31 +8,64 @@ use rondel::xml::{Event, Framer, Limits, Scratch, Stamp};
 
 mod stanzas;
 
+const LIMITS: Limits = Limits { stanza_bytes: 1 << 20, depth: 64, attributes: 64, children: 1 << 20 };
+
 fn main() {
-    let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
-    let (Some(work), Some(times)) = (arguments.next(), arguments.next().and_then(|times| times.parse().ok())) else {
-        println!("nothing to count: give `frame` or `relay`, and how many times");
-        return;
-    };
+    let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let number = |text: &str| text.parse().expect("a number");
+    match arguments[..] {
+        ["frame", times] => each(number(times), |frame, _| {
+            black_box(frame.kind());
+        }),
+        // What is done to a stanza between two sockets, sockets and tables aside.
+        ["relay", times] => each(number(times), |frame, out| {
+            let to = frame.to().expect("an addressee").decoded();
+            let to = Jid::parse(&to).expect("an address");
+            black_box(rondel::home::home(to.bare(), 2));
+            out.clear();
+            frame.write_stamped(out, &Stamp { from: Some("juliet@example.org/balcony"), ..Stamp::default() });
+            black_box(out);
+        }),
+        [kind, bytes, piece] => in_pieces(kind, number(bytes), number(piece)),
+        _ => println!("nothing to count: give frame or relay and how many times, or a kind, bytes, bytes of a piece"),
+    }
+}
+
+fn opened(scratch: &mut Scratch) -> Framer {
+    let mut framer = Framer::new(LIMITS);
+    assert!(matches!(framer.next(scratch, stanzas::HEADER.as_bytes()).event, Event::Header(_)));
+    framer
+}
+
+/// Frames a message of 300 bytes again and again.
+fn each(times: usize, mut look: impl FnMut(&rondel::xml::Frame<'_>, &mut Vec<u8>)) {
     let stanza = stanzas::chat(300);
     let mut scratch = Scratch::default();
-    let mut framer = Framer::new(Limits { stanza_bytes: 1 << 18, depth: 64, attributes: 64, children: 4096 });
-    assert!(matches!(framer.next(&mut scratch, stanzas::HEADER.as_bytes()).event, Event::Header(_)));
+    let mut framer = opened(&mut scratch);
     let mut out = Vec::with_capacity(1024);
     for _ in 0..times {
         match framer.next(&mut scratch, black_box(stanza.as_bytes())).event {
-            Event::Frame(frame) if work == "frame" => {
-                black_box(frame.kind());
-            }
-            // What is done to a stanza between two sockets, sockets and tables aside.
-            Event::Frame(frame) => {
-                let to = frame.to().expect("an addressee").decoded();
-                let to = Jid::parse(&to).expect("an address");
-                black_box(rondel::home::home(to.bare(), 2));
-                out.clear();
-                frame.write_stamped(&mut out, &Stamp { from: Some("juliet@example.org/balcony"), ..Stamp::default() });
-                black_box(&out);
-            }
+            Event::Frame(frame) => look(&frame, &mut out),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Frames one long stanza that comes in pieces. In pieces of nothing it is only written.
+fn in_pieces(kind: &str, bytes: usize, piece: usize) {
+    let stanza = stanzas::long(kind, bytes).expect("a kind of long stanza");
+    if piece == 0 {
+        return drop(black_box(stanza));
+    }
+    let mut scratch = Scratch::default();
+    let mut framer = opened(&mut scratch);
+    let mut end = 0;
+    loop {
+        end = (end + piece).min(stanza.len());
+        match framer.next(&mut scratch, black_box(&stanza.as_bytes()[..end])).event {
+            Event::Frame(frame) => break assert_eq!(frame.bytes().len(), stanza.len()),
+            Event::Incomplete => assert!(end < stanza.len()),
             other => panic!("{other:?}"),
         }
     }

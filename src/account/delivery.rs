@@ -102,9 +102,10 @@ pub fn decide(
     addressed: Option<Option<usize>>,
     resources: impl Iterator<Item = ResourceState> + Clone,
 ) -> Decision {
-    // Not for clients (§3, §4.3): whoever has no contacts cannot be subscribed to, nor be probed.
+    // Not for clients (§3, §4.3): whoever has no contacts cannot be subscribed to, nor be probed. Whether there is such
+    // an account does not show.
     match kind {
-        StanzaKind::Presence(PresenceType::Subscription) => return Decision::Drop("no roster to subscribe to"),
+        StanzaKind::Presence(PresenceType::Subscription) => return Decision::Refuse("no roster to subscribe to"),
         StanzaKind::Presence(PresenceType::Probe) => return Decision::Drop("probe without a subscription"),
         _ => {}
     }
@@ -175,7 +176,7 @@ mod tests {
             (Presence(PresenceType::Unavailable), [&all, &all, &all, &matched, drop]),
             (Presence(PresenceType::Error), [&all, &all, &all, &matched, drop]),
             (Presence(PresenceType::Probe), [drop, drop, drop, drop, drop]),
-            (Presence(PresenceType::Subscription), [drop, drop, drop, drop, drop]),
+            (Presence(PresenceType::Subscription), [refuse, refuse, refuse, refuse, refuse]),
             (Iq(IqType::Get), [&server, &server, &server, &matched, refuse]),
             (Iq(IqType::Set), [&server, &server, &server, &matched, refuse]),
             (Iq(IqType::Result), [drop, drop, drop, &matched, drop]),

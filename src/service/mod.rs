@@ -56,15 +56,51 @@ struct Protocol {
     namespace: &'static str,
     /// Whether a question to one's own account is answered too.
     for_account: bool,
+    /// The specification, as `docs/protocols.md` names it.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for readers, and for the test that holds docs against this table")
+    )]
+    specification: &'static str,
     answer: fn(&Element, &Context) -> Answer,
 }
 
 const PROTOCOLS: &[Protocol] = &[
-    Protocol { name: "query", namespace: disco::INFO, for_account: true, answer: disco::info },
-    Protocol { name: "query", namespace: disco::ITEMS, for_account: true, answer: disco::items },
-    Protocol { name: "ping", namespace: ping::NAMESPACE, for_account: true, answer: ping::answer },
-    Protocol { name: "query", namespace: version::NAMESPACE, for_account: false, answer: version::answer },
-    Protocol { name: "time", namespace: time::NAMESPACE, for_account: false, answer: time::answer },
+    Protocol {
+        name: "query",
+        namespace: disco::INFO,
+        for_account: true,
+        specification: "XEP-0030",
+        answer: disco::info,
+    },
+    Protocol {
+        name: "query",
+        namespace: disco::ITEMS,
+        for_account: true,
+        specification: "XEP-0030",
+        answer: disco::items,
+    },
+    Protocol {
+        name: "ping",
+        namespace: ping::NAMESPACE,
+        for_account: true,
+        specification: "XEP-0199",
+        answer: ping::answer,
+    },
+    Protocol {
+        name: "query",
+        namespace: version::NAMESPACE,
+        for_account: false,
+        specification: "XEP-0092",
+        answer: version::answer,
+    },
+    Protocol {
+        name: "time",
+        namespace: time::NAMESPACE,
+        for_account: false,
+        specification: "XEP-0202",
+        answer: time::answer,
+    },
 ];
 
 /// The namespaces advertised to whoever asks this addressee.
@@ -87,4 +123,25 @@ pub fn answer(action: Action, payload: &Element, context: &Context) -> Answer {
         (Some(_), Action::Set) => Answer::Error("cancel", "not-allowed"),
         (None, _) => Answer::Error("cancel", "service-unavailable"),
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_advertised_is_documented() {
+        for protocol in PROTOCOLS {
+            assert!(is_documented(protocol.specification), "{} is not in docs/", protocol.specification);
+        }
+    }
+}
+
+/// Whether a specification stands in `docs/protocols.md`, and a XEP in `docs/rondel.doap`, too.
+#[cfg(test)]
+pub(crate) fn is_documented(specification: &str) -> bool {
+    let protocols = include_str!("../../docs/protocols.md");
+    let doap = include_str!("../../docs/rondel.doap");
+    let is_listed = specification.strip_prefix("XEP-").is_none_or(|xep| doap.contains(&format!("/xep-{xep}.html'")));
+    is_listed && protocols.contains(&format!("| {specification}"))
 }

@@ -50,6 +50,8 @@ pub(super) struct Attempt {
     domain: String,
     offered_plus: bool,
     bindings: Bindings,
+    /// Who the client says it is, in its stream header.
+    from: Option<Jid<'static>>,
     stage: Stage,
 }
 
@@ -72,8 +74,9 @@ impl Attempt {
         domain: String,
         offered_plus: bool,
         bindings: Bindings,
+        from: Option<Jid<'static>>,
     ) -> Box<Attempt> {
-        Box::new(Attempt { profile, mechanism, domain, offered_plus, bindings, stage: Stage::First })
+        Box::new(Attempt { profile, mechanism, domain, offered_plus, bindings, from, stage: Stage::First })
     }
 
     pub fn profile(&self) -> Profile {
@@ -172,14 +175,20 @@ impl Attempt {
         }
     }
 
-    /// The account of a user name. Nobody acts for anybody else: an authorization identity has to be the same account.
+    /// The account of a user name. Nobody acts for anybody else: an authorization identity has to be the same account,
+    /// and with SASL2 that of the stream header as well, if that names one (XEP-0388 §2.3).
     fn account(&self, username: &str, authzid: Option<&str>) -> Result<Jid<'static>, Failure> {
         let local = jid::localpart(username).map_err(|_| Failure::NotAuthorized)?;
         let name = format!("{local}@{}", self.domain);
         let account = Jid::parse(&name).map_err(|_| Failure::NotAuthorized)?.into_owned();
         match authzid.map(Jid::parse) {
             None => Ok(account),
-            Some(Ok(other)) if !other.is_full() && other.bare() == account.bare() => Ok(account),
+            Some(Ok(other)) if !other.is_full() && other.bare() == account.bare() => match &self.from {
+                Some(from) if self.profile == Profile::Sasl2 && from.bare() != account.bare() => {
+                    Err(Failure::InvalidAuthzid)
+                }
+                _ => Ok(account),
+            },
             Some(_) => Err(Failure::InvalidAuthzid),
         }
     }

@@ -41,6 +41,8 @@ conditions! {
     connection_timeout = "connection-timeout",
     /// The domain is not served here (§4.9.3.6).
     host_unknown = "host-unknown",
+    /// The sender is not who it says (§4.9.3.9).
+    invalid_from = "invalid-from",
     /// A fault of the server (§4.9.3.8).
     internal_server_error = "internal-server-error",
     /// The peer may not do this, or not yet (§4.9.3.12).

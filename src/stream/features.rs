@@ -102,3 +102,67 @@ fn write_limits(out: &mut Vec<u8>, max_bytes: usize, idle_seconds: u64) {
     }
     out.extend_from_slice(b"</limits>");
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::sasl::UnknownUsers;
+    use crate::service::is_documented;
+    use crate::xml::Element;
+
+    const SPECIFICATIONS: [(&str, &str); 8] = [
+        (ns::TLS, "RFC 6120"),
+        (ns::SASL, "RFC 6120"),
+        (ns::BIND, "RFC 6120"),
+        (ns::SESSION, "RFC 6120"),
+        (ns::SASL2, "XEP-0388"),
+        (ns::BIND2, "XEP-0386"),
+        (ns::CHANNEL_BINDING, "XEP-0440"),
+        (ns::STREAM_LIMITS, "XEP-0478"),
+    ];
+
+    fn config() -> Config {
+        Config {
+            domains: vec!["example.org".into()],
+            tls: TlsPolicy::Required,
+            tls_available: true,
+            hashes: Hash::ALL.to_vec(),
+            plain: true,
+            anonymous: None,
+            tries: 3,
+            max_bytes_before_login: 10_000,
+            max_bytes: 10_000,
+            idle_seconds: 60,
+            unknown: UnknownUsers::new([7; 32], 4096),
+            iterations: 4096,
+        }
+    }
+
+    /// The namespaces in it.
+    fn namespaces(features: &Element) -> BTreeSet<String> {
+        let inner = features.children().flat_map(namespaces);
+        inner.chain(features.children().map(|child| child.namespace.clone())).collect()
+    }
+
+    #[test]
+    fn what_is_advertised_is_documented() {
+        let (config, bindings) = (config(), Bindings { exporter: Some([0; 32]), server_end_point: None });
+        let mut seen = BTreeSet::new();
+        let mut look = |write: &dyn Fn(&mut Vec<u8>)| {
+            let mut features = Vec::new();
+            write(&mut features);
+            seen.extend(namespaces(&Element::parse(&features).unwrap()));
+        };
+        look(&|out| write_before_login(out, &config, "example.org", None));
+        look(&|out| write_before_login(out, &config, "example.org", Some(&bindings)));
+        look(&|out| write_after_login(out, &config, false));
+        look(&|out| write_after_login(out, &config, true));
+        let known: BTreeSet<_> = SPECIFICATIONS.iter().map(|(namespace, _)| (*namespace).to_owned()).collect();
+        assert_eq!(seen, known, "what is advertised, and what this test knows the specification of");
+        for (_, specification) in SPECIFICATIONS {
+            assert!(is_documented(specification), "{specification} is not in docs/");
+        }
+    }
+}

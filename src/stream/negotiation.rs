@@ -157,6 +157,8 @@ pub struct Negotiation {
     tries_left: usize,
     account: Option<Jid<'static>>,
     header_sent: bool,
+    /// Who the client says it is, in its stream header.
+    from: Option<Jid<'static>>,
     /// What the client asked to be named by (XEP-0386 §4.2).
     pub(super) tag: Option<String>,
     pub(super) wants_bind: bool,
@@ -176,6 +178,7 @@ impl Negotiation {
             tries_left,
             account: None,
             header_sent: false,
+            from: None,
             tag: None,
             wants_bind: false,
             agent: None,
@@ -233,8 +236,16 @@ impl Negotiation {
         if !header.version.as_deref().is_some_and(is_version_1) {
             return self.fail(StreamError::unsupported_version("XMPP 1.0 is spoken here"));
         }
+        // What is no address says nothing.
+        self.from = header.from.as_deref().and_then(|from| Jid::parse(from).ok()).map(Jid::into_owned);
+        if let Some(from) = &self.from {
+            let is_other = |account: &Jid<'_>| from.local().is_some() && from.bare() != account.bare();
+            if from.domain() != domain || self.account.as_ref().is_some_and(is_other) {
+                return self.fail(StreamError::invalid_from("the stream header says that this is somebody else"));
+            }
+        }
         let mut out = Vec::with_capacity(1024);
-        let to = header.from.as_deref().filter(|from| Jid::parse(from).is_ok());
+        let to = header.from.as_deref().filter(|_| self.from.is_some());
         features::write_header(&mut out, Some(&domain), to, &random::name());
         self.header_sent = true;
         if self.is_authenticated() {
@@ -415,7 +426,7 @@ impl Negotiation {
         }
         let offered_plus = offered.iter().any(|mechanism| matches!(mechanism, Mechanism::Scram { plus: true, .. }));
         let bindings = self.tls.clone().unwrap_or_default();
-        let attempt = Attempt::new(profile, mechanism, domain, offered_plus, bindings);
+        let attempt = Attempt::new(profile, mechanism, domain, offered_plus, bindings, self.from.clone());
         let step = match initial {
             Some(initial) => attempt.on_response(&initial),
             None => attempt.ask(),

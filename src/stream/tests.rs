@@ -57,7 +57,11 @@ impl Play {
     }
 
     fn header(&mut self, to: &str) -> String {
-        let header = Header { to: Some(to.into()), from: None, version: Some("1.0".into()) };
+        self.header_from(to, None)
+    }
+
+    fn header_from(&mut self, to: &str, from: Option<&str>) -> String {
+        let header = Header { to: Some(to.into()), from: from.map(Into::into), version: Some("1.0".into()) };
         let actions = self.negotiation.on_header(&header);
         self.act(actions)
     }
@@ -358,6 +362,27 @@ fn headers_that_do_not_fit() {
     assert_eq!(header(Some("example.org"), None), Some("unsupported-version"));
     assert_eq!(header(Some("example.org"), Some("0.9")), Some("unsupported-version"));
     assert_eq!(header(Some("example.org"), Some("one")), Some("unsupported-version"));
+}
+
+/// XEP-0388 §2.1 and §2.3, RFC 6120 §4.9.3.9.
+#[test]
+fn who_a_header_says_it_is_has_to_be_who_logs_in() {
+    let go = |from: &str| {
+        let mut play = Play::new(config(), Some(bindings()));
+        play.header_from("example.org", Some(from));
+        play
+    };
+    assert_eq!(go("juliet@example.net").error(), Some("invalid-from"));
+    assert_eq!(go("@").error(), None, "what is no address says nothing");
+    let login = sasl2("PLAIN", &BASE64.encode("juliet@example.org\0juliet\0secret"), "");
+    assert!(go("romeo@example.org").say(&login).contains("<invalid-authzid "));
+    assert!(go("juliet@example.org/balcony").say(&login).starts_with("<success "));
+
+    let legacy = format!("<auth xmlns='{}' mechanism='PLAIN'>{}</auth>", ns::SASL, BASE64.encode("\0juliet\0secret"));
+    let mut play = go("juliet@example.org");
+    assert!(play.say(&legacy).starts_with("<success "));
+    play.header_from("example.org", Some("romeo@example.org"));
+    assert_eq!(play.error(), Some("invalid-from"));
 }
 
 #[test]

@@ -458,15 +458,19 @@ impl Scanner<'_> {
     #[inline(always)]
     fn end_name(&mut self) -> Stepped {
         let Some(open) = self.work.open.last() else { return Err(NotWellFormed("an end tag without a start tag")) };
-        let expected = open.name.of(self.input);
-        let rest = self.rest(self.work.token);
-        if !rest.starts_with(expected) {
-            let is_cut_off = expected.starts_with(rest);
-            return if is_cut_off { Ok(Step::Starved) } else { Err(NotWellFormed("an end tag of another name")) };
+        let compared = self.work.at - self.work.token;
+        let expected = open.name.of(self.input).get(compared..).unwrap_or_default();
+        let rest = self.rest(self.work.at);
+        if rest.starts_with(expected) {
+            self.work.at += expected.len();
+            self.work.state = State::EndSpace;
+            return Ok(Step::Go);
         }
-        self.work.at = self.work.token + expected.len();
-        self.work.state = State::EndSpace;
-        Ok(Step::Go)
+        if !expected.starts_with(rest) {
+            return Err(NotWellFormed("an end tag of another name"));
+        }
+        self.work.at += rest.len();
+        Ok(Step::Starved)
     }
 
     #[inline(always)]

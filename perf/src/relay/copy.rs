@@ -12,7 +12,7 @@ use glommio::net::TcpStream;
 
 use super::Pair;
 
-/// The receive buffer of a shard, as large as Rondel's.
+/// The receive buffer of a shard.
 const SCRATCH_BYTES: usize = 64 << 10;
 
 /// One end. The borrow ends with each poll, so the two tasks of a pair can share it.

@@ -1,5 +1,6 @@
-//! `rondel-perf relay`: copies bytes between pairs of connections without looking at them, on the runtime that
-//! Rondel is built on. What it costs is the least that a server on this runtime could cost.
+//! `rondel-perf relay`: copies bytes between pairs of connections without looking at them, written the plain way on the
+//! executor that Rondel is built on. What it costs is what a server costs that does nothing at all; less is possible by
+//! gathering, which this one does not.
 //!
 //! A connection begins with the number of its pair in four bytes. One thread accepts and reads that number; once both
 //! ends of a pair are there, a shard copies between them for as long as both live. It reads when there is something to
