@@ -5,7 +5,7 @@
 //! stops reading from sockets meanwhile. A receiver never waits while it drains, so full rings cannot deadlock.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -15,6 +15,8 @@ use crossbeam::queue::{ArrayQueue, SegQueue};
 #[derive(Default)]
 pub(crate) struct Doorbell {
     asleep: AtomicBool,
+    /// How often the shard had to be woken.
+    woken: AtomicU64,
     waker: Mutex<Option<Waker>>,
 }
 
@@ -26,11 +28,17 @@ impl Doorbell {
         if !self.asleep.swap(false, Ordering::AcqRel) {
             return false;
         }
+        self.woken.fetch_add(1, Ordering::Relaxed);
         let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(waker) = waker {
             waker.wake();
         }
         true
+    }
+
+    /// How often the shard had to be woken.
+    pub fn woken(&self) -> u64 {
+        self.woken.load(Ordering::Relaxed)
     }
 
     /// Says that the shard is awake for whatever reason, and will look by itself.

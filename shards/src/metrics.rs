@@ -55,6 +55,8 @@ metrics! {
     mesh_received,
     /// Times another shard had to be woken.
     mesh_wakes,
+    /// Times this shard was woken by another or by a thread that is none.
+    woken,
     /// Times a ring was full and this shard stopped reading from its sockets.
     mesh_full,
     /// TLS handshakes completed.

@@ -46,6 +46,7 @@ pub(crate) async fn pump<A: Application>(local: &Rc<Local<A>>, enough: impl Fn()
     };
     poll_fn(|cx| {
         mesh.doorbell(shard).stay_awake();
+        local.io.borrow().metrics.woken.set(mesh.doorbell(shard).woken());
         for _ in 0..TURNS_IN_A_ROW {
             let turn = run_turn(local);
             if enough() {

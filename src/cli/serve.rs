@@ -115,7 +115,7 @@ pub struct ServeOptions {
     pub login_tries: usize,
 
     /// Failed tries per client address (IPv6: per /64), over all its connections; beyond it every try is refused
-    /// until the rate permits the next.
+    /// until the rate permits the next. Each shard counts its share for itself, and lets at least --login-tries pass.
     #[arg(long, env = "RONDEL_LOGIN_RATE", value_name = "RATE", default_value = "10/min:20", help_heading = "Login")]
     #[arg(value_parser = values::rate)]
     pub login_rate: values::Rate,

@@ -46,7 +46,7 @@ fn table(status: &Status) -> String {
     }
     text.push('\n');
     for (name, part, whole) in [
-        ("wake-ups per stanza", "mesh-wakes", "stanzas"),
+        ("wake-ups per stanza", "woken", "stanzas"),
         ("sends per stanza", "sends", "stanzas"),
         ("syncs per stanza", "syncs", "stanzas"),
         ("syncs per write", "syncs", "writes"),
@@ -77,9 +77,9 @@ mod tests {
             scram_iterations: None,
             counters: vec![
                 counted("stanzas", Some(0), 30),
-                counted("mesh-wakes", Some(0), 3),
+                counted("woken", Some(0), 3),
                 counted("stanzas", Some(1), 10),
-                counted("mesh-wakes", Some(1), 1),
+                counted("woken", Some(1), 1),
                 counted("syncs", None, 2),
                 counted("writes", None, 0),
             ],
