@@ -28,7 +28,7 @@ const REOPEN_PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// An owner over whose requests the writer panics, for the test of what happens then.
 #[cfg(test)]
-pub(crate) const PANIC: &str = "panic";
+const PANIC: &str = "panic";
 
 /// Runs until [`Job::Stop`], then answers what was queued before it and ends.
 pub(crate) fn run(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
@@ -183,5 +183,78 @@ impl Writer<'_> {
             }
             Err(failure) => tracing::error!(target: "storage", %failure, "storage could not open its database anew"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Family, Options, Owner, Replies, Reply, Store, WriteRequest};
+    use crossbeam::channel::{Sender, bounded, unbounded};
+
+    /// Longer than anything takes, unless it hangs.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// Holds the writer in a delivery: its channel has no room, so each of two messages waits for the test.
+    struct Gate(Sender<()>);
+
+    impl Replies for Gate {
+        fn deliver(&self, _replies: Vec<Reply>) {
+            self.0.send(()).ok();
+            self.0.send(()).ok();
+        }
+    }
+
+    struct Inbox(Sender<Vec<Reply>>);
+
+    impl Replies for Inbox {
+        fn deliver(&self, replies: Vec<Reply>) {
+            self.0.send(replies).ok();
+        }
+    }
+
+    fn put(local: &str) -> WriteRequest {
+        WriteRequest::new(Owner::new(local, "example.org").unwrap()).put(Family::Accounts, b"", vec![1])
+    }
+
+    fn is_stored(store: &Store, local: &str) -> bool {
+        let key = Family::Accounts.key(&Owner::new(local, "example.org").unwrap(), b"");
+        store.get(Family::Accounts, key).unwrap().is_some()
+    }
+
+    #[test]
+    fn a_panic_fails_its_group_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&Options::new(directory.path())).unwrap();
+        let (sender, inbox) = unbounded();
+        let (one, other) = (store.client(Arc::new(Inbox(sender.clone()))), store.client(Arc::new(Inbox(sender))));
+        let (sender, gate) = bounded(0);
+        store.client(Arc::new(Gate(sender))).write(0, put("gate")).unwrap();
+        gate.recv_timeout(PATIENCE).unwrap();
+        // Queued while the writer is held, these are one group.
+        one.write(1, put("before")).unwrap();
+        other.write(2, put(PANIC)).unwrap();
+        one.write(3, put("after")).unwrap();
+        drop(gate);
+
+        let failure = Failure::new(FailureKind::Panicked, "on purpose");
+        let failed = |token| Reply { token, outcome: Outcome::Failed(failure.clone()) };
+        assert_eq!(inbox.recv_timeout(PATIENCE).unwrap(), [failed(1), failed(3)]);
+        assert_eq!(inbox.recv_timeout(PATIENCE).unwrap(), [failed(2)]);
+        assert_eq!(store.poisoned(), Some(failure.clone()));
+        let metrics = store.metrics();
+        assert_eq!((metrics.panics, metrics.failed, metrics.writes, metrics.syncs), (1, 3, 1, 1));
+        assert_eq!((metrics.write_queue, metrics.write_queue_bytes, metrics.failing), (0, 0, false));
+        assert!(["before", PANIC, "after"].iter().all(|local| !is_stored(&store, local)));
+
+        // The thread is still there, also after another one.
+        assert_eq!(store.write_blocking(put("before")), Outcome::Written);
+        assert_eq!(store.write_blocking(put(PANIC)), Outcome::Failed(failure));
+        assert_eq!(store.write_blocking(put("later")), Outcome::Written);
+        assert_eq!(store.metrics().panics, 2);
+        store.close().unwrap();
+        let store = Store::open(&Options::new(directory.path())).unwrap();
+        let found = ["gate", "before", PANIC, "after", "later"].map(|local| is_stored(&store, local));
+        assert_eq!(found, [true, true, false, false, true]);
     }
 }
