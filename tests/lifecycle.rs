@@ -91,7 +91,7 @@ fn sighup_reads_the_certificate_again_and_drops_nobody() {
     let mut session = Raw::login(&server, "juliet", "balcony");
     let shown = |server: &Server| {
         let stream = Raw::connect(server.direct_tls).stream;
-        tls::shown_certificate(stream)
+        tls::shown_certificate(stream, "localhost")
     };
     let first = shown(&server);
     make(2);
@@ -118,9 +118,13 @@ fn mistakes_are_one_line_each() {
     };
     let (line, code) = serve(&["--max-stanza-size", "12q"]);
     assert_eq!(code, 2);
-    assert!(
-        line.contains("--max-stanza-size") && line.contains("12q") && line.contains("256KiB") || line.contains("10kB")
-    );
+    assert!(line.contains("--max-stanza-size: \"12q\" is wrong; right would be"), "{line}");
+
+    for levels in ["loud", "info,kitchen=debug"] {
+        let (line, code) = serve(&["--log-level", levels]);
+        assert!(line.contains("--log-level") && line.contains(levels) && line.contains("info,session=debug"), "{line}");
+        assert_eq!(code, 2);
+    }
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -183,6 +187,25 @@ fn log_levels_change_while_it_runs_and_addresses_can_be_left_out() {
     drop(Raw::login(&server, "juliet", "seen"));
     server.wait_for_log(|line| line.contains("session begins") && line.contains("\"seen\""));
     assert!(!server.logged.iter().any(|line| line.contains("unseen")));
+}
+
+#[test]
+fn a_part_of_the_server_has_a_log_level_of_its_own() {
+    let mut server = Server::start(&[]);
+    let data = server.data();
+    let log = |arguments: &[&str]| rondel().arg("log").args(arguments).arg("--data-dir").arg(&data).output().unwrap();
+    let says = |arguments: &[&str], levels: &str| {
+        let output = log(arguments);
+        assert_eq!((output.status.code(), &*output.stdout), (Some(0), levels.as_bytes()), "{output:?}");
+    };
+    says(&["set", "storage=debug"], "info,storage=debug\n");
+    says(&["set", "admin=debug"], "info,admin=debug,storage=debug\n");
+    says(&["show"], "info,admin=debug,storage=debug\n");
+    server.wait_for_log(|line| line.contains("\"asked\"") && line.contains("\"admin\""));
+    says(&["set", "admin="], "info,storage=debug\n");
+    let (line, code) = complaint(&log(&["set", "kitchen=debug"]));
+    assert!(line.contains("kitchen=debug") && line.contains("storage") && code == 2, "{line}");
+    says(&["show"], "info,storage=debug\n");
 }
 
 #[test]

@@ -73,19 +73,11 @@ fn modern(raw: &mut Raw<TlsStream>, binding: (&str, &[u8])) -> usize {
     round_trips
 }
 
-fn exporter(raw: &mut Raw<TlsStream>) -> [u8; 32] {
-    let connection = &mut raw.stream.conn;
-    while connection.is_handshaking() {
-        connection.complete_io(&mut raw.stream.sock).unwrap();
-    }
-    connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).unwrap()
-}
-
 #[test]
 fn a_modern_login_is_bound_to_its_channel_and_takes_three_round_trips() {
     let server = strict();
     for mut raw in [tls::direct(&server, &TLS13), tls::starttls(&server, &TLS13)] {
-        let exporter = exporter(&mut raw);
+        let exporter = tls::exporter(&mut raw);
         assert_eq!(modern(&mut raw, ("tls-exporter", &exporter)), 3);
     }
 }

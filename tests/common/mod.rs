@@ -160,6 +160,11 @@ pub struct Raw<S: Read + Write = TcpStream> {
 pub const HEADER: &str = "<?xml version='1.0'?><stream:stream to='localhost' version='1.0' xmlns='jabber:client' \
                           xmlns:stream='http://etherx.jabber.org/streams'>";
 
+/// The same to another domain.
+pub fn header(domain: &str) -> String {
+    HEADER.replace("to='localhost'", &format!("to='{domain}'"))
+}
+
 impl Raw<TcpStream> {
     pub fn connect(address: SocketAddr) -> Raw {
         let stream = TcpStream::connect(address).unwrap();
@@ -228,14 +233,19 @@ impl<S: Read + Write> Raw<S> {
     }
 
     pub fn log_in(&mut self, user: &str, resource: &str) {
-        self.authenticate(HEADER, user);
-        self.say(HEADER);
+        self.log_in_at("localhost", user, resource);
+    }
+
+    /// The same as a user of another domain.
+    pub fn log_in_at(&mut self, domain: &str, user: &str, resource: &str) {
+        self.authenticate(&header(domain), user);
+        self.say(&header(domain));
         self.hear("</stream:features>");
         self.say(&format!(
             "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>{resource}</resource>\
              </bind></iq>"
         ));
-        self.hear(&format!("<jid>{user}@localhost/{resource}</jid>"));
+        self.hear(&format!("<jid>{user}@{domain}/{resource}</jid>"));
         self.hear("</iq>");
     }
 
