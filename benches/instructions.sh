@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Instructions and allocations per stanza, counted by valgrind: the same on every run, however busy the machine is. Fails
-# when the framer needs more than it may, allocates at all, or needs more per byte the longer a stanza is.
+# Instructions and allocations per stanza, counted by valgrind: the same on every run, however busy the machine is.
+# Fails when the framer needs more than it may, allocates at all, or needs more per byte the longer a stanza is.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 frame_max=5000

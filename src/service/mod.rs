@@ -125,6 +125,15 @@ pub fn answer(action: Action, payload: &Element, context: &Context) -> Answer {
     }
 }
 
+/// Whether a specification stands in `docs/protocols.md`, and a XEP in `docs/rondel.doap`, too.
+#[cfg(test)]
+pub(crate) fn is_documented(specification: &str) -> bool {
+    let protocols = include_str!("../../docs/protocols.md");
+    let doap = include_str!("../../docs/rondel.doap");
+    let is_listed = specification.strip_prefix("XEP-").is_none_or(|xep| doap.contains(&format!("/xep-{xep}.html'")));
+    is_listed && protocols.contains(&format!("| {specification}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,13 +144,4 @@ mod tests {
             assert!(is_documented(protocol.specification), "{} is not in docs/", protocol.specification);
         }
     }
-}
-
-/// Whether a specification stands in `docs/protocols.md`, and a XEP in `docs/rondel.doap`, too.
-#[cfg(test)]
-pub(crate) fn is_documented(specification: &str) -> bool {
-    let protocols = include_str!("../../docs/protocols.md");
-    let doap = include_str!("../../docs/rondel.doap");
-    let is_listed = specification.strip_prefix("XEP-").is_none_or(|xep| doap.contains(&format!("/xep-{xep}.html'")));
-    is_listed && protocols.contains(&format!("| {specification}"))
 }
