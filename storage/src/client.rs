@@ -62,7 +62,9 @@ impl Client {
         }
         let write = Write::new(self.ticket(token), request);
         self.shared.queued_bytes.fetch_add(write.bytes, AcqRel);
-        self.shared.writes.send(Job::Write(write)).map_err(|error| self.not_taken(error.0, Busy::Closed))
+        self.shared.writes.send(Job::Write(write)).map_err(|error| self.not_taken(error.0, Busy::Closed))?;
+        self.shared.queued();
+        Ok(())
     }
 
     fn try_write(&self, token: u64, request: WriteRequest) -> Result<(), Busy> {
@@ -78,7 +80,9 @@ impl Client {
         self.shared.writes.try_send(Job::Write(write)).map_err(|error| match error {
             TrySendError::Full(job) => self.not_taken(job, Busy::Full),
             TrySendError::Disconnected(job) => self.not_taken(job, Busy::Closed),
-        })
+        })?;
+        self.shared.queued();
+        Ok(())
     }
 
     fn try_read(&self, token: u64, request: ReadRequest) -> Result<Answer, Busy> {
@@ -92,6 +96,7 @@ impl Client {
         let job = Read { ticket: self.ticket(token), request };
         match self.shared.reads.try_send(job) {
             Ok(()) => {
+                self.shared.queued();
                 add(&self.shared.counters.reads_queued, 1);
                 Ok(Answer::Later)
             }

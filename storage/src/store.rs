@@ -10,7 +10,7 @@ use crate::reply::{Failure, Outcome, Page, Replies, Reply};
 use crate::{Family, Memory, Metrics, Options, PageRequest, ReadRequest, WriteRequest, readers, writer};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Acquire, Ordering::Release};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Acquire, Ordering::Release, Ordering::SeqCst, fence};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Builder, JoinHandle};
 
@@ -32,10 +32,16 @@ pub(crate) struct Shared {
     pub(crate) path: PathBuf,
     pub(crate) writes: Sender<Job>,
     pub(crate) reads: Sender<Read>,
+    // What the threads take from. Kept here as well, because a request in a queue that nobody can receive from would
+    // stay there, unanswered, for as long as anybody can send to it.
+    write_jobs: Receiver<Job>,
+    read_jobs: Receiver<Read>,
     /// Bytes of requests in the write queue or in the group that is being written.
     pub(crate) queued_bytes: AtomicUsize,
     pub(crate) write_queue_bytes: usize,
     pub(crate) closing: AtomicBool,
+    /// The threads have ended: whatever is in a queue now is answered by whoever finds it there.
+    ended: AtomicBool,
     pub(crate) counters: Counters,
     poisoned: OnceLock<Failure>,
 }
@@ -48,6 +54,28 @@ impl Shared {
         if self.poisoned.set(failure.clone()).is_ok() {
             tracing::error!(target: "storage", %failure, "storage is poisoned");
         }
+    }
+
+    /// To be called after each request that was queued: it may have come too late for the threads.
+    pub(crate) fn queued(&self) {
+        // Either this sees the end, or the end sees what was queued: both are in one order with the queue's own steps.
+        fence(SeqCst);
+        if self.ended.load(SeqCst) {
+            self.answer_the_rest();
+        }
+    }
+
+    /// The threads have ended.
+    fn end(&self) {
+        self.ended.store(true, SeqCst);
+        fence(SeqCst);
+        self.answer_the_rest();
+    }
+
+    /// Empties the queues. A request answers when it is dropped that it was not carried out.
+    fn answer_the_rest(&self) {
+        while self.read_jobs.try_recv().is_ok() {}
+        while self.write_jobs.try_recv().is_ok() {}
     }
 }
 
@@ -65,33 +93,30 @@ impl Store {
             path: options.path.clone(),
             writes,
             reads,
+            write_jobs,
+            read_jobs,
             queued_bytes: AtomicUsize::new(0),
             write_queue_bytes: options.write_queue_bytes,
             closing: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             counters: Counters::default(),
             poisoned: OnceLock::new(),
         });
         let (readers_run, stop) = bounded(0);
         let mut store = Store { shared, threads: Vec::new(), readers_run: Some(readers_run), _directory: directory };
-        let started = store.start(write_jobs, read_jobs, stop, options.reader_threads.max(1));
+        let started = store.start(&stop, options.reader_threads.max(1));
         started.map_err(|error| OpenError::io(&options.path, &error))?;
         Ok(store)
     }
 
-    fn start(
-        &mut self,
-        writes: Receiver<Job>,
-        reads: Receiver<Read>,
-        stop: Receiver<()>,
-        readers: usize,
-    ) -> std::io::Result<()> {
+    fn start(&mut self, stop: &Receiver<()>, readers: usize) -> std::io::Result<()> {
         let shared = self.shared.clone();
         let writer = Builder::new().name("rondel-writer".to_owned());
-        self.threads.push(writer.spawn(move || writer::run(&shared, &writes))?);
+        self.threads.push(writer.spawn(move || writer::run(&shared, &shared.write_jobs))?);
         for number in 0..readers {
-            let (shared, reads, stop) = (self.shared.clone(), reads.clone(), stop.clone());
+            let (shared, stop) = (self.shared.clone(), stop.clone());
             let reader = Builder::new().name(format!("rondel-read-{number}"));
-            self.threads.push(reader.spawn(move || readers::run(&shared, &reads, &stop))?);
+            self.threads.push(reader.spawn(move || readers::run(&shared, &shared.read_jobs, &stop))?);
         }
         Ok(())
     }
@@ -174,6 +199,7 @@ impl Store {
                 self.shared.poison(&Failure::panicked(&*panic));
             }
         }
+        self.shared.end();
         self.shared.engine.close()
     }
 }
