@@ -103,6 +103,17 @@ catalogue! {
         // Who registered from where must outlive the account: abusers remove theirs.
         removed_with_account: false,
     };
+    /// Rosters: one value per contact. See [`crate::roster`].
+    Roster = Descriptor {
+        name: "roster",
+        // Read whole when an account's first session binds; a contact is overwritten now and then.
+        pattern: WritePattern::Random,
+        size: Size::Small,
+        keys: KeyShape::OwnerItem,
+        // Only an account's own shard asks for its contacts.
+        hides_absence: false,
+        removed_with_account: true,
+    };
 }
 
 impl Family {

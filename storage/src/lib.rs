@@ -27,6 +27,7 @@ mod readers;
 pub mod registrations;
 mod reply;
 mod request;
+pub mod roster;
 mod schema;
 mod store;
 mod tuning;
