@@ -3,8 +3,10 @@
 //!
 //! Plain values: no socket, no clock, no disk. What may not live here: writing to connections, which the shard does.
 
+pub mod contacts;
 mod delivery;
 mod resources;
+pub mod subscription;
 
 pub use delivery::{Decision, IqType, MessageType, PresenceType, ResourceState, StanzaKind, decide};
 pub use resources::{Accounts, BindError, BindLimits, Bound, Conflict, Presence, Resource};
