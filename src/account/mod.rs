@@ -6,6 +6,7 @@
 pub mod contacts;
 mod delivery;
 mod resources;
+pub mod roster;
 pub mod subscription;
 
 pub use delivery::{Decision, IqType, MessageType, PresenceType, ResourceState, StanzaKind, decide};

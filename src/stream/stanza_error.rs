@@ -7,10 +7,14 @@ use crate::xml::{Element, escape, namespaces as ns};
 pub enum StanzaCondition {
     /// The request is malformed.
     BadRequest,
+    /// The sender may not do this.
+    Forbidden,
     /// There is no such thing.
     ItemNotFound,
     /// An address is none.
     JidMalformed,
+    /// The request is understood, and more than is taken.
+    NotAcceptable,
     /// Nobody may do this.
     NotAllowed,
     /// A local policy.
@@ -28,8 +32,10 @@ impl StanzaCondition {
     pub fn names(self) -> (&'static str, &'static str) {
         match self {
             StanzaCondition::BadRequest => ("modify", "bad-request"),
+            StanzaCondition::Forbidden => ("auth", "forbidden"),
             StanzaCondition::ItemNotFound => ("cancel", "item-not-found"),
             StanzaCondition::JidMalformed => ("modify", "jid-malformed"),
+            StanzaCondition::NotAcceptable => ("modify", "not-acceptable"),
             StanzaCondition::NotAllowed => ("cancel", "not-allowed"),
             StanzaCondition::PolicyViolation => ("modify", "policy-violation"),
             StanzaCondition::ResourceConstraint => ("wait", "resource-constraint"),
