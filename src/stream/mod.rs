@@ -9,10 +9,12 @@ mod authentication;
 mod error;
 mod features;
 mod negotiation;
+mod refusal;
 mod stanza_error;
 #[cfg(test)]
 mod tests;
 
 pub use error::{StreamCondition, StreamError};
 pub use negotiation::{Action, BindRefusal, Config, Credentials, Header, Negotiation, TlsPolicy};
+pub use refusal::Refusal;
 pub use stanza_error::{StanzaCondition, error_reply};

@@ -48,6 +48,15 @@ impl StanzaCondition {
 /// Appends the error reply to a stanza: its kind (`message`, `presence`, `iq`) and id, sent by whom it was addressed to
 /// (`from`), to its sender.
 pub fn error_reply(out: &mut Vec<u8>, name: &str, id: Option<&str>, from: &str, to: &str, error: (&str, &str)) {
+    let (kind, condition) = error;
+    let error = Element::new("error", ns::CLIENT)
+        .with_attribute("type", kind)
+        .with_child(Element::new(condition, ns::STANZA_ERRORS));
+    write_error(out, name, id, from, to, &error);
+}
+
+/// The same with this `<error/>`.
+pub(super) fn write_error(out: &mut Vec<u8>, name: &str, id: Option<&str>, from: &str, to: &str, error: &Element) {
     out.push(b'<');
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b" type='error'");
@@ -58,10 +67,6 @@ pub fn error_reply(out: &mut Vec<u8>, name: &str, id: Option<&str>, from: &str, 
             out.push(b'\'');
         }
     }
-    let (kind, condition) = error;
-    let error = Element::new("error", ns::CLIENT)
-        .with_attribute("type", kind)
-        .with_child(Element::new(condition, ns::STANZA_ERRORS));
     out.push(b'>');
     error.write_to(out, ns::CLIENT);
     out.extend_from_slice(format!("</{name}>").as_bytes());

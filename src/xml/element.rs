@@ -50,6 +50,12 @@ impl Element {
         self
     }
 
+    /// With the language of what is in it (`xml:lang`).
+    pub fn with_language(mut self, language: &str) -> Element {
+        self.push_attribute(namespaces::XML, "lang", language);
+        self
+    }
+
     /// With a child behind what there is.
     pub fn with_child(mut self, child: Element) -> Element {
         self.push_child(child);
@@ -103,6 +109,11 @@ impl Element {
             Node::Element(_) => None,
         });
         texts.collect()
+    }
+
+    /// Whether there is nothing in it: no attribute, no element, no text.
+    pub fn is_empty(&self) -> bool {
+        self.attributes.is_empty() && self.nodes.is_empty()
     }
 
     /// Reads one element, as it stands in a client's stream.
