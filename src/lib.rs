@@ -5,6 +5,7 @@ pub mod admin;
 pub mod certificates;
 pub mod cli;
 pub mod credentials;
+pub mod datetime;
 pub mod home;
 pub mod jid;
 pub mod limits;
