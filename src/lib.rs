@@ -12,6 +12,7 @@ pub mod jid;
 pub mod limits;
 pub mod logging;
 pub mod random;
+pub mod rsm;
 pub mod sasl;
 pub mod server;
 pub mod service;
