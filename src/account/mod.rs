@@ -4,6 +4,8 @@
 //! Plain values: no socket, no clock, no disk. What may not live here: writing to connections, which the shard does.
 
 pub mod contacts;
+pub mod archive;
+pub mod archive_ids;
 mod delivery;
 mod resources;
 pub mod roster;
