@@ -6,7 +6,10 @@
 pub mod contacts;
 pub mod archive;
 pub mod archive_ids;
+pub mod blocking;
 mod delivery;
+pub mod jid_list;
+pub mod reporting;
 mod resources;
 pub mod roster;
 pub mod subscription;

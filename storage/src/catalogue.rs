@@ -114,6 +114,16 @@ catalogue! {
         hides_absence: false,
         removed_with_account: true,
     };
+    /// Blocklists. See [`crate::blocks`].
+    Blocks = Descriptor {
+        name: "blocks",
+        // Read as a whole when an account is loaded, changed one address at a time.
+        pattern: WritePattern::Random,
+        size: Size::Small,
+        keys: KeyShape::OwnerItem,
+        hides_absence: false,
+        removed_with_account: true,
+    };
 }
 
 impl Family {

@@ -12,6 +12,7 @@
 #![warn(missing_docs)]
 
 pub mod accounts;
+pub mod blocks;
 mod catalogue;
 mod client;
 mod codec;
