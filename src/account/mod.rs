@@ -9,6 +9,7 @@ pub mod archive_ids;
 pub mod blocking;
 mod delivery;
 pub mod jid_list;
+pub mod private;
 pub mod reporting;
 mod resources;
 pub mod roster;
@@ -16,3 +17,9 @@ pub mod subscription;
 
 pub use delivery::{Decision, IqType, MessageType, PresenceType, ResourceState, StanzaKind, decide};
 pub use resources::{Accounts, BindError, BindLimits, Bound, Conflict, Presence, Resource};
+
+/// What is answered when stored data cannot be had: the reason is for the operator.
+fn unreadable(error: rondel_storage::LoadError) -> crate::stream::Refusal {
+    tracing::error!(target: "storage", %error, "a request cannot be answered");
+    crate::stream::Refusal::internal_server_error()
+}

@@ -124,6 +124,16 @@ catalogue! {
         hides_absence: false,
         removed_with_account: true,
     };
+    /// What clients keep for themselves. See [`crate::private`].
+    Private = Descriptor {
+        name: "private",
+        // Read at login by the clients that use it, written seldom.
+        pattern: WritePattern::Random,
+        size: Size::Small,
+        keys: KeyShape::OwnerItem,
+        hides_absence: false,
+        removed_with_account: true,
+    };
 }
 
 impl Family {

@@ -23,6 +23,7 @@ mod metrics;
 mod open;
 mod options;
 mod owner;
+pub mod private;
 mod read;
 mod readers;
 pub mod registrations;
