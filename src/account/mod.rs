@@ -14,6 +14,7 @@ pub mod reporting;
 mod resources;
 pub mod roster;
 pub mod subscription;
+pub mod vcard;
 
 pub use delivery::{Decision, IqType, MessageType, PresenceType, ResourceState, StanzaKind, decide};
 pub use resources::{Accounts, BindError, BindLimits, Bound, Conflict, Presence, Resource};

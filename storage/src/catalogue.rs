@@ -134,6 +134,18 @@ catalogue! {
         hides_absence: false,
         removed_with_account: true,
     };
+    /// vCards. See [`crate::vcards`].
+    Vcards = Descriptor {
+        name: "vcards",
+        // Most of a card is its photo, some tens of kilobytes, so that a million accounts fill tens of gigabytes.
+        pattern: WritePattern::Random,
+        size: Size::Large,
+        keys: KeyShape::OwnerItem,
+        // Strangers may ask for any card. But whoever has one shows it to them, and for lack of a card an account is
+        // told from none by nothing: only this family is asked.
+        hides_absence: false,
+        removed_with_account: true,
+    };
 }
 
 impl Family {

@@ -33,6 +33,7 @@ pub mod roster;
 mod schema;
 mod store;
 mod tuning;
+pub mod vcards;
 mod writer;
 
 pub use catalogue::{Descriptor, Family, KeyShape, Size, WritePattern};
