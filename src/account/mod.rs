@@ -4,6 +4,7 @@
 //! Plain values: no socket, no clock, no disk. What may not live here: writing to connections, which the shard does.
 
 pub mod contacts;
+pub mod activity;
 pub mod archive;
 pub mod archive_ids;
 pub mod blocking;
