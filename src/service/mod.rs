@@ -4,9 +4,11 @@
 //!
 //! Values in, values out: an answer depends on the question and on a [`Context`], never on a socket.
 
+pub mod commands;
 mod disco;
 mod ping;
 mod time;
+pub mod user_commands;
 mod version;
 
 use crate::xml::Element;

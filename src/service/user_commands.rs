@@ -1,0 +1,169 @@
+//! The commands that everybody has on the own account: to change the password, to see the sessions, to end them.
+
+use zeroize::Zeroizing;
+
+use super::commands::{Command, Context, Done, Effect, Note, Step};
+use crate::datetime;
+use crate::forms::{Field, FieldKind, Form, FormKind};
+use crate::sasl::prepare_password;
+
+/// The commands, on one's own bare address.
+///
+/// Of an account without a password (an anonymous one) the first makes no sense.
+pub const COMMANDS: &[Command] = &[
+    Command { node: CHANGE_PASSWORD, name: "Change password", step: change_password },
+    Command { node: "list-sessions", name: "List sessions", step: list_sessions },
+    Command { node: "close-session", name: "Close a session", step: close_session },
+    Command { node: "close-other-sessions", name: "Close all other sessions", step: close_other_sessions },
+];
+
+/// The node of the command that needs an account with a password.
+pub const CHANGE_PASSWORD: &str = "change-password";
+
+/// Asks for the current password: a session proves who began it, not who sits in front of it now, and a password is
+/// what gives an account away for good. The new one is asked for once, as clients do in their own dialogues.
+fn change_password(context: &Context<'_>, submitted: &[Form]) -> Step {
+    let Some(form) = submitted.first() else {
+        let form = Form::new(FormKind::Form)
+            .with_words("Change password", "All your clients will need the new password from then on.")
+            .with_field(Field::new(FieldKind::TextPrivate, "current").with_label("Current password").required())
+            .with_field(Field::new(FieldKind::TextPrivate, "new").with_label("New password").required());
+        return Step::Ask { form, is_last: true };
+    };
+    let password = |var: &str| Zeroizing::new(form.value(var).unwrap_or_default().to_owned());
+    let (current, new) = (password("current"), password("new"));
+    match prepare_password(&new).map(Zeroizing::new) {
+        None => Step::Again("The new password has characters that a password cannot have."),
+        Some(prepared) if prepared.len() > context.password_bytes_max => Step::Again("The new password is too long."),
+        Some(_) => Step::Do(Effect::SetPassword { current, new }),
+    }
+}
+
+fn list_sessions(context: &Context<'_>, _submitted: &[Form]) -> Step {
+    let table = Form::new(FormKind::Result)
+        .with_column(FieldKind::TextSingle, "resource", "Resource")
+        .with_column(FieldKind::TextSingle, "client", "Client")
+        .with_column(FieldKind::TextSingle, "address", "Address")
+        .with_column(FieldKind::TextSingle, "since", "Since")
+        .with_column(FieldKind::Boolean, "current", "This one");
+    let rows = context.sessions.iter().map(|session| {
+        let is_current = context.resource == Some(session.resource);
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let since = datetime::utc_s(session.since_s);
+        vec![session.resource.to_owned(), text(session.client), text(session.address), since, is_current.to_string()]
+    });
+    Step::Done(Done { form: Some(rows.fold(table, Form::with_row)), note: None })
+}
+
+fn close_session(context: &Context<'_>, submitted: &[Form]) -> Step {
+    if let Some(resource) = submitted.first().and_then(|form| form.value("resource")) {
+        return Step::Do(Effect::CloseSession { resource: resource.to_owned() });
+    }
+    let others = context.sessions.iter().filter(|session| context.resource != Some(session.resource));
+    let list = Field::new(FieldKind::ListSingle, "resource").with_label("Session").required();
+    let list = others.fold(list, |list, session| {
+        let since = datetime::utc_s(session.since_s);
+        let known = [session.client, session.address].into_iter().flatten();
+        let words = known.fold(format!("{}, since {since}", session.resource), |words, known| words + ", " + known);
+        list.with_choice(&words, session.resource)
+    });
+    if list.choices.is_empty() {
+        return only_this_one();
+    }
+    let form = Form::new(FormKind::Form).with_words("Close a session", "Its client may log in again.").with_field(list);
+    Step::Ask { form, is_last: true }
+}
+
+fn close_other_sessions(context: &Context<'_>, submitted: &[Form]) -> Step {
+    let others = context.sessions.iter().filter(|session| context.resource != Some(session.resource)).count();
+    match (others, submitted) {
+        (0, _) => only_this_one(),
+        (_, [_, ..]) => Step::Do(Effect::CloseOtherSessions { except: context.resource.map(str::to_owned) }),
+        (others, []) => {
+            let form = Form::new(FormKind::Form)
+                .with_words("Close all other sessions", "Their clients may log in again.")
+                .with_field(Field::words(&format!("Sessions to be closed: {others}")));
+            Step::Ask { form, is_last: true }
+        }
+    }
+}
+
+fn only_this_one() -> Step {
+    Step::Done(Done { form: None, note: Some(Note::Info("There is no other session.".into())) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::commands::SessionInfo;
+    use super::*;
+
+    const SESSIONS: &[SessionInfo<'_>] = &[
+        SessionInfo { resource: "balcony", client: Some("Dino"), address: Some("192.0.2.1"), since_s: 0 },
+        SessionInfo { resource: "chamber", client: None, address: None, since_s: 86_400 },
+    ];
+
+    fn context(sessions: &'static [SessionInfo<'static>]) -> Context<'static> {
+        Context { resource: Some("balcony"), sessions, password_bytes_max: 10 }
+    }
+
+    fn run(node: &str, sessions: &'static [SessionInfo<'static>], submitted: &[Form]) -> Step {
+        let command = COMMANDS.iter().find(|command| command.node == node).unwrap();
+        (command.step)(&context(sessions), submitted)
+    }
+
+    fn submitted(fields: &[(&str, &str)]) -> Form {
+        let form = Form::new(FormKind::Submit);
+        fields.iter().fold(form, |form, (var, value)| form.with_field(Field::shown(var, value)))
+    }
+
+    #[test]
+    fn nodes_are_distinct() {
+        let nodes: std::collections::HashSet<_> = COMMANDS.iter().map(|command| command.node).collect();
+        assert_eq!(nodes.len(), COMMANDS.len());
+    }
+
+    #[test]
+    fn a_password_is_changed_by_who_knows_it() {
+        let Step::Ask { form, is_last: true } = run(CHANGE_PASSWORD, SESSIONS, &[]) else { panic!("a form") };
+        let required: Vec<_> = form.fields.iter().map(|field| (field.var.as_str(), field.is_required)).collect();
+        assert_eq!(required, [("current", true), ("new", true)]);
+        let with = |new: &str| run(CHANGE_PASSWORD, SESSIONS, &[submitted(&[("current", "r0m30"), ("new", new)])]);
+        let Step::Do(effect) = with("v3r0na") else { panic!("an effect") };
+        let (current, new) = (Zeroizing::new("r0m30".to_owned()), Zeroizing::new("v3r0na".to_owned()));
+        assert_eq!(effect, Effect::SetPassword { current, new });
+        assert_eq!(format!("{effect:?}"), "SetPassword");
+        assert!(matches!(with("\u{7}"), Step::Again(_)));
+        assert!(matches!(with("12345678901"), Step::Again(_)));
+    }
+
+    #[test]
+    fn sessions_are_listed() {
+        let Step::Done(Done { form: Some(form), note: None }) = run("list-sessions", SESSIONS, &[]) else {
+            panic!("a table")
+        };
+        let rows: Vec<_> = form.rows.iter().map(|row| row.join("|")).collect();
+        assert_eq!(rows, ["balcony|Dino|192.0.2.1|1970-01-01T00:00:00Z|true", "chamber|||1970-01-02T00:00:00Z|false"]);
+        assert_eq!(form.columns.len(), 5);
+    }
+
+    #[test]
+    fn one_session_is_closed() {
+        let Step::Ask { form, is_last: true } = run("close-session", SESSIONS, &[]) else { panic!("a form") };
+        let choices: Vec<_> = form.fields[0].choices.iter().map(|choice| choice.value.as_str()).collect();
+        assert_eq!(choices, ["chamber"]);
+        let Step::Do(effect) = run("close-session", SESSIONS, &[submitted(&[("resource", "chamber")])]) else {
+            panic!("an effect")
+        };
+        assert_eq!(effect, Effect::CloseSession { resource: "chamber".into() });
+        assert!(matches!(run("close-session", &SESSIONS[..1], &[]), Step::Done(_)));
+    }
+
+    #[test]
+    fn all_other_sessions_are_closed() {
+        let Step::Ask { form, is_last: true } = run("close-other-sessions", SESSIONS, &[]) else { panic!("a form") };
+        assert_eq!(form.fields[0].values, ["Sessions to be closed: 1"]);
+        let Step::Do(effect) = run("close-other-sessions", SESSIONS, &[submitted(&[])]) else { panic!("an effect") };
+        assert_eq!(effect, Effect::CloseOtherSessions { except: Some("balcony".into()) });
+        assert!(matches!(run("close-other-sessions", &SESSIONS[..1], &[]), Step::Done(_)));
+    }
+}
