@@ -141,9 +141,11 @@ impl Exchanges {
             }
             (Action::Execute | Action::Complete, true) | (Action::Execute | Action::Next, false) => {
                 // A form without a field to fill in needs no answer.
-                let submission = request.form.unwrap_or_else(|| Form::new(FormKind::Submit));
+                let mut submission = request.form.unwrap_or_else(|| Form::new(FormKind::Submit));
                 // What is refused leaves the session as it was.
                 form.check(&submission, Unknown::Ignore).map_err(bad_payload)?;
+                // Only what was asked for is kept.
+                submission.fields.retain(|field| form.field(&field.var).is_some());
                 let mut session = self.sessions.remove(at);
                 session.submitted.push(submission);
                 self.advance(session, command, call)
