@@ -1,12 +1,13 @@
 //! A finished element of a stream: its bytes where they were received, and an index into them.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::element::{Element, ParseError};
 use super::scope::{self, Scope};
 use super::work::{Attribute, ChildAt, NamespaceAt, Span, Work};
-use super::{escape, namespaces, plain, reference};
+use super::{escape, finished, namespaces, plain, reference};
 
 /// What a first-level element is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,6 +241,11 @@ impl<'a> Frame<'a> {
 }
 
 impl<'a> Value<'a> {
+    /// The value that stands between these quotes.
+    pub(super) fn raw(raw: &'a [u8]) -> Value<'a> {
+        Value { raw, needs_decoding: true }
+    }
+
     /// What it means.
     #[inline]
     pub fn decoded(&self) -> Cow<'a, str> {
@@ -268,6 +274,21 @@ impl<'a> Child<'a> {
     /// The whole of it, as it was received.
     pub fn bytes(&self) -> &'a [u8] {
         Span::of(self.at.bytes, self.frame.bytes)
+    }
+
+    /// Where it stands in the bytes of the frame.
+    pub fn place(&self) -> Range<usize> {
+        self.at.bytes.start as usize..self.at.bytes.end as usize
+    }
+
+    /// The value of an attribute that has no prefix.
+    pub fn attribute(&self, name: &str) -> Option<Value<'a>> {
+        finished::attribute(self.bytes(), name)
+    }
+
+    /// Whether one of its own children has this name, whatever its namespace.
+    pub fn has_child(&self, name: &str) -> bool {
+        finished::has_child(self.bytes(), name)
     }
 }
 

@@ -6,7 +6,7 @@ use super::XmlError::{self, BadFormat, NotWellFormed, PolicyViolation};
 use super::classes::{self, Decoded, SPACE};
 use super::frame::Frame;
 use super::header::{self, Header};
-use super::limits::{Bounds, Limits};
+use super::limits::{Bounds, DEPTH_MAX, Limits};
 use super::scanner::{INVALID_UTF8, Scanned, Until, scan};
 use super::scope::{self, Content, Scope};
 use super::work::Work;
@@ -18,6 +18,26 @@ const END_SPACE_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub struct Scratch {
     work: Work,
+}
+
+impl Scratch {
+    /// The frame of a stanza that was framed before and has all its prefixes declared in it, or that the server has
+    /// written itself. `None` for any other bytes.
+    pub fn finished<'a>(&'a mut self, stanza: &'a [u8], content: Content) -> Option<Frame<'a>> {
+        let any = u32::MAX;
+        let bounds = Bounds { stanza_bytes: any, depth: DEPTH_MAX as u32, attributes: any, children: any };
+        if stanza.first() != Some(&b'<') {
+            return None;
+        }
+        self.work.shrink();
+        self.work.begin();
+        let scanned = scan(&mut self.work, stanza, &bounds, None, Until::EndTag);
+        if scanned != Ok(Scanned::Complete) || self.work.at != stanza.len() {
+            return None;
+        }
+        self.work.attributes.truncate(self.work.top_attributes);
+        Some(Frame::new(stanza, &self.work, None, content.namespace()))
+    }
 }
 
 /// Where a stream is.

@@ -34,6 +34,8 @@ pub const FRAMING: &str = "urn:ietf:params:xml:ns:xmpp-framing";
 
 /// Data forms (XEP-0004).
 pub const DATA_FORMS: &str = "jabber:x:data";
+/// OpenPGP before its rework (XEP-0027).
+pub const LEGACY_OPENPGP: &str = "jabber:x:encrypted";
 /// Service discovery, identities and features (XEP-0030).
 pub const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
 /// Service discovery, items (XEP-0030).
@@ -46,14 +48,28 @@ pub const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
 pub const COMMANDS: &str = "http://jabber.org/protocol/commands";
 /// Result set management (XEP-0059).
 pub const RESULT_SETS: &str = "http://jabber.org/protocol/rsm";
+/// Publish-subscribe, notifications (XEP-0060).
+pub const PUBSUB_EVENT: &str = "http://jabber.org/protocol/pubsub#event";
+/// Out of band data (XEP-0066).
+pub const OUT_OF_BAND: &str = "jabber:x:oob";
+/// XHTML-IM (XEP-0071).
+pub const XHTML_IM: &str = "http://jabber.org/protocol/xhtml-im";
 /// In-band registration, queries (XEP-0077).
 pub const REGISTER: &str = "jabber:iq:register";
 /// In-band registration, as a stream feature (XEP-0077).
 pub const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";
+/// Chat states (XEP-0085).
+pub const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
+/// Delayed delivery before its rework (XEP-0091).
+pub const LEGACY_DELAY: &str = "jabber:x:delay";
 /// Software version (XEP-0092).
 pub const VERSION: &str = "jabber:iq:version";
 /// Entity capabilities (XEP-0115).
 pub const CAPABILITIES: &str = "http://jabber.org/protocol/caps";
+/// User nickname (XEP-0172).
+pub const NICKNAME: &str = "http://jabber.org/protocol/nick";
+/// Message delivery receipts (XEP-0184).
+pub const RECEIPTS: &str = "urn:xmpp:receipts";
 /// Blocking command (XEP-0191).
 pub const BLOCKING: &str = "urn:xmpp:blocking";
 /// Stream management (XEP-0198).
@@ -64,24 +80,52 @@ pub const PING: &str = "urn:xmpp:ping";
 pub const TIME: &str = "urn:xmpp:time";
 /// Delayed delivery (XEP-0203).
 pub const DELAY: &str = "urn:xmpp:delay";
+/// Direct invitations to rooms (XEP-0249).
+pub const DIRECT_INVITATION: &str = "jabber:x:conference";
 /// Message carbons (XEP-0280).
 pub const CARBONS: &str = "urn:xmpp:carbons:2";
 /// Stanza forwarding (XEP-0297).
 pub const FORWARD: &str = "urn:xmpp:forward:0";
+/// Message correction (XEP-0308).
+pub const CORRECTION: &str = "urn:xmpp:message-correct:0";
 /// Message archive management (XEP-0313).
 pub const ARCHIVE: &str = "urn:xmpp:mam:2";
+/// Displayed markers (XEP-0333).
+pub const MARKERS: &str = "urn:xmpp:chat-markers:0";
 /// Message processing hints (XEP-0334).
 pub const HINTS: &str = "urn:xmpp:hints";
 /// Client state indication (XEP-0352).
 pub const CLIENT_STATE: &str = "urn:xmpp:csi:0";
+/// Jingle message initiation: calls (XEP-0353).
+pub const CALLS: &str = "urn:xmpp:jingle-message:0";
 /// Unique and stable stanza ids (XEP-0359).
 pub const STANZA_IDS: &str = "urn:xmpp:sid:0";
+/// OpenPGP (XEP-0373).
+pub const OPENPGP: &str = "urn:xmpp:openpgp:0";
+/// Which encryption a message has (XEP-0380).
+pub const ENCRYPTION: &str = "urn:xmpp:eme:0";
+/// Spoilers (XEP-0382).
+pub const SPOILER: &str = "urn:xmpp:spoiler:0";
+/// OMEMO (XEP-0384).
+pub const OMEMO: &str = "urn:xmpp:omemo:2";
+/// OMEMO as it is widely spoken (XEP-0384, version 0.3).
+pub const LEGACY_OMEMO: &str = "eu.siacs.conversations.axolotl";
 /// Extensible SASL profile (XEP-0388).
 pub const SASL2: &str = "urn:xmpp:sasl:2";
 /// Bind 2 (XEP-0386).
 pub const BIND2: &str = "urn:xmpp:bind:0";
+/// Occupant ids (XEP-0421).
+pub const OCCUPANT_IDS: &str = "urn:xmpp:occupant-id:0";
+/// Message retraction (XEP-0424).
+pub const RETRACTION: &str = "urn:xmpp:message-retract:1";
+/// Fallback indication (XEP-0428).
+pub const FALLBACK: &str = "urn:xmpp:fallback:0";
 /// SASL channel-binding type capability (XEP-0440).
 pub const CHANNEL_BINDING: &str = "urn:xmpp:sasl-cb:0";
+/// Message reactions (XEP-0444).
+pub const REACTIONS: &str = "urn:xmpp:reactions:0";
+/// Message replies (XEP-0461).
+pub const REPLIES: &str = "urn:xmpp:reply:0";
 /// Stream limits advertisement (XEP-0478).
 pub const STREAM_LIMITS: &str = "urn:xmpp:stream-limits:0";
 /// FAST authentication tokens (XEP-0484).

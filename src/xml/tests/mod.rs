@@ -3,6 +3,7 @@
 mod chunks;
 mod differential;
 mod errors;
+mod finished;
 mod frames;
 mod headers;
 
