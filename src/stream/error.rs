@@ -11,6 +11,13 @@ pub enum StreamCondition {
     Plain(&'static str),
     /// Where to connect instead.
     SeeOtherHost(String),
+    /// The peer has acknowledged more stanzas than it was sent (XEP-0198 §6): how many of each.
+    HandledCountTooHigh {
+        /// What it has acknowledged.
+        h: u32,
+        /// What it was sent.
+        sent: u32,
+    },
 }
 
 /// A stream error: what is wrong, for programs and for people.
@@ -65,6 +72,12 @@ impl StreamError {
         StreamError { condition: StreamCondition::SeeOtherHost(host), text: "".into() }
     }
 
+    /// More was acknowledged than was sent (XEP-0198 §6).
+    pub fn handled_count_too_high(h: u32, sent: u32) -> StreamError {
+        let text = format!("You acknowledged {h} stanzas, but only {sent} were sent to you.");
+        StreamError { condition: StreamCondition::HandledCountTooHigh { h, sent }, text: text.into() }
+    }
+
     /// Any condition that a mistake in XML leads to.
     pub fn of_xml(error: crate::xml::XmlError) -> StreamError {
         StreamError { condition: StreamCondition::Plain(error.condition()), text: error.text().into() }
@@ -75,6 +88,7 @@ impl StreamError {
         match self.condition {
             StreamCondition::Plain(name) => name,
             StreamCondition::SeeOtherHost(_) => "see-other-host",
+            StreamCondition::HandledCountTooHigh { .. } => "undefined-condition",
         }
     }
 
@@ -83,7 +97,7 @@ impl StreamError {
         const NAMESPACE: &str = crate::xml::namespaces::STREAM_ERRORS;
         out.extend_from_slice(format!("<stream:error><{} xmlns='{NAMESPACE}'", self.name()).as_bytes());
         match &self.condition {
-            StreamCondition::Plain(_) => out.extend_from_slice(b"/>"),
+            StreamCondition::Plain(_) | StreamCondition::HandledCountTooHigh { .. } => out.extend_from_slice(b"/>"),
             StreamCondition::SeeOtherHost(host) => {
                 out.push(b'>');
                 escape::text(out, host);
@@ -94,6 +108,12 @@ impl StreamError {
             out.extend_from_slice(format!("<text xml:lang='en' xmlns='{NAMESPACE}'>").as_bytes());
             escape::text(out, &self.text);
             out.extend_from_slice(b"</text>");
+        }
+        // What is not of RFC 6120 comes last (§4.9.2).
+        if let StreamCondition::HandledCountTooHigh { h, sent } = self.condition {
+            const MANAGEMENT: &str = crate::xml::namespaces::STREAM_MANAGEMENT;
+            let detail = format!("<handled-count-too-high xmlns='{MANAGEMENT}' h='{h}' send-count='{sent}'/>");
+            out.extend_from_slice(detail.as_bytes());
         }
         out.extend_from_slice(b"</stream:error></stream:stream>");
     }

@@ -8,6 +8,7 @@
 mod authentication;
 mod error;
 mod features;
+pub mod management;
 mod negotiation;
 mod refusal;
 mod stanza_error;
