@@ -3,6 +3,9 @@
 
 use std::hint::black_box;
 
+use rondel::account::{
+    Direction, Facts, MessageType, StanzaKind, Traits, append_stanza_id, archive, carbon, csi, write_carbon,
+};
 use rondel::jid::Jid;
 use rondel::xml::{Event, Framer, Limits, Scratch, Stamp};
 
@@ -27,8 +30,28 @@ fn main() {
             frame.write_stamped(out, &Stamp { from: Some("juliet@example.org/balcony"), ..Stamp::default() });
             black_box(out);
         }),
+        // What is decided about a message besides its way.
+        ["decide", times] => each(number(times), |frame, _| {
+            let (kind, direction) = (MessageType::Chat, Direction::Received);
+            let facts = Facts { kind, traits: Traits::of(frame), direction, from_full: true, to_full: true };
+            black_box((carbon(&facts), archive(&facts)));
+            black_box(csi::urgency(StanzaKind::Message(kind), facts.traits, Some(direction)));
+        }),
+        // A message with its id in the archive, and one copy of it.
+        ["copy", times] => {
+            let mut copy = Vec::with_capacity(2048);
+            each(number(times), |frame, out| {
+                out.clear();
+                copy.clear();
+                frame.write_stamped(out, &Stamp { from: Some("juliet@example.org/balcony"), ..Stamp::default() });
+                append_stanza_id(out, 0, "romeo@example.net", "0123456789abcdef");
+                let (account, to) = ("romeo@example.net", "romeo@example.net/garden");
+                write_carbon(&mut copy, Direction::Received, MessageType::Chat, account, to, out);
+                black_box(&copy);
+            });
+        }
         [kind, bytes, piece] => in_pieces(kind, number(bytes), number(piece)),
-        _ => println!("nothing to count: give frame or relay and how many times, or a kind, bytes, bytes of a piece"),
+        _ => println!("nothing to count: give frame, relay, decide or copy and how many times, or a kind and sizes"),
     }
 }
 

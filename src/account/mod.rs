@@ -16,8 +16,25 @@ mod resources;
 pub mod roster;
 pub mod subscription;
 pub mod vcard;
+mod archive_preferences;
+mod archiving;
+mod carbons;
+pub mod csi;
+pub mod delay;
+pub mod forged;
+mod forwarding;
+pub mod retraction;
+mod stanza_id;
+#[cfg(test)]
+#[path = "tests/messages.rs"]
+mod test_messages;
+mod traits;
 
+pub use archive_preferences::{DefaultPolicy, Preferences, PreferencesError, PreferencesLimits};
+pub use archiving::{Offline, archive, offline};
+pub use carbons::{COPY_BYTES, carbon, write_carbon};
 pub use delivery::{Decision, IqType, MessageType, PresenceType, ResourceState, StanzaKind, decide};
+pub use forwarding::write_forwarded;
 pub use resources::{Accounts, BindError, BindLimits, Bound, Conflict, Presence, Resource};
 
 /// What is answered when stored data cannot be had: the reason is for the operator.
@@ -25,3 +42,5 @@ fn unreadable(error: rondel_storage::LoadError) -> crate::stream::Refusal {
     tracing::error!(target: "storage", %error, "a request cannot be answered");
     crate::stream::Refusal::internal_server_error()
 }
+pub use stanza_id::{STANZA_ID_BYTES, append_stanza_id};
+pub use traits::{Direction, Facts, Traits, Verdict};

@@ -11,6 +11,8 @@ mod time;
 pub mod user_commands;
 mod version;
 
+pub use time::utc;
+
 use crate::xml::Element;
 
 /// Whom a question is addressed to.
