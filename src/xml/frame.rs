@@ -229,13 +229,18 @@ impl<'a> Frame<'a> {
     }
 
     fn namespace_of(&self, at: NamespaceAt) -> &str {
+        text(self.namespace_bytes_of(at))
+    }
+
+    #[inline]
+    fn namespace_bytes_of(&self, at: NamespaceAt) -> &[u8] {
         match at {
-            NamespaceAt::None => "",
-            NamespaceAt::Content => self.content,
-            NamespaceAt::Xml => namespaces::XML,
-            NamespaceAt::Input(span) => text(span.of(self.bytes)),
-            NamespaceAt::Decoded(span) => text(span.of(&self.work.decoded)),
-            NamespaceAt::Header(number) => scope::declaration(self.scope.as_deref(), number).1,
+            NamespaceAt::None => b"",
+            NamespaceAt::Content => self.content.as_bytes(),
+            NamespaceAt::Xml => namespaces::XML.as_bytes(),
+            NamespaceAt::Input(span) => span.of(self.bytes),
+            NamespaceAt::Decoded(span) => span.of(&self.work.decoded),
+            NamespaceAt::Header(number) => scope::declaration(self.scope.as_deref(), number).1.as_bytes(),
         }
     }
 }
@@ -269,6 +274,12 @@ impl<'a> Child<'a> {
     /// Its namespace.
     pub fn namespace(&self) -> &'a str {
         self.frame.namespace_of(self.at.namespace)
+    }
+
+    /// Its name and its namespace as bytes, which are there without a look at whether they are UTF-8.
+    #[inline]
+    pub fn raw_name(&self) -> (&'a [u8], &'a [u8]) {
+        (self.at.name.local(self.frame.bytes), self.frame.namespace_bytes_of(self.at.namespace))
     }
 
     /// The whole of it, as it was received.

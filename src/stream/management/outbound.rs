@@ -112,6 +112,9 @@ impl Outbound {
         if self.count as usize >= limits.stanzas_max {
             return Err(QueueFull);
         }
+        if self.queue.capacity() == 0 {
+            self.queue.reserve(BYTES_AT_FIRST);
+        }
         let start = self.queue.len();
         let header = Header::write(&mut self.queue, &memo);
         let body = self.queue.len();
@@ -250,6 +253,9 @@ impl Outbound {
         }
     }
 }
+
+/// Room for the first stanza, so that the queue does not grow by a few bytes again and again.
+const BYTES_AT_FIRST: usize = 512;
 
 /// Before each stanza: its length, when it was sent, a byte that says the rest, and the id if it is on disk.
 struct Header {
