@@ -153,7 +153,8 @@ mod tests {
         use DefaultPolicy::*;
         let (romeo, full) = ("romeo@montague.lit", "romeo@montague.lit/orchard");
         // Default, always, never, peer, whether a contact; whether archived.
-        let rows: [(DefaultPolicy, &[&str], &[&str], &str, bool, bool); 16] = [
+        type Row<'a> = (DefaultPolicy, &'a [&'a str], &'a [&'a str], &'a str, bool, bool);
+        let rows: [Row<'_>; 16] = [
             (Always, &[], &[], full, false, true),
             (Never, &[], &[], full, true, false),
             (Roster, &[], &[], full, true, true),

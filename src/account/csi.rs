@@ -113,6 +113,9 @@ pub struct NoRoom;
 
 /// The stanzas that wait for one client, each with what its keeper has to remember of it. Owns no memory while none
 /// does.
+///
+/// To stream management a stanza that waits was not sent yet. When the session's connection breaks, or the session
+/// ends, all that waits is let out into what was not acknowledged, and goes its way.
 #[derive(Debug)]
 pub struct Held<M> {
     bytes: Vec<u8>,

@@ -186,6 +186,20 @@ const ROWS: &[Row] = &[
         nobody_there: "store: message",
     },
     Row {
+        what: "a room passes on that an invitation was declined",
+        message: ("from='coven@chat.shakespeare.lit' to='juliet@capulet.lit/balcony'",
+            "<x xmlns='http://jabber.org/protocol/muc#user'><decline from='romeo@montague.lit'/></x>"),
+        traits: "ROOM",
+        inactive: "now: not known", copied: "no: not of a conversation", archived: "no: nothing to keep",
+        nobody_there: "store: message",
+    },
+    Row {
+        what: "a message to a resource that has left",
+        message: ("from='romeo@montague.lit/orchard' to='juliet@capulet.lit/balcony' type='chat'", "<body>a</body>"),
+        traits: "BODY",
+        inactive: "now: body", copied: "yes: chat", archived: "yes: body", nobody_there: "store: message",
+    },
+    Row {
         what: "a private message of an occupant",
         message: (OCCUPANT, "<body>I'll give thee a wind.</body><x xmlns='http://jabber.org/protocol/muc#user'/>"),
         traits: "BODY ROOM",

@@ -21,6 +21,8 @@ fn stanza() -> impl Strategy<Value = String> {
         "<a/>",
         "<b a='1'/>",
         "<b a='&lt;a/&gt;'>",
+        "<b a='/>'>",
+        "<b b='>'/>",
         "<b xmlns='urn:x' a=\"it's /> \">",
         "<p:b xmlns:p='urn:p' b='2' p:a='3'>",
         "<p:a xmlns:p='urn:p'/>",
