@@ -146,6 +146,45 @@ catalogue! {
         hides_absence: false,
         removed_with_account: true,
     };
+    /// Nodes of publish-subscribe services. See [`crate::pubsub`].
+    PubsubNodes = Descriptor {
+        name: "pubsub_nodes",
+        // Some hundred bytes each, a dozen per account; rewritten whenever an item is published.
+        pattern: WritePattern::Random,
+        size: Size::Small,
+        keys: KeyShape::OwnerItem,
+        // Whoever asks for one has passed the account's own checks.
+        hides_absence: false,
+        removed_with_account: true,
+    };
+    /// Items of nodes. See [`crate::pubsub`].
+    PubsubItems = Descriptor {
+        name: "pubsub_items",
+        // Avatars and keys of every account: up to some hundred kilobytes each.
+        pattern: WritePattern::Random,
+        size: Size::Large,
+        keys: KeyShape::OwnerItem,
+        hides_absence: false,
+        removed_with_account: true,
+    };
+    /// Items of nodes in the order of publishing. See [`crate::pubsub`].
+    PubsubOrder = Descriptor {
+        name: "pubsub_order",
+        pattern: WritePattern::Random,
+        size: Size::Small,
+        keys: KeyShape::OwnerItem,
+        hides_absence: false,
+        removed_with_account: true,
+    };
+    /// Affiliations and subscriptions of nodes. See [`crate::pubsub`].
+    PubsubPeople = Descriptor {
+        name: "pubsub_people",
+        pattern: WritePattern::Random,
+        size: Size::Small,
+        keys: KeyShape::OwnerItem,
+        hides_absence: false,
+        removed_with_account: true,
+    };
 }
 
 impl Family {

@@ -24,6 +24,7 @@ mod open;
 mod options;
 mod owner;
 pub mod private;
+pub mod pubsub;
 mod read;
 mod readers;
 pub mod registrations;

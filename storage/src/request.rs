@@ -97,6 +97,14 @@ impl WriteRequest {
         }
     }
 
+    /// This request and then another of the same owner, as one: both happen or neither does.
+    pub fn and(mut self, other: WriteRequest) -> WriteRequest {
+        debug_assert_eq!(self.owner, other.owner);
+        self.preconditions.extend(other.preconditions);
+        self.operations.extend(other.operations);
+        self
+    }
+
     /// Whose data change: the partition key.
     pub fn owner(&self) -> &Owner {
         &self.owner
