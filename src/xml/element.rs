@@ -89,6 +89,19 @@ impl Element {
         self.attributes.iter().find(is_it).map(|attribute| attribute.value.as_str())
     }
 
+    /// The value of an attribute in a namespace.
+    pub fn attribute_in(&self, namespace: &str, name: &str) -> Option<&str> {
+        let is_it = |attribute: &&Attribute| attribute.namespace == namespace && attribute.name == name;
+        self.attributes.iter().find(is_it).map(|attribute| attribute.value.as_str())
+    }
+
+    /// Without the children of this name.
+    pub fn without_children(mut self, name: &str, namespace: &str) -> Element {
+        let is_it = |element: &Element| element.name == name && element.namespace == namespace;
+        self.nodes.retain(|node| !matches!(node, Node::Element(element) if is_it(element)));
+        self
+    }
+
     /// The children that are elements.
     pub fn children(&self) -> impl Iterator<Item = &Element> {
         self.nodes.iter().filter_map(|node| match node {

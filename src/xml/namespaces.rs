@@ -44,8 +44,14 @@ pub const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
 pub const MUC: &str = "http://jabber.org/protocol/muc";
 /// Multi-user chat, what occupants exchange (XEP-0045).
 pub const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
+/// Extended stanza addressing (XEP-0033).
+pub const ADDRESSES: &str = "http://jabber.org/protocol/address";
+/// Bookmarks in one element (XEP-0048).
+pub const LEGACY_BOOKMARKS: &str = "storage:bookmarks";
 /// Ad-hoc commands (XEP-0050).
 pub const COMMANDS: &str = "http://jabber.org/protocol/commands";
+/// vCards (XEP-0054).
+pub const VCARD: &str = "vcard-temp";
 /// Result set management (XEP-0059).
 pub const RESULT_SETS: &str = "http://jabber.org/protocol/rsm";
 /// Publish-subscribe, notifications (XEP-0060).
@@ -54,6 +60,12 @@ pub const PUBSUB_EVENT: &str = "http://jabber.org/protocol/pubsub#event";
 pub const OUT_OF_BAND: &str = "jabber:x:oob";
 /// XHTML-IM (XEP-0071).
 pub const XHTML_IM: &str = "http://jabber.org/protocol/xhtml-im";
+/// Publish-subscribe, what everybody may ask (XEP-0060).
+pub const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
+/// Publish-subscribe, errors (XEP-0060).
+pub const PUBSUB_ERRORS: &str = "http://jabber.org/protocol/pubsub#errors";
+/// Publish-subscribe, what owners may ask (XEP-0060).
+pub const PUBSUB_OWNER: &str = "http://jabber.org/protocol/pubsub#owner";
 /// In-band registration, queries (XEP-0077).
 pub const REGISTER: &str = "jabber:iq:register";
 /// In-band registration, as a stream feature (XEP-0077).
@@ -62,6 +74,10 @@ pub const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";
 pub const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
 /// Delayed delivery before its rework (XEP-0091).
 pub const LEGACY_DELAY: &str = "jabber:x:delay";
+/// Avatars, the image: a node and what its items hold (XEP-0084).
+pub const AVATAR_DATA: &str = "urn:xmpp:avatar:data";
+/// Avatars, what the image is: a node and what its items hold (XEP-0084).
+pub const AVATAR_METADATA: &str = "urn:xmpp:avatar:metadata";
 /// Software version (XEP-0092).
 pub const VERSION: &str = "jabber:iq:version";
 /// Entity capabilities (XEP-0115).
@@ -70,6 +86,8 @@ pub const CAPABILITIES: &str = "http://jabber.org/protocol/caps";
 pub const NICKNAME: &str = "http://jabber.org/protocol/nick";
 /// Message delivery receipts (XEP-0184).
 pub const RECEIPTS: &str = "urn:xmpp:receipts";
+/// vCard-based avatars, as presence announces them (XEP-0153).
+pub const VCARD_UPDATE: &str = "vcard-temp:x:update";
 /// Blocking command (XEP-0191).
 pub const BLOCKING: &str = "urn:xmpp:blocking";
 /// Stream management (XEP-0198).
@@ -120,6 +138,10 @@ pub const OCCUPANT_IDS: &str = "urn:xmpp:occupant-id:0";
 pub const RETRACTION: &str = "urn:xmpp:message-retract:1";
 /// Fallback indication (XEP-0428).
 pub const FALLBACK: &str = "urn:xmpp:fallback:0";
+/// Avatars converted between nodes and vCards, as a feature (XEP-0398).
+pub const AVATAR_CONVERSION: &str = "urn:xmpp:pep-vcard-conversion:0";
+/// Bookmarks: a node and what its items hold (XEP-0402).
+pub const BOOKMARKS: &str = "urn:xmpp:bookmarks:1";
 /// SASL channel-binding type capability (XEP-0440).
 pub const CHANNEL_BINDING: &str = "urn:xmpp:sasl-cb:0";
 /// Message reactions (XEP-0444).
@@ -130,3 +152,5 @@ pub const REPLIES: &str = "urn:xmpp:reply:0";
 pub const STREAM_LIMITS: &str = "urn:xmpp:stream-limits:0";
 /// FAST authentication tokens (XEP-0484).
 pub const FAST: &str = "urn:xmpp:fast:0";
+/// Displayed state of chats: a node and what its items hold (XEP-0490).
+pub const DISPLAYED: &str = "urn:xmpp:mds:displayed:0";
