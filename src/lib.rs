@@ -11,6 +11,7 @@ pub mod home;
 pub mod jid;
 pub mod limits;
 pub mod logging;
+pub mod pubsub;
 pub mod random;
 pub mod rsm;
 pub mod sasl;

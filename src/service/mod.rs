@@ -7,7 +7,7 @@
 pub mod commands;
 mod disco;
 mod ping;
-mod time;
+pub(crate) mod time;
 pub mod user_commands;
 mod version;
 
