@@ -18,7 +18,7 @@ pub struct CapsLimits {
     pub interests_bytes_max: usize,
     /// Hashes that somebody is being asked about. Beyond, everybody who advertises one is asked.
     pub pending_max: usize,
-    /// Resources that wait for what somebody else is asked about. Beyond, they are asked themselves.
+    /// Resources that wait for what others are asked about. Beyond, they are asked themselves.
     pub waiting_max: usize,
 }
 
@@ -29,7 +29,7 @@ impl Default for CapsLimits {
             interests_max: 64,
             interests_bytes_max: 4 << 10,
             pending_max: 256,
-            waiting_max: 256,
+            waiting_max: 1024,
         }
     }
 }
@@ -114,17 +114,18 @@ impl CapsCache {
             entry.used = self.clock;
             return Lookup::Known(Rc::clone(&entry.interests));
         }
-        let (pending_max, waiting_max) = (self.limits.pending_max, self.limits.waiting_max);
+        let is_full =
+            self.pending.values().map(|pending| pending.waiting.len()).sum::<usize>() >= self.limits.waiting_max;
         match self.pending.get_mut(&key) {
             Some(pending) if *pending.asked == *jid => Lookup::Ask,
             Some(pending) if pending.waiting.iter().any(|waiting| **waiting == *jid) => Lookup::Waiting,
-            Some(pending) if pending.waiting.len() < waiting_max => {
+            Some(pending) if !is_full => {
                 pending.waiting.push(jid.into());
                 Lookup::Waiting
             }
             Some(_) => Lookup::Ask,
             None => {
-                if self.pending.len() < pending_max {
+                if self.pending.len() < self.limits.pending_max {
                     self.pending.insert(key, Pending { asked: jid.into(), waiting: Vec::new() });
                 }
                 Lookup::Ask

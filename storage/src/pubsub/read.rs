@@ -5,6 +5,13 @@ use super::{ITEMS, NODES, ORDER, PEOPLE, item_key, order_key};
 use crate::codec::{DecodeError, LoadError, Versioned};
 use crate::{Outcome, Owner, PAGE_BYTES_MAX, PageRequest, ReadRequest};
 
+/// Bytes of nodes in one page, which is little enough to be read on the caller's thread.
+const NODES_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of one entry of the order: a key with a node's name, an id. Pages of few entries are read on the caller's
+/// thread.
+const ENTRY_BYTES: usize = 8 << 10;
+
 /// Reads a node; see [`decode_node`].
 pub fn node(owner: &Owner, name: &str) -> ReadRequest {
     ReadRequest::Get(NODES, NODES.key(owner, name.as_bytes()))
@@ -26,7 +33,7 @@ fn stored_node(name: &str, encoded: Vec<u8>) -> Result<StoredNode, DecodeError> 
 /// Reads an owner's nodes in the order of their names; see [`decode_nodes`].
 pub fn nodes(owner: &Owner, entries_max: usize) -> PageRequest {
     let (from, to) = (owner.key(b""), Some(owner.end()));
-    PageRequest { family: NODES, from, to, reverse: false, entries_max, bytes_max: PAGE_BYTES_MAX }
+    PageRequest { family: NODES, from, to, reverse: false, entries_max, bytes_max: NODES_BYTES_MAX }
 }
 
 /// The nodes in the outcome of a request made by [`nodes`], and the request for more, if there are.
@@ -87,7 +94,7 @@ pub fn order(owner: &Owner, node: &str, span: Span) -> PageRequest {
         to: Some(ORDER.key(owner, &to)),
         reverse: span.newest_first,
         entries_max: span.entries_max,
-        bytes_max: PAGE_BYTES_MAX,
+        bytes_max: span.entries_max.saturating_mul(ENTRY_BYTES).min(PAGE_BYTES_MAX),
     }
 }
 
