@@ -18,3 +18,9 @@ pub fn bytes<const N: usize>() -> [u8; N] {
 pub fn name() -> String {
     URL_SAFE_NO_PAD.encode(bytes::<12>())
 }
+
+/// A secret to log in with, of 256 random bits, as the URI that RFC 8959 has for it: whoever looks for leaked secrets
+/// finds it.
+pub fn token() -> String {
+    format!("secret-token:{}", URL_SAFE_NO_PAD.encode(bytes::<32>()))
+}

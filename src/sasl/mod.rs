@@ -3,11 +3,13 @@
 //! Values in, values out. What may not live here: how mechanisms are carried in XMPP (that is `stream`), storage,
 //! threads. Deriving keys from a password takes milliseconds on purpose; callers do it on a side thread.
 
+mod ht;
 mod keys;
 mod plain;
 mod scram;
 mod unknown;
 
+pub use ht::{Ht, HtMessage};
 pub use keys::{Hash, ScramKeys, derive, prepare_password, verify};
 pub use plain::PlainMessage;
 pub use scram::{Bindings, ClientFirst, Scram};
@@ -51,6 +53,8 @@ pub enum Failure {
     Aborted,
     /// `<account-disabled/>`
     AccountDisabled,
+    /// `<credentials-expired/>`
+    CredentialsExpired,
     /// `<encryption-required/>`
     EncryptionRequired,
     /// `<incorrect-encoding/>`
@@ -73,6 +77,7 @@ impl Failure {
         match self {
             Failure::Aborted => "aborted",
             Failure::AccountDisabled => "account-disabled",
+            Failure::CredentialsExpired => "credentials-expired",
             Failure::EncryptionRequired => "encryption-required",
             Failure::IncorrectEncoding => "incorrect-encoding",
             Failure::InvalidAuthzid => "invalid-authzid",

@@ -29,7 +29,8 @@ impl Bindings {
         self.names().is_empty()
     }
 
-    fn get(&self, name: &str) -> Option<&[u8]> {
+    /// The data of a type, if the channel has it.
+    pub(super) fn get(&self, name: &str) -> Option<&[u8]> {
         match name {
             "tls-exporter" => self.exporter.as_ref().map(|value| &value[..]),
             "tls-server-end-point" => self.server_end_point.as_deref(),
