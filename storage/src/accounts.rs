@@ -7,6 +7,7 @@
 use crate::codec::{LoadError, Versioned};
 use crate::registrations::{self, Registration};
 use crate::reply::{Outcome, Page};
+use crate::tokens;
 use crate::{DecodeError, Family, Owner, PageRequest, ReadRequest, WriteRequest};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -107,17 +108,18 @@ impl StoredAccount {
         &self.account
     }
 
-    /// Replaces the keys: a new password.
+    /// Replaces the keys: a new password. Tokens to log in with instead are void from then on.
     ///
     /// As with the other changes, [`Outcome::Refused`] means that the account has changed since it was read or is
     /// gone: read it again.
     pub fn set_keys(&self, keys: Vec<ScramKeys>) -> WriteRequest {
-        self.change(|account| account.keys = keys)
+        tokens::void(self.change(|account| account.keys = keys))
     }
 
-    /// Forbids logins. What is online now stays online; ending it is not this crate's business.
+    /// Forbids logins, and makes tokens void for good. What is online now stays online; ending it is not this crate's
+    /// business.
     pub fn disable(&self, disabled: Disabled) -> WriteRequest {
-        self.change(|account| account.disabled = Some(disabled))
+        tokens::void(self.change(|account| account.disabled = Some(disabled)))
     }
 
     /// Allows logins again.
@@ -133,11 +135,12 @@ impl StoredAccount {
     fn change(&self, change: impl FnOnce(&mut Account)) -> WriteRequest {
         let mut account = self.account.clone();
         change(&mut account);
-        WriteRequest::new(self.owner.clone()).require_equals(FAMILY, b"", self.encoded.clone()).put(
-            FAMILY,
-            b"",
-            account.encode(),
-        )
+        self.unchanged().put(FAMILY, b"", account.encode())
+    }
+
+    /// A request that is refused if the account has changed since it was read or is gone.
+    pub fn unchanged(&self) -> WriteRequest {
+        WriteRequest::new(self.owner.clone()).require_equals(FAMILY, b"", self.encoded.clone())
     }
 }
 

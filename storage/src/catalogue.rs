@@ -183,6 +183,18 @@ catalogue! {
         size: Size::Small,
         keys: KeyShape::OwnerItem,
         hides_absence: false,
+        hides_absence: false,
+        removed_with_account: true,
+    };
+    /// Tokens of clients. See [`crate::tokens`].
+    Tokens = Descriptor {
+        name: "tokens",
+        // Read at each login with a token; written once a day and client. A client's are some 150 bytes.
+        pattern: WritePattern::Random,
+        size: Size::Small,
+        keys: KeyShape::OwnerItem,
+        // Strangers may ask for any name and client.
+        hides_absence: true,
         removed_with_account: true,
     };
 }
