@@ -59,6 +59,8 @@ fn hash(challenge: &str) -> String {
 fn offered(features: &str, way: (&str, &str)) -> String {
     let list = features.split(&format!("<{} xmlns='{}'>", way.1, way.0)).nth(1).unwrap();
     let list = list.split(&format!("</{}>", way.1)).next().unwrap();
+    // Mechanisms for tokens are those of another list, which FAST has within this one (XEP-0484 §3.1).
+    let list = list.split("<inline>").next().unwrap();
     let mut offered = sorted(list, "<mechanism>", "</mechanism>").join("\u{1e}");
     if features.contains("<sasl-channel-binding") {
         offered.push('\u{1f}');

@@ -99,6 +99,12 @@ pub struct ServeOptions {
     #[arg(value_parser = values::number(4_096, 10_000_000))]
     pub scram_iterations: usize,
 
+    /// How long a client may log in with the token that it got at its last login, instead of the password (FAST,
+    /// XEP-0484). A client that comes at least as often gets a new one each day it is used. 0: no tokens.
+    #[arg(long, env = "RONDEL_FAST_TOKEN_LIFETIME", value_name = "DURATION", default_value = "21d")]
+    #[arg(value_parser = values::duration(Duration::ZERO, DAY * 365), help_heading = "Login")]
+    pub fast_token_lifetime: Duration,
+
     /// One of the domains, on which anybody may log in as nobody in particular (ANONYMOUS, RFC 4505). Off unless given.
     #[arg(long, env = "RONDEL_ANONYMOUS", value_name = "DOMAIN", value_parser = names::domain, help_heading = "Login")]
     pub anonymous: Option<String>,

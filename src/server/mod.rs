@@ -23,11 +23,15 @@ use crate::limits::AddressLimits;
 use crate::logging;
 use crate::sasl::{Hash, UnknownUsers};
 use crate::shard::{ListenerKind, Message, Settings, Shard, Tls, Verifier};
-use crate::stream::{Config, TlsPolicy};
+use crate::stream::{Config, SessionFeatures, TlsPolicy};
 use crate::xml::Limits;
 
 /// Addresses that a session can have sent directed presence to at once.
 const DIRECTED_PRESENCE_MAX: usize = 200;
+
+/// Clients of one account that can have tokens to log in with at once. A person has a few devices, and may install
+/// clients anew for as long as a token lives; what expires first makes room.
+const TOKEN_CLIENTS_MAX: usize = 50;
 
 /// Users of a domain from whom is learnt what unknown ones have to look like.
 const SAMPLE: usize = 1000;
@@ -190,6 +194,9 @@ fn settings(
         idle_seconds: options.idle_timeout.as_secs(),
         unknown,
         iterations: options.scram_iterations as u32,
+        // None of them is there yet.
+        features: SessionFeatures::default(),
+        token_lifetime_s: options.fast_token_lifetime.as_secs(),
     };
     Settings {
         negotiation: Arc::new(negotiation),
@@ -206,6 +213,7 @@ fn settings(
         },
         connections_max,
         sessions_max_per_account: options.max_sessions_per_account,
+        token_clients_max: TOKEN_CLIENTS_MAX,
         conflict: match options.resource_conflict {
             ResourceConflict::Replace => Conflict::Replace,
             ResourceConflict::Refuse => Conflict::Refuse,

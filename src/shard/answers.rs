@@ -1,11 +1,9 @@
 //! Questions of a session: to the server, to its own account, or on to somebody else.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use rondel_shards::Io;
 
 use super::stream::Stream;
-use super::{End, Shard};
+use super::{End, Shard, now_s};
 use crate::account::{IqType, StanzaKind};
 use crate::jid::Jid;
 use crate::service::{self, Action, Addressee, Answer, Context};
@@ -89,8 +87,4 @@ impl Shard {
         }
         Ok(())
     }
-}
-
-fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }

@@ -4,16 +4,18 @@ use std::hash::{DefaultHasher, Hash as _, Hasher};
 use std::sync::atomic::Ordering;
 
 use rondel_shards::{ConnectionId, Io};
-use rondel_storage::{Answer, Outcome, Owner, Reply, accounts};
+use rondel_storage::accounts::{self, StoredAccount};
+use rondel_storage::{Answer, Outcome, Owner, Reply};
 
 use super::stream::{Basis, Lookup, Phase, Purpose, Session, Stream};
-use super::{End, Shard};
+use super::{End, Shard, now_s};
 use crate::account::{BindError, BindLimits, Bound};
 use crate::home::home;
 use crate::jid::Jid;
 use crate::random;
 use crate::sasl::{Failure, Hash, ScramKeys};
-use crate::stream::{Action, BindRefusal, Credentials, StreamError};
+use crate::stream::{Action, BindRefusal, BindRequests, BoundResource, Credentials, StreamError};
+use crate::xml::{Element, namespaces as ns};
 use crate::{limited_event, logging, session_event};
 
 impl Shard {
@@ -43,11 +45,30 @@ impl Shard {
                     let lookup = Lookup { account, purpose: Purpose::Password(password) };
                     queue.extend(self.look_up(io, &mut stream, lookup));
                 }
+                Action::LookUpTokens { account, client } => {
+                    let lookup = Lookup { account, purpose: Purpose::Client(client) };
+                    queue.extend(self.look_up(io, &mut stream, lookup));
+                }
+                Action::ChangeTokens { account, client, change } => {
+                    match self.change_tokens(io, &mut stream, account, client, change) {
+                        Ok(actions) => queue.extend(actions),
+                        Err(end) => return self.end(io, stream, end),
+                    }
+                }
+                // Streams cannot be resumed: `stream::Config` does not offer it.
+                Action::Resume { .. } => {
+                    let condition = Element::new("feature-not-implemented", ns::STANZA_ERRORS);
+                    let failed = Element::new("failed", ns::STREAM_MANAGEMENT).with_child(condition);
+                    queue.extend(negotiation_of(&mut stream).on_resumed(Err(failed)));
+                }
+                Action::Resumed => {
+                    return self.end(io, stream, End::Error(StreamError::internal_server_error("")));
+                }
                 Action::Authenticated(account) => {
                     let home = home(account.bare(), io.shards());
                     stream.framer.set_limits(self.settings.limits);
                     if home == io.shard() {
-                        queue.extend(negotiation_of(&mut stream).on_home());
+                        queue.extend(negotiation_of(&mut stream).on_home(now_s()));
                         continue;
                     }
                     io.pause(connection);
@@ -59,11 +80,13 @@ impl Shard {
                         Err(stream) => self.put(stream),
                     };
                 }
-                Action::Bind { jid, agent } => match self.look_again(io, &mut stream, jid, agent) {
+                Action::Bind { jid, agent, requests } => match self.look_again(io, &mut stream, jid, agent, requests) {
                     Ok(actions) => queue.extend(actions),
                     Err(end) => return self.end(io, stream, end),
                 },
                 Action::LoginFailed(failure) => {
+                    // It may have failed after all that could be proved was.
+                    stream.framer.set_limits(self.settings.limits_before_login);
                     if failure == Failure::NotAuthorized {
                         self.addresses.login_failed(stream.peer.ip(), io.now_ms());
                     }
@@ -89,13 +112,14 @@ impl Shard {
         stream: &mut Stream,
         jid: Jid<'static>,
         agent: Option<String>,
+        requests: BindRequests,
     ) -> Result<Vec<Action>, End> {
         let changes = self.settings.account_changes.load(Ordering::SeqCst);
         let request = match (stream.basis, owner(&jid)) {
             (Some(basis), Some(owner)) if basis.changes != changes => accounts::get(&owner),
-            _ => return Ok(self.bind(stream, &jid, agent)),
+            _ => return Ok(self.bind(stream, &jid, agent, &requests)),
         };
-        let lookup = Lookup { account: jid.to_bare(), purpose: Purpose::Bind { jid, agent } };
+        let lookup = Lookup { account: jid.to_bare(), purpose: Purpose::Bind { jid, agent, requests } };
         match self.storage.read(stream.connection.to_bits(), request) {
             Ok(Answer::Now(outcome)) => {
                 let credentials = credentials(&lookup.account, outcome);
@@ -148,10 +172,10 @@ impl Shard {
         credentials: Result<Option<Credentials>, Unreadable>,
     ) -> Result<Vec<Action>, End> {
         match (lookup.purpose, credentials) {
-            (Purpose::Bind { jid, agent }, Ok(credentials)) => {
+            (Purpose::Bind { jid, agent, requests }, Ok(credentials)) => {
                 let is_same = stream.basis.is_some_and(|basis| basis.fingerprint == fingerprint(credentials.as_ref()));
                 if is_same && credentials.is_some_and(|credentials| !credentials.disabled) {
-                    return Ok(self.bind(stream, &jid, agent));
+                    return Ok(self.bind(stream, &jid, agent, &requests));
                 }
                 Err(End::Error(StreamError::not_authorized("this account has changed meanwhile")))
             }
@@ -175,8 +199,13 @@ impl Shard {
         if let Some(basis) = &mut stream.basis {
             basis.fingerprint = fingerprint(credentials.as_ref());
         }
-        let Purpose::Password(password) = lookup.purpose else {
-            return negotiation_of(stream).on_credentials(credentials);
+        let password = match lookup.purpose {
+            Purpose::Password(password) => password,
+            Purpose::Client(client) => {
+                let disabled = credentials.is_some_and(|credentials| credentials.disabled);
+                return self.look_up_tokens(io, stream, lookup.account, client, disabled);
+            }
+            _ => return negotiation_of(stream).on_credentials(credentials),
         };
         let disabled = credentials.as_ref().is_some_and(|credentials| credentials.disabled);
         let keys = credentials.and_then(|credentials| cheapest(credentials.keys));
@@ -192,10 +221,30 @@ impl Shard {
     pub(super) fn stored(&mut self, io: &mut Io<Shard>, reply: Reply) {
         let Some(mut stream) = self.take(ConnectionId::from_bits(reply.token)) else { return };
         let Some(lookup) = stream.lookup.take() else { return self.put(stream) };
-        let credentials = credentials(&lookup.account, reply.outcome);
-        match self.looked_up(io, &mut stream, *lookup, credentials) {
+        match self.answered(io, &mut stream, *lookup, reply.outcome) {
             Ok(actions) => self.act(io, stream, actions),
             Err(end) => self.end(io, stream, end),
+        }
+    }
+
+    /// Goes on with what the storage has answered, whatever it was asked.
+    fn answered(
+        &mut self,
+        io: &mut Io<Shard>,
+        stream: &mut Stream,
+        lookup: Lookup,
+        outcome: Outcome,
+    ) -> Result<Vec<Action>, End> {
+        let Lookup { account, purpose } = lookup;
+        match purpose {
+            Purpose::Tokens { client, disabled } => {
+                Ok(self.tokens_found(io, stream, &account, &client, disabled, outcome))
+            }
+            Purpose::ChangeTokens(changing) => self.changing_tokens(io, stream, account, *changing, outcome),
+            purpose => {
+                let credentials = credentials(&account, outcome);
+                self.looked_up(io, stream, Lookup { account, purpose }, credentials)
+            }
         }
     }
 
@@ -210,12 +259,18 @@ impl Shard {
     /// A stream has come to its account's home.
     pub(super) fn come_home(&mut self, io: &mut Io<Shard>, mut stream: Box<Stream>) {
         let Phase::Login(negotiation) = &mut stream.phase else { return self.put(stream) };
-        let actions = negotiation.on_home();
+        let actions = negotiation.on_home(now_s());
         self.act(io, stream, actions);
     }
 
     /// Binds a resource, and dooms the sessions that it takes the place of.
-    fn bind(&mut self, stream: &mut Stream, jid: &Jid<'_>, agent: Option<String>) -> Vec<Action> {
+    fn bind(
+        &mut self,
+        stream: &mut Stream,
+        jid: &Jid<'_>,
+        agent: Option<String>,
+        _requests: &BindRequests,
+    ) -> Vec<Action> {
         let limits =
             BindLimits { policy: self.settings.conflict, sessions_max: self.settings.sessions_max_per_account };
         let resource = jid.resource().unwrap_or_default();
@@ -225,7 +280,7 @@ impl Shard {
                 self.doomed.extend(replaced.into_iter().map(|old| {
                     (old, End::Error(StreamError::conflict("another session has taken the place of this one")))
                 }));
-                Ok(jid.with_resource(&name))
+                Ok(BoundResource { jid: jid.with_resource(&name), results: Vec::new() })
             }
             Err(BindError::Conflict) => Err(BindRefusal::Conflict),
             Err(BindError::TooMany) => Err(BindRefusal::TooMany),
@@ -248,7 +303,7 @@ impl Shard {
 }
 
 /// The negotiation of a stream that has just been seen to negotiate.
-fn negotiation_of(stream: &mut Stream) -> &mut crate::stream::Negotiation {
+pub(super) fn negotiation_of(stream: &mut Stream) -> &mut crate::stream::Negotiation {
     match &mut stream.phase {
         Phase::Login(negotiation) => negotiation,
         Phase::Bound(_) => unreachable!("a bound stream does not negotiate"),
@@ -258,17 +313,14 @@ fn negotiation_of(stream: &mut Stream) -> &mut crate::stream::Negotiation {
 /// The storage has failed to say what it knows of a user; it is in the log.
 struct Unreadable;
 
-fn owner(account: &Jid<'_>) -> Option<Owner> {
+pub(super) fn owner(account: &Jid<'_>) -> Option<Owner> {
     Owner::new(account.local()?, account.domain()).ok()
 }
 
 fn credentials(account: &Jid<'_>, outcome: Outcome) -> Result<Option<Credentials>, Unreadable> {
     let Some(owner) = owner(account) else { return Ok(None) };
     match accounts::decode(&owner, outcome) {
-        Ok(stored) => Ok(stored.map(|stored| Credentials {
-            keys: stored.account().keys.iter().map(crate::credentials::from_store).collect(),
-            disabled: stored.account().disabled.is_some(),
-        })),
+        Ok(stored) => Ok(stored.map(|stored| credentials_in(&stored))),
         Err(error) => {
             limited_event!(WARN, "storage", "an account cannot be read: {error}");
             Err(Unreadable)
@@ -276,8 +328,15 @@ fn credentials(account: &Jid<'_>, outcome: Outcome) -> Result<Option<Credentials
     }
 }
 
+pub(super) fn credentials_in(stored: &StoredAccount) -> Credentials {
+    Credentials {
+        keys: stored.account().keys.iter().map(crate::credentials::from_store).collect(),
+        disabled: stored.account().disabled.is_some(),
+    }
+}
+
 /// Tells one state of an account from another, within this process.
-fn fingerprint(credentials: Option<&Credentials>) -> u64 {
+pub(super) fn fingerprint(credentials: Option<&Credentials>) -> u64 {
     let mut hasher = DefaultHasher::new();
     if let Some(credentials) = credentials {
         credentials.disabled.hash(&mut hasher);

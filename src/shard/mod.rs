@@ -12,9 +12,11 @@ mod message;
 mod presence;
 mod settings;
 mod stream;
+mod tokens;
 mod verify;
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rondel_shards::{Accepted, Application, Closed, ConnectionId, Io, Origin, TlsFacts, Verdict};
 use rondel_storage::Client;
@@ -164,6 +166,11 @@ impl Shard {
             account: stream.session().map(|session| session.jid.bare()),
         }
     }
+}
+
+/// The time in seconds since 1970.
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }
 
 impl Application for Shard {

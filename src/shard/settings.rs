@@ -52,6 +52,8 @@ pub struct Settings {
     pub connections_max: usize,
     /// Sessions of one account at once.
     pub sessions_max_per_account: usize,
+    /// Clients of one account that can have tokens to log in with at once.
+    pub token_clients_max: usize,
     /// When a resource is taken.
     pub conflict: Conflict,
     /// From the first byte to a session.

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 
 use rondel_shards::ConnectionId;
+use rondel_storage::accounts::StoredAccount;
 
 use crate::jid::Jid;
-use crate::stream::Negotiation;
+use crate::stream::{BindRequests, Negotiation, TokenChange};
 use crate::xml::{Framer, escape};
 
 /// One client's stream. Small, because an idle session is little else.
@@ -26,7 +27,7 @@ pub struct Stream {
     pub(super) basis: Option<Basis>,
 }
 
-/// A user who is being looked up, and what for.
+/// A user who is being looked up, and what for: the request to the storage that is on its way.
 pub(super) struct Lookup {
     pub account: Jid<'static>,
     pub purpose: Purpose,
@@ -38,8 +39,33 @@ pub(super) enum Purpose {
     Challenge,
     /// To verify a password that has come already.
     Password(String),
+    /// To find the tokens of this client next.
+    Client(String),
+    /// The tokens of this client are being looked up; the account is disabled or not.
+    Tokens { client: String, disabled: bool },
+    /// To change the tokens of a client.
+    ChangeTokens(Box<Changing>),
     /// To see that the account still is what it was when the login began; then to bind.
-    Bind { jid: Jid<'static>, agent: Option<String> },
+    Bind { jid: Jid<'static>, agent: Option<String>, requests: BindRequests },
+}
+
+/// The tokens of a client on their way to be changed.
+pub(super) struct Changing {
+    pub client: String,
+    pub change: TokenChange,
+    /// How often it may still begin again, because others have been faster.
+    pub tries_left: u32,
+    pub stage: ChangeStage,
+}
+
+/// What the storage is being asked for a change of tokens.
+pub(super) enum ChangeStage {
+    /// For the account.
+    Account,
+    /// For the tokens of all its clients.
+    Tokens(StoredAccount),
+    /// To write.
+    Writing,
 }
 
 /// What a login relies on: the account as it was when it was looked up.

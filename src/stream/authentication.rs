@@ -3,11 +3,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use super::action::Credentials;
+use super::config::Config;
+use super::fast::{FastRequest, Tokens, Used};
 use super::features;
-use super::negotiation::{Config, Credentials};
 use crate::jid::{self, Jid};
 use crate::random;
-use crate::sasl::{Bindings, ClientFirst, Failure, Mechanism, PlainMessage, Scram};
+use crate::sasl::{Bindings, ClientFirst, Failure, Ht, HtMessage, Mechanism, PlainMessage, Scram};
 use crate::xml::namespaces as ns;
 
 /// How SASL is carried.
@@ -28,25 +30,50 @@ impl Profile {
     }
 }
 
+/// What a client logs in with.
+#[derive(Debug)]
+pub(super) enum Means {
+    Mechanism(Mechanism),
+    /// A token of this client (XEP-0484).
+    Token {
+        mechanism: Ht,
+        client: String,
+        request: FastRequest,
+    },
+}
+
+/// What a client has proved, and how.
+#[derive(Debug)]
+pub(super) struct Proved {
+    pub profile: Profile,
+    /// The mechanism's last words, in base64.
+    pub additional_data: Option<String>,
+    /// The token, if it was one.
+    pub used: Option<Used>,
+}
+
 /// What a message leads to.
 pub(super) enum Step {
     /// In base64.
     Challenge(Box<Attempt>, String),
     LookUp(Box<Attempt>, Jid<'static>),
     Verify(Box<Attempt>, Jid<'static>, String),
-    /// The additional data in base64.
-    Success {
-        profile: Profile,
-        account: Jid<'static>,
-        additional_data: Option<String>,
-    },
+    /// The client's name behind the account.
+    LookUpTokens(Box<Attempt>, Jid<'static>, String),
+    Success(Jid<'static>, Proved),
     Failure(Profile, Failure),
+}
+
+impl Step {
+    fn success(profile: Profile, account: Jid<'static>, additional_data: Option<String>) -> Step {
+        Step::Success(account, Proved { profile, additional_data, used: None })
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Attempt {
     profile: Profile,
-    mechanism: Mechanism,
+    means: Means,
     domain: String,
     offered_plus: bool,
     bindings: Bindings,
@@ -65,18 +92,20 @@ enum Stage {
     Proof { scram: Scram, account: Jid<'static>, disabled: bool },
     /// The environment verifies a password.
     Verifying { account: Jid<'static> },
+    /// The environment looks the client's tokens up.
+    LookingUpTokens { account: Jid<'static>, hashed: Vec<u8> },
 }
 
 impl Attempt {
     pub fn new(
         profile: Profile,
-        mechanism: Mechanism,
+        means: Means,
         domain: String,
         offered_plus: bool,
         bindings: Bindings,
         from: Option<Jid<'static>>,
     ) -> Box<Attempt> {
-        Box::new(Attempt { profile, mechanism, domain, offered_plus, bindings, from, stage: Stage::First })
+        Box::new(Attempt { profile, means, domain, offered_plus, bindings, from, stage: Stage::First })
     }
 
     pub fn profile(&self) -> Profile {
@@ -84,7 +113,7 @@ impl Attempt {
     }
 
     pub fn is_waiting(&self) -> bool {
-        matches!(self.stage, Stage::LookingUp { .. } | Stage::Verifying { .. })
+        matches!(self.stage, Stage::LookingUp { .. } | Stage::Verifying { .. } | Stage::LookingUpTokens { .. })
     }
 
     /// The client has sent no initial response: an empty challenge asks for it (RFC 6120 §6.4.2).
@@ -97,9 +126,9 @@ impl Attempt {
         let profile = self.profile;
         let text = if text == "=" { "" } else { text };
         let Ok(message) = BASE64.decode(text) else { return Step::Failure(profile, Failure::IncorrectEncoding) };
-        match (std::mem::replace(&mut self.stage, Stage::First), self.mechanism) {
-            (Stage::First, Mechanism::Scram { plus, .. }) => {
-                let first = ClientFirst::parse(&message, plus, self.offered_plus, &self.bindings);
+        match (std::mem::replace(&mut self.stage, Stage::First), &self.means) {
+            (Stage::First, Means::Mechanism(Mechanism::Scram { plus, .. })) => {
+                let first = ClientFirst::parse(&message, *plus, self.offered_plus, &self.bindings);
                 let named = first.and_then(|first| {
                     let account = self.account(&first.username, first.authzid.as_deref())?;
                     Ok((first, account))
@@ -115,10 +144,10 @@ impl Attempt {
             (Stage::Proof { scram, account, disabled }, _) => match scram.finish(&message) {
                 // Only whoever knows the password learns that the account is disabled.
                 Ok(_) if disabled => Step::Failure(profile, Failure::AccountDisabled),
-                Ok(last) => Step::Success { profile, account, additional_data: Some(BASE64.encode(last)) },
+                Ok(last) => Step::success(profile, account, Some(BASE64.encode(last))),
                 Err(failure) => Step::Failure(profile, failure),
             },
-            (Stage::First, Mechanism::Plain) => {
+            (Stage::First, Means::Mechanism(Mechanism::Plain)) => {
                 let named = PlainMessage::parse(&message).and_then(|message| {
                     let account = self.account(&message.username, message.authzid.as_deref())?;
                     Ok((account, message.password))
@@ -131,14 +160,36 @@ impl Attempt {
                     Err(failure) => Step::Failure(profile, failure),
                 }
             }
-            (Stage::First, Mechanism::Anonymous) => {
+            (Stage::First, Means::Mechanism(Mechanism::Anonymous)) => {
                 let name = format!("{}@{}", random::name().to_lowercase(), self.domain);
                 match Jid::parse(&name).map(Jid::into_owned) {
-                    Ok(account) => Step::Success { profile, account, additional_data: None },
+                    Ok(account) => Step::success(profile, account, None),
                     Err(_) => Step::Failure(profile, Failure::TemporaryAuthFailure),
                 }
             }
-            (Stage::LookingUp { .. } | Stage::Verifying { .. }, _) => Step::Failure(profile, Failure::MalformedRequest),
+            (Stage::First, Means::Token { client, .. }) => {
+                let named = HtMessage::parse(&message).and_then(|message| {
+                    let account = self.account(&message.username, None)?;
+                    // Whom the client names in its stream header (XEP-0484 §4.1) is who logs in.
+                    let is_other = |from: &Jid<'_>| from.local().is_some() && from.bare() != account.bare();
+                    if self.from.as_ref().is_some_and(is_other) {
+                        Err(Failure::InvalidAuthzid)
+                    } else {
+                        Ok((account, message.hashed))
+                    }
+                });
+                match named {
+                    Ok((account, hashed)) => {
+                        let client = client.clone();
+                        self.stage = Stage::LookingUpTokens { account: account.clone(), hashed };
+                        Step::LookUpTokens(self, account, client)
+                    }
+                    Err(failure) => Step::Failure(profile, failure),
+                }
+            }
+            (Stage::LookingUp { .. } | Stage::Verifying { .. } | Stage::LookingUpTokens { .. }, _) => {
+                Step::Failure(profile, Failure::MalformedRequest)
+            }
         }
     }
 
@@ -149,10 +200,13 @@ impl Attempt {
         tls: Option<&Bindings>,
         credentials: Option<Credentials>,
     ) -> Step {
-        let (stage, mechanism) = (std::mem::replace(&mut self.stage, Stage::First), self.mechanism);
-        let (Stage::LookingUp { first, account }, Mechanism::Scram { hash, .. }) = (stage, mechanism) else {
+        let stage = std::mem::replace(&mut self.stage, Stage::First);
+        let (Stage::LookingUp { first, account }, Means::Mechanism(Mechanism::Scram { hash, .. })) =
+            (stage, &self.means)
+        else {
             return Step::Failure(self.profile, Failure::TemporaryAuthFailure);
         };
+        let hash = *hash;
         let disabled = credentials.as_ref().is_some_and(|credentials| credentials.disabled);
         let keys = credentials.and_then(|credentials| credentials.keys.into_iter().find(|keys| keys.hash == hash));
         let keys = keys.unwrap_or_else(|| config.unknown.keys(account.bare(), hash));
@@ -167,11 +221,26 @@ impl Attempt {
 
     pub fn on_password(self: Box<Self>, outcome: Result<(), Failure>) -> Step {
         match (self.stage, outcome) {
-            (Stage::Verifying { account }, Ok(())) => {
-                Step::Success { profile: self.profile, account, additional_data: None }
-            }
+            (Stage::Verifying { account }, Ok(())) => Step::success(self.profile, account, None),
             (_, Err(failure)) => Step::Failure(self.profile, failure),
             (_, Ok(())) => Step::Failure(self.profile, Failure::TemporaryAuthFailure),
+        }
+    }
+
+    pub fn on_tokens(self: Box<Self>, tokens: &Tokens, disabled: bool, now_s: u64) -> Step {
+        let (Stage::LookingUpTokens { account, hashed }, Means::Token { mechanism, request, .. }) =
+            (self.stage, self.means)
+        else {
+            return Step::Failure(self.profile, Failure::TemporaryAuthFailure);
+        };
+        match tokens.prove(mechanism, &hashed, &self.bindings, &request, now_s) {
+            // As with passwords, nobody else learns that.
+            Ok(_) if disabled => Step::Failure(self.profile, Failure::AccountDisabled),
+            Ok((used, answer)) => {
+                let additional_data = Some(BASE64.encode(answer));
+                Step::Success(account, Proved { profile: self.profile, additional_data, used: Some(used) })
+            }
+            Err(failure) => Step::Failure(self.profile, failure),
         }
     }
 

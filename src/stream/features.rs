@@ -1,7 +1,8 @@
 //! Stream headers and stream features (RFC 6120 §4.2, §4.3).
 
-use super::negotiation::{Config, TlsPolicy};
-use crate::sasl::{Bindings, Hash, Mechanism};
+use super::config::{Config, TlsPolicy};
+use super::inline::BoundResource;
+use crate::sasl::{Bindings, Hash, Ht, Mechanism};
 use crate::xml::{escape, namespaces as ns};
 
 /// Appends the server's stream header.
@@ -40,6 +41,16 @@ pub(super) fn mechanisms(config: &Config, domain: &str, tls: Option<&Bindings>) 
     offered
 }
 
+/// The mechanisms for tokens (XEP-0484 §3.1), the best first: under TLS, for users whom the server knows.
+///
+/// One without channel binding is always among them. Clients in browsers have no channel to bind by, and without a
+/// token they would have to keep the password, which logs in without channel binding, too, and everywhere. Whoever can
+/// bind is no worse off: a token is good for the mechanism that it was issued for and no other.
+pub(super) fn token_mechanisms(config: &Config, domain: &str, tls: Option<&Bindings>) -> Vec<Ht> {
+    let has_tokens = config.token_lifetime_s > 0 && config.anonymous.as_deref() != Some(domain);
+    tls.filter(|_| has_tokens).map(Ht::possible).unwrap_or_default()
+}
+
 /// The types of channel binding to advertise (XEP-0440 §3): none unless a mechanism is offered that binds.
 pub(super) fn binding_names(mechanisms: &[Mechanism], tls: Option<&Bindings>) -> Vec<&'static str> {
     let binds = mechanisms.iter().any(|mechanism| matches!(mechanism, Mechanism::Scram { plus: true, .. }));
@@ -58,12 +69,9 @@ pub(super) fn write_before_login(out: &mut Vec<u8>, config: &Config, domain: &st
         let list: String = mechanisms.iter().map(|each| format!("<mechanism>{}</mechanism>", each.name())).collect();
         // XEP-0388 §2.1: only once the stream is encrypted.
         if tls.is_some() {
-            let text = format!(
-                "<authentication xmlns='{}'>{list}<inline><bind xmlns='{}'/></inline></authentication>",
-                ns::SASL2,
-                ns::BIND2,
-            );
-            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(format!("<authentication xmlns='{}'>{list}<inline>", ns::SASL2).as_bytes());
+            write_inline(out, config, &token_mechanisms(config, domain, tls));
+            out.extend_from_slice(b"</inline></authentication>");
         }
         out.extend_from_slice(format!("<mechanisms xmlns='{}'>{list}</mechanisms>", ns::SASL).as_bytes());
         let names = binding_names(&mechanisms, tls);
@@ -77,10 +85,35 @@ pub(super) fn write_before_login(out: &mut Vec<u8>, config: &Config, domain: &st
     out.extend_from_slice(b"</stream:features>");
 }
 
+/// Appends what can be asked for along with a login (XEP-0388 §2.1): Bind 2 with what it can switch on, resumption,
+/// tokens. TLS 1.3 early data are not accepted, and therefore not offered to tokens.
+fn write_inline(out: &mut Vec<u8>, config: &Config, tokens: &[Ht]) {
+    let features: String = config.features.names().map(|name| format!("<feature var='{name}'/>")).collect();
+    let bind = match features.is_empty() {
+        true => format!("<bind xmlns='{}'/>", ns::BIND2),
+        false => format!("<bind xmlns='{}'><inline>{features}</inline></bind>", ns::BIND2),
+    };
+    out.extend_from_slice(bind.as_bytes());
+    if config.features.stream_management {
+        out.extend_from_slice(format!("<sm xmlns='{}'/>", ns::STREAM_MANAGEMENT).as_bytes());
+    }
+    if !tokens.is_empty() {
+        let list: String = tokens.iter().map(|each| format!("<mechanism>{}</mechanism>", each.name())).collect();
+        out.extend_from_slice(format!("<fast xmlns='{}'>{list}</fast>", ns::FAST).as_bytes());
+    }
+}
+
 /// Appends the features after login: those of a stream that has a resource, or has yet to bind one.
-pub(super) fn write_after_login(out: &mut Vec<u8>, config: &Config, is_bound: bool) {
+pub(super) fn write_after_login(out: &mut Vec<u8>, config: &Config, bound: Option<&BoundResource>) {
     out.extend_from_slice(b"<stream:features>");
-    if !is_bound {
+    let is_managed = bound.is_some_and(BoundResource::is_managed);
+    if config.features.stream_management && !is_managed {
+        out.extend_from_slice(format!("<sm xmlns='{}'/>", ns::STREAM_MANAGEMENT).as_bytes());
+    }
+    if config.features.client_state {
+        out.extend_from_slice(format!("<csi xmlns='{}'/>", ns::CLIENT_STATE).as_bytes());
+    }
+    if bound.is_none() {
         let text = format!(
             "<bind xmlns='{}'><required/></bind><session xmlns='{}'><optional/></session>",
             ns::BIND,
@@ -108,11 +141,13 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::jid::Jid;
     use crate::sasl::UnknownUsers;
     use crate::service::is_documented;
+    use crate::stream::SessionFeatures;
     use crate::xml::Element;
 
-    const SPECIFICATIONS: [(&str, &str); 8] = [
+    const SPECIFICATIONS: [(&str, &str); 9] = [
         (ns::TLS, "RFC 6120"),
         (ns::SASL, "RFC 6120"),
         (ns::BIND, "RFC 6120"),
@@ -121,6 +156,7 @@ mod tests {
         (ns::BIND2, "XEP-0386"),
         (ns::CHANNEL_BINDING, "XEP-0440"),
         (ns::STREAM_LIMITS, "XEP-0478"),
+        (ns::FAST, "XEP-0484"),
     ];
 
     fn config() -> Config {
@@ -137,6 +173,9 @@ mod tests {
             idle_seconds: 60,
             unknown: UnknownUsers::new([7; 32], 4096),
             iterations: 4096,
+            // Those of what is not there yet have no documentation either.
+            features: SessionFeatures::default(),
+            token_lifetime_s: 1,
         }
     }
 
@@ -157,8 +196,9 @@ mod tests {
         };
         look(&|out| write_before_login(out, &config, "example.org", None));
         look(&|out| write_before_login(out, &config, "example.org", Some(&bindings)));
-        look(&|out| write_after_login(out, &config, false));
-        look(&|out| write_after_login(out, &config, true));
+        look(&|out| write_after_login(out, &config, None));
+        let jid = Jid::parse("juliet@example.org/balcony").unwrap().into_owned();
+        look(&|out| write_after_login(out, &config, Some(&BoundResource { jid: jid.clone(), results: Vec::new() })));
         let known: BTreeSet<_> = SPECIFICATIONS.iter().map(|(namespace, _)| (*namespace).to_owned()).collect();
         assert_eq!(seen, known, "what is advertised, and what this test knows the specification of");
         for (_, specification) in SPECIFICATIONS {

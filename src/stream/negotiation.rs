@@ -2,51 +2,17 @@
 
 use std::sync::Arc;
 
-use super::authentication::{Attempt, Profile, Step};
+use super::action::{Action, BindRefusal, Credentials};
+use super::authentication::{Attempt, Means, Profile, Proved, Step};
+use super::config::Config;
 use super::error::StreamError;
+use super::fast::{Issued, TokenChange, Tokens};
 use super::features;
+use super::inline::{self, BindRequests, BoundResource, Requests, Resume, Success};
 use crate::jid::{self, Jid};
 use crate::random;
-use crate::sasl::{Bindings, Failure, Hash, Mechanism, ScramKeys, UnknownUsers};
+use crate::sasl::{Bindings, Failure, Mechanism};
 use crate::xml::{Element, escape, namespaces as ns};
-
-/// Whether a stream must be encrypted.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum TlsPolicy {
-    /// Nothing but STARTTLS is possible before.
-    Required,
-    /// For tests and measurements.
-    PlaintextAllowed,
-}
-
-/// What negotiations of a server have in common.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The domains served, in normal form.
-    pub domains: Vec<String>,
-    /// Whether TLS must come first.
-    pub tls: TlsPolicy,
-    /// Whether there is a certificate, so that STARTTLS can be offered.
-    pub tls_available: bool,
-    /// The hash functions of the SCRAM mechanisms offered.
-    pub hashes: Vec<Hash>,
-    /// Whether PLAIN is offered.
-    pub plain: bool,
-    /// The domain whose users are anonymous.
-    pub anonymous: Option<String>,
-    /// Failed logins on one stream before it ends.
-    pub tries: usize,
-    /// Largest first-level element before and after login, to be advertised.
-    pub max_bytes_before_login: usize,
-    /// See `max_bytes_before_login`.
-    pub max_bytes: usize,
-    /// After how long a silent stream is looked after; zero for never.
-    pub idle_seconds: u64,
-    /// What unknown users look like.
-    pub unknown: UnknownUsers,
-    /// Rounds of new keys.
-    pub iterations: u32,
-}
 
 /// What a client's stream header says.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -57,62 +23,6 @@ pub struct Header {
     pub from: Option<String>,
     /// The version of XMPP.
     pub version: Option<String>,
-}
-
-/// What is stored of a user.
-#[derive(Clone, Debug, Default)]
-pub struct Credentials {
-    /// Keys by hash function.
-    pub keys: Vec<ScramKeys>,
-    /// Nobody may log in.
-    pub disabled: bool,
-}
-
-/// Why a resource was not bound.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum BindRefusal {
-    /// It is taken.
-    Conflict,
-    /// The account has too many.
-    TooMany,
-}
-
-/// What the environment has to do. After an action that asks for an answer, nothing more of the client's bytes may be
-/// handed in until the answer is: see [`Negotiation::is_waiting`].
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Action {
-    /// Send these bytes.
-    Send(Vec<u8>),
-    /// Begin TLS behind what was sent so far, then call [`Negotiation::on_tls`].
-    StartTls,
-    /// The next thing that the client sends is a stream header.
-    ExpectHeader,
-    /// Look the user up, then call [`Negotiation::on_credentials`].
-    LookUp(Jid<'static>),
-    /// Look the user up and verify the password on a side thread, then call [`Negotiation::on_password`].
-    Verify {
-        /// Whose.
-        account: Jid<'static>,
-        /// As it was sent.
-        password: String,
-    },
-    /// The user has proved who it is: bring the stream to the account's home, then call [`Negotiation::on_home`].
-    Authenticated(Jid<'static>),
-    /// Bind this resource, then call [`Negotiation::on_bound`].
-    Bind {
-        /// The full JID.
-        jid: Jid<'static>,
-        /// The client's installation, if it says which (XEP-0388 §2.3): an earlier session of it ends. Never shown.
-        agent: Option<String>,
-    },
-    /// A login has failed: count it against the address.
-    LoginFailed(Failure),
-    /// A session is established; what is left of the negotiation is to say so.
-    Established(Jid<'static>),
-    /// End the stream with this error; the header has been sent.
-    Close(StreamError),
-    /// End the stream without one.
-    End,
 }
 
 /// Where a negotiation is.
@@ -126,12 +36,17 @@ enum State {
     StartingTls,
     /// Logging in.
     Authenticating(Box<Attempt>),
-    /// The environment moves the stream; then this is what success says.
-    MovingHome { profile: Profile, additional_data: Option<String> },
+    /// The environment moves the stream.
+    MovingHome(Proved),
+    /// The environment notes what becomes of the client's tokens. Unless the login stands and falls with it, it goes on
+    /// without a new token if that fails.
+    ChangingTokens { success: Box<Success>, stands_and_falls: bool },
     /// Legacy login has succeeded; a new header is next.
     LoggedIn,
     /// A legacy bind request is next.
     AwaitingBind,
+    /// The environment looks for the stream to resume; the success is that of SASL2, `None` after a legacy login.
+    Resuming(Option<Box<Success>>),
     /// The environment binds.
     Binding(BindKind),
     /// A session is there, or the stream has ended.
@@ -144,7 +59,7 @@ enum BindKind {
     /// An IQ with this id.
     Legacy { id: String },
     /// Bind 2; success is still to be sent.
-    Inline { additional_data: Option<String> },
+    Inline(Box<Success>),
 }
 
 /// The negotiation of one stream.
@@ -159,11 +74,8 @@ pub struct Negotiation {
     header_sent: bool,
     /// Who the client says it is, in its stream header.
     from: Option<Jid<'static>>,
-    /// What the client asked to be named by (XEP-0386 §4.2).
-    pub(super) tag: Option<String>,
-    pub(super) wants_bind: bool,
-    /// Which installation of a client this is (XEP-0388 §2.3).
-    agent: Option<String>,
+    /// What the client asks for along with its login.
+    requests: Requests,
 }
 
 impl Negotiation {
@@ -179,16 +91,15 @@ impl Negotiation {
             account: None,
             header_sent: false,
             from: None,
-            tag: None,
-            wants_bind: false,
-            agent: None,
+            requests: Requests::default(),
         }
     }
 
     /// Whether an answer of the environment is awaited, not the client.
     pub fn is_waiting(&self) -> bool {
         match &self.state {
-            State::StartingTls | State::MovingHome { .. } | State::Binding(_) | State::Over => true,
+            State::StartingTls | State::MovingHome(_) | State::ChangingTokens { .. } | State::Resuming(_) => true,
+            State::Binding(_) | State::Over => true,
             State::Authenticating(attempt) => attempt.is_waiting(),
             State::Header | State::Choosing | State::LoggedIn | State::AwaitingBind => false,
         }
@@ -249,7 +160,7 @@ impl Negotiation {
         features::write_header(&mut out, Some(&domain), to, &random::name());
         self.header_sent = true;
         if self.is_authenticated() {
-            features::write_after_login(&mut out, &self.config, false);
+            features::write_after_login(&mut out, &self.config, None);
             self.state = State::AwaitingBind;
         } else {
             features::write_before_login(&mut out, &self.config, &domain, self.tls.as_ref());
@@ -280,6 +191,11 @@ impl Negotiation {
                 self.refuse(attempt.profile(), Failure::Aborted)
             }
             (State::AwaitingBind, "iq", ns::CLIENT) => self.bind_request(element),
+            (State::AwaitingBind, name @ ("enable" | "resume"), ns::STREAM_MANAGEMENT)
+                if self.config.features.stream_management =>
+            {
+                self.stream_management_request(name, element)
+            }
             _ => self.fail(StreamError::not_authorized("log in and bind a resource first")),
         }
     }
@@ -305,6 +221,18 @@ impl Negotiation {
         }
     }
 
+    /// What [`Action::LookUpTokens`] has found: the tokens of the client, none if there is no such user or client, and
+    /// whether the account is disabled. `now_s` is in seconds since 1970.
+    pub fn on_tokens(&mut self, tokens: &Tokens, disabled: bool, now_s: u64) -> Vec<Action> {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Authenticating(attempt) => {
+                let step = attempt.on_tokens(tokens, disabled, now_s);
+                self.step(step)
+            }
+            state => self.unexpected(state),
+        }
+    }
+
     /// Whether the password of [`Action::Verify`] was right; `None` if it could not be found out.
     pub fn on_password(&mut self, outcome: Option<Result<(), Failure>>) -> Vec<Action> {
         match std::mem::replace(&mut self.state, State::Over) {
@@ -324,55 +252,99 @@ impl Negotiation {
         }
     }
 
-    /// The stream is at the account's home.
-    pub fn on_home(&mut self) -> Vec<Action> {
+    /// The stream is at the account's home; `now_s` is in seconds since 1970.
+    pub fn on_home(&mut self, now_s: u64) -> Vec<Action> {
         let state = std::mem::replace(&mut self.state, State::Over);
-        let State::MovingHome { profile, additional_data } = state else { return self.unexpected(state) };
+        let State::MovingHome(proved) = state else { return self.unexpected(state) };
+        if proved.profile == Profile::Legacy {
+            self.state = State::LoggedIn;
+            self.header_sent = false;
+            let data = proved.additional_data.unwrap_or_default();
+            let success = format!("<success xmlns='{}'>{data}</success>", ns::SASL);
+            return vec![Action::Send(success.into_bytes()), Action::ExpectHeader];
+        }
         let Some(account) = self.account.clone() else { return self.unexpected(State::Over) };
-        match profile {
-            Profile::Legacy => {
-                self.state = State::LoggedIn;
-                self.header_sent = false;
-                let data = additional_data.unwrap_or_default();
-                let success = format!("<success xmlns='{}'>{data}</success>", ns::SASL);
-                vec![Action::Send(success.into_bytes()), Action::ExpectHeader]
+        let fast = self.requests.fast.take().unwrap_or_default();
+        let lifetime_s = self.config.token_lifetime_s;
+        // A new token is one that was asked for, or the successor of one that is due, but not of one that ends here.
+        let due = proved.used.as_ref().map(|used| &used.token);
+        let due = due.filter(|token| !fast.invalidate && token.is_due(lifetime_s, now_s)).map(|token| token.mechanism);
+        let wanted = self.requests.token.take().or(due);
+        let (issued, token) = wanted.map(|mechanism| Issued::new(mechanism, lifetime_s, now_s)).unzip();
+        let stands_and_falls = proved.used.as_ref().is_some_and(|used| used.has_to_be_noted);
+        let success = Box::new(Success { additional_data: proved.additional_data, token: issued, resumption: None });
+        match &self.requests.agent {
+            Some(client) if stands_and_falls || token.is_some() => {
+                let change = TokenChange::new(proved.used.as_ref(), &fast, token);
+                self.state = State::ChangingTokens { success, stands_and_falls };
+                vec![Action::ChangeTokens { account, client: client.clone(), change }]
             }
-            Profile::Sasl2 if self.wants_bind => {
-                let tag = self.tag.take().and_then(|tag| jid::resourcepart(&tag).ok().map(|tag| tag.into_owned()));
-                let resource = match tag {
-                    Some(tag) if tag.len() <= TAG_BYTES_MAX => format!("{tag}/{}", random::name()),
-                    _ => random::name(),
-                };
-                self.state = State::Binding(BindKind::Inline { additional_data });
-                vec![Action::Bind { jid: account.with_resource(&resource), agent: self.agent.take() }]
-            }
-            Profile::Sasl2 => {
-                self.state = State::AwaitingBind;
-                let mut out = sasl2_success(&account, additional_data.as_deref(), "");
-                features::write_after_login(&mut out, &self.config, false);
-                vec![Action::Send(out)]
-            }
+            _ => self.resume_or_bind(success),
         }
     }
 
+    /// What became of [`Action::ChangeTokens`]: it is on disk, or nothing has changed.
+    pub fn on_tokens_changed(&mut self, outcome: Result<(), Failure>) -> Vec<Action> {
+        match (std::mem::replace(&mut self.state, State::Over), outcome) {
+            (State::ChangingTokens { success, .. }, Ok(())) => self.resume_or_bind(success),
+            (State::ChangingTokens { stands_and_falls: true, .. }, Err(failure)) => {
+                self.refuse(Profile::Sasl2, failure)
+            }
+            (State::ChangingTokens { mut success, .. }, Err(_)) => {
+                success.token = None;
+                self.resume_or_bind(success)
+            }
+            (state, _) => self.unexpected(state),
+        }
+    }
+
+    /// What became of [`Action::Resume`]: `<resumed/>`, or `<failed/>` and the client binds a resource instead.
+    pub fn on_resumed(&mut self, outcome: Result<Element, Element>) -> Vec<Action> {
+        let state = std::mem::replace(&mut self.state, State::Over);
+        let State::Resuming(success) = state else { return self.unexpected(state) };
+        let (resumption, is_resumed) = match outcome {
+            Ok(resumed) => (resumed, true),
+            Err(failed) => (failed, false),
+        };
+        let mut out = Vec::new();
+        match success {
+            Some(mut success) if is_resumed => {
+                success.resumption = Some(resumption);
+                let Some(account) = &self.account else { return self.unexpected(State::Over) };
+                // The stream is established behind this; features are not sent again (XEP-0198 §9.2).
+                success.write(&mut out, account);
+            }
+            Some(mut success) => {
+                success.resumption = Some(resumption);
+                return self.bind_or_succeed(success);
+            }
+            None => resumption.write_to(&mut out, ns::CLIENT),
+        }
+        if is_resumed {
+            return vec![Action::Send(out), Action::Resumed];
+        }
+        self.state = State::AwaitingBind;
+        vec![Action::Send(out)]
+    }
+
     /// What became of [`Action::Bind`].
-    pub fn on_bound(&mut self, outcome: Result<Jid<'static>, BindRefusal>) -> Vec<Action> {
+    pub fn on_bound(&mut self, outcome: Result<BoundResource, BindRefusal>) -> Vec<Action> {
         let state = std::mem::replace(&mut self.state, State::Over);
         let State::Binding(kind) = state else { return self.unexpected(state) };
         match (kind, outcome) {
-            (BindKind::Legacy { id }, Ok(jid)) => {
+            (BindKind::Legacy { id }, Ok(bound)) => {
                 let mut out = b"<iq type='result' id='".to_vec();
                 escape::attribute(&mut out, &id);
                 out.extend_from_slice(format!("'><bind xmlns='{}'><jid>", ns::BIND).as_bytes());
-                escape::text(&mut out, jid.as_str());
+                escape::text(&mut out, bound.jid.as_str());
                 out.extend_from_slice(b"</jid></bind></iq>");
-                vec![Action::Established(jid), Action::Send(out)]
+                vec![Action::Established(bound.jid), Action::Send(out)]
             }
-            (BindKind::Inline { additional_data }, Ok(jid)) => {
-                let bound = format!("<bound xmlns='{}'/>", ns::BIND2);
-                let mut out = sasl2_success(&jid, additional_data.as_deref(), &bound);
-                features::write_after_login(&mut out, &self.config, true);
-                vec![Action::Established(jid), Action::Send(out)]
+            (BindKind::Inline(success), Ok(bound)) => {
+                let mut out = Vec::new();
+                success.write_bound(&mut out, &bound);
+                features::write_after_login(&mut out, &self.config, Some(&bound));
+                vec![Action::Established(bound.jid), Action::Send(out)]
             }
             (BindKind::Legacy { id }, Err(refusal)) => {
                 self.state = State::AwaitingBind;
@@ -383,9 +355,63 @@ impl Negotiation {
                 vec![Action::Send(iq_error(&id, kind, condition))]
             }
             // A name of ours is never taken; Bind 2 has no error of its own.
-            (BindKind::Inline { .. }, Err(_)) => {
+            (BindKind::Inline(_), Err(_)) => {
                 self.fail(StreamError::resource_constraint("too many sessions of this account"))
             }
+        }
+    }
+
+    /// Goes on with the earlier stream if the client wants that, else with a resource (XEP-0386 §3.2).
+    fn resume_or_bind(&mut self, mut success: Box<Success>) -> Vec<Action> {
+        match (self.requests.resume.take(), &self.account) {
+            (Some(Ok(resume)), Some(account)) => {
+                let account = account.clone();
+                self.state = State::Resuming(Some(success));
+                vec![Action::Resume { account, resume }]
+            }
+            (resume, _) => {
+                success.resumption = resume.and_then(Result::err);
+                self.bind_or_succeed(success)
+            }
+        }
+    }
+
+    fn bind_or_succeed(&mut self, success: Box<Success>) -> Vec<Action> {
+        let Some(account) = self.account.clone() else { return self.unexpected(State::Over) };
+        match self.requests.bind.take() {
+            Some(bind) => {
+                self.state = State::Binding(BindKind::Inline(success));
+                let jid = account.with_resource(&bind.resource());
+                vec![Action::Bind { jid, agent: self.requests.agent.take(), requests: bind.requests }]
+            }
+            None => {
+                self.state = State::AwaitingBind;
+                let mut out = Vec::new();
+                success.write(&mut out, &account);
+                features::write_after_login(&mut out, &self.config, None);
+                vec![Action::Send(out)]
+            }
+        }
+    }
+
+    /// Stream management before there is a resource: nothing but resumption is possible (XEP-0198 §3, §5).
+    fn stream_management_request(&mut self, name: &str, element: &Element) -> Vec<Action> {
+        let resume = match name {
+            "resume" => Resume::parse(element),
+            _ => Err(inline::failed("unexpected-request")),
+        };
+        match (resume, self.account.clone()) {
+            (Ok(resume), Some(account)) => {
+                self.state = State::Resuming(None);
+                vec![Action::Resume { account, resume }]
+            }
+            (Err(failed), _) => {
+                self.state = State::AwaitingBind;
+                let mut out = Vec::new();
+                failed.write_to(&mut out, ns::CLIENT);
+                vec![Action::Send(out)]
+            }
+            (Ok(_), None) => self.unexpected(State::Over),
         }
     }
 
@@ -406,9 +432,27 @@ impl Negotiation {
             return self.refuse(profile, Failure::EncryptionRequired);
         }
         let name = element.attribute("mechanism").unwrap_or_default();
-        let Some(&mechanism) = offered.iter().find(|mechanism| mechanism.name() == name) else {
-            return self.refuse(profile, Failure::InvalidMechanism);
+        let tokens = features::token_mechanisms(&self.config, &domain, self.tls.as_ref());
+        self.requests = match profile {
+            Profile::Legacy => Requests::default(),
+            Profile::Sasl2 => match Requests::parse(element, &self.config, &tokens) {
+                Ok(requests) => requests,
+                Err(failure) => return self.refuse(profile, failure),
+            },
         };
+        // Who logs in with a token does so with a mechanism for tokens, and nobody else does (XEP-0484 §3.4).
+        let means = match (&self.requests.fast, &self.requests.agent) {
+            (None, _) => {
+                offered.iter().find(|mechanism| mechanism.name() == name).map(|&mechanism| Means::Mechanism(mechanism))
+            }
+            (Some(request), Some(client)) => {
+                let mechanism = tokens.iter().find(|mechanism| mechanism.name() == name);
+                let (request, client) = (request.clone(), client.clone());
+                mechanism.map(|&mechanism| Means::Token { mechanism, client, request })
+            }
+            (Some(_), None) => return self.refuse(profile, Failure::MalformedRequest),
+        };
+        let Some(means) = means else { return self.refuse(profile, Failure::InvalidMechanism) };
         let initial = match profile {
             Profile::Legacy => Some(element.text()).filter(|text| !text.is_empty()),
             Profile::Sasl2 => element.child("initial-response", ns::SASL2).map(|child| {
@@ -417,16 +461,9 @@ impl Negotiation {
                 if text.is_empty() { "=".into() } else { text }
             }),
         };
-        if profile == Profile::Sasl2 {
-            let bind = element.child("bind", ns::BIND2);
-            self.wants_bind = bind.is_some();
-            let agent = element.child("user-agent", ns::SASL2).and_then(|agent| agent.attribute("id"));
-            self.agent = agent.filter(|agent| (1..=AGENT_BYTES_MAX).contains(&agent.len())).map(str::to_owned);
-            self.tag = bind.and_then(|bind| bind.child("tag", ns::BIND2)).map(|tag| tag.text().to_string());
-        }
         let offered_plus = offered.iter().any(|mechanism| matches!(mechanism, Mechanism::Scram { plus: true, .. }));
         let bindings = self.tls.clone().unwrap_or_default();
-        let attempt = Attempt::new(profile, mechanism, domain, offered_plus, bindings, self.from.clone());
+        let attempt = Attempt::new(profile, means, domain, offered_plus, bindings, self.from.clone());
         let step = match initial {
             Some(initial) => attempt.on_response(&initial),
             None => attempt.ask(),
@@ -449,9 +486,13 @@ impl Negotiation {
                 self.state = State::Authenticating(attempt);
                 vec![Action::Verify { account, password }]
             }
-            Step::Success { profile, account, additional_data } => {
+            Step::LookUpTokens(attempt, account, client) => {
+                self.state = State::Authenticating(attempt);
+                vec![Action::LookUpTokens { account, client }]
+            }
+            Step::Success(account, proved) => {
                 self.account = Some(account.clone());
-                self.state = State::MovingHome { profile, additional_data };
+                self.state = State::MovingHome(proved);
                 vec![Action::Authenticated(account)]
             }
             Step::Failure(profile, failure) => self.refuse(profile, failure),
@@ -465,6 +506,9 @@ impl Negotiation {
             Profile::Sasl2 => format!("<failure xmlns='{}'><{name} xmlns='{}'/></failure>", ns::SASL2, ns::SASL),
         };
         self.state = State::Choosing;
+        // A token may turn out to be void when the stream is at the account's home already.
+        self.account = None;
+        self.requests = Requests::default();
         let mut actions = vec![Action::Send(text.into_bytes()), Action::LoginFailed(failure)];
         self.tries_left -= 1;
         if self.tries_left == 0 {
@@ -502,7 +546,8 @@ impl Negotiation {
             }
         };
         self.state = State::Binding(BindKind::Legacy { id });
-        vec![Action::Bind { jid: account.with_resource(&resource), agent: None }]
+        let jid = account.with_resource(&resource);
+        vec![Action::Bind { jid, agent: None, requests: BindRequests::default() }]
     }
 
     /// An answer that nobody has asked for: a fault of the environment.
@@ -513,23 +558,6 @@ impl Negotiation {
 
 /// Bytes of a resource that a client chooses.
 const RESOURCE_BYTES_MAX: usize = 256;
-
-/// Bytes of the name of a client's installation.
-const AGENT_BYTES_MAX: usize = 128;
-
-/// Bytes of a client's tag that are taken into its resource.
-const TAG_BYTES_MAX: usize = 256;
-
-fn sasl2_success(jid: &Jid<'_>, additional_data: Option<&str>, inline: &str) -> Vec<u8> {
-    let mut out = format!("<success xmlns='{}'>", ns::SASL2).into_bytes();
-    if let Some(data) = additional_data {
-        out.extend_from_slice(format!("<additional-data>{data}</additional-data>").as_bytes());
-    }
-    out.extend_from_slice(b"<authorization-identifier>");
-    escape::text(&mut out, jid.as_str());
-    out.extend_from_slice(format!("</authorization-identifier>{inline}</success>").as_bytes());
-    out
-}
 
 fn iq_error(id: &str, kind: &str, condition: &str) -> Vec<u8> {
     let mut out = b"<iq type='error' id='".to_vec();

@@ -1,5 +1,9 @@
 //! Negotiations as conversations: what the client says, what the environment answers, what comes of it.
 
+mod fast;
+mod inline;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -26,14 +30,34 @@ fn config() -> Config {
         idle_seconds: 600,
         unknown: UnknownUsers::new([7; 32], 4096),
         iterations: 4096,
+        features: SessionFeatures { stream_management: true, carbons: true, client_state: true },
+        token_lifetime_s: 21 * DAY_S,
     }
 }
+
+const DAY_S: u64 = 86_400;
 
 fn bindings() -> Bindings {
     Bindings { exporter: Some([1; 32]), server_end_point: None }
 }
 
-/// A negotiation with somebody who plays the environment: juliet's password is `secret`, everybody may bind.
+/// What is beyond one stream.
+#[derive(Default)]
+struct World {
+    /// The time in seconds since 1970.
+    now_s: u64,
+    /// By account and client.
+    tokens: HashMap<(String, String), Tokens>,
+    /// How often they were written.
+    writes: usize,
+    /// Nothing can be written.
+    disk_is_full: bool,
+    /// The streams that can be resumed.
+    resumable: Vec<String>,
+}
+
+/// A negotiation with somebody who plays the environment: juliet's password is `secret`, everybody may bind, and gets
+/// what it asks for.
 struct Play {
     negotiation: Negotiation,
     /// What was sent since it was last looked at.
@@ -41,12 +65,29 @@ struct Play {
     established: Option<String>,
     ended: Option<Option<StreamError>>,
     looked_up: Vec<String>,
+    world: World,
+    requests: Option<BindRequests>,
+    resumed: bool,
 }
 
 impl Play {
     fn new(config: Config, tls: Option<Bindings>) -> Play {
         let negotiation = Negotiation::new(Arc::new(config), tls);
-        Play { negotiation, sent: String::new(), established: None, ended: None, looked_up: Vec::new() }
+        Play {
+            negotiation,
+            sent: String::new(),
+            established: None,
+            ended: None,
+            looked_up: Vec::new(),
+            world: World { now_s: 1_000 * DAY_S, ..World::default() },
+            requests: None,
+            resumed: false,
+        }
+    }
+
+    /// The same client's next connection, not opened yet: everything is as it was left but the stream.
+    fn again(self) -> Play {
+        Play { world: self.world, ..Play::new(config(), Some(bindings())) }
     }
 
     /// A stream within TLS whose features were sent.
@@ -91,8 +132,39 @@ impl Play {
                     let outcome = if is_right { Ok(()) } else { Err(Failure::NotAuthorized) };
                     self.negotiation.on_password(Some(outcome))
                 }
-                Action::Authenticated(_) => self.negotiation.on_home(),
-                Action::Bind { jid, .. } => self.negotiation.on_bound(Ok(jid)),
+                Action::LookUpTokens { account, client } => {
+                    assert!(self.negotiation.is_waiting());
+                    let disabled = credentials(&account).is_some_and(|credentials| credentials.disabled);
+                    let tokens = self.world.tokens.get(&(account.to_string(), client)).cloned();
+                    self.negotiation.on_tokens(&tokens.unwrap_or_default(), disabled, self.world.now_s)
+                }
+                Action::Authenticated(_) => self.negotiation.on_home(self.world.now_s),
+                Action::ChangeTokens { account, client, change } => {
+                    assert!(self.negotiation.is_waiting() && self.sent.is_empty(), "nothing is said before");
+                    let outcome = self.change_tokens(account.to_string(), client, &change);
+                    self.negotiation.on_tokens_changed(outcome)
+                }
+                Action::Resume { resume, .. } => {
+                    assert!(self.negotiation.is_waiting());
+                    let answer = |name: &str| Element::new(name, ns::STREAM_MANAGEMENT);
+                    self.negotiation.on_resumed(match self.world.resumable.contains(&resume.previd) {
+                        true => Ok(answer("resumed").with_attribute("previd", &resume.previd).with_attribute("h", "7")),
+                        false => Err(answer("failed").with_child(Element::new("item-not-found", ns::STANZA_ERRORS))),
+                    })
+                }
+                Action::Resumed => {
+                    self.resumed = true;
+                    Vec::new()
+                }
+                Action::Bind { jid, requests, .. } => {
+                    let enabled = requests.stream_management.map(|enable| {
+                        let enabled = Element::new("enabled", ns::STREAM_MANAGEMENT);
+                        if enable.resume { enabled.with_attribute("resume", "true") } else { enabled }
+                    });
+                    self.requests = Some(requests);
+                    let results = enabled.into_iter().collect();
+                    self.negotiation.on_bound(Ok(BoundResource { jid, results }))
+                }
                 Action::Established(jid) => {
                     self.established = Some(jid.to_string());
                     Vec::new()
@@ -110,6 +182,16 @@ impl Play {
             queue.extend(more);
         }
         std::mem::take(&mut self.sent)
+    }
+
+    fn change_tokens(&mut self, account: String, client: String, change: &TokenChange) -> Result<(), Failure> {
+        if self.world.disk_is_full {
+            return Err(Failure::TemporaryAuthFailure);
+        }
+        let tokens = self.world.tokens.entry((account, client)).or_default();
+        *tokens = change.apply(tokens.clone())?;
+        self.world.writes += 1;
+        Ok(())
     }
 
     fn error(&self) -> Option<&'static str> {
