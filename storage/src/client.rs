@@ -1,13 +1,13 @@
 //! A caller's end of the store: requests go in without blocking, replies come back through [`Replies`].
 
 use crate::metrics::add;
-use crate::read::{Reach, execute};
 use crate::reply::{Failure, Outcome, Replies, Reply};
 use crate::store::Shared;
 use crate::{ReadRequest, WriteRequest};
 use crossbeam::channel::TrySendError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
 /// Why a request was not taken.
@@ -45,8 +45,15 @@ impl Client {
     /// Queues a write. Its outcome ([`Outcome::Written`], [`Outcome::Refused`] or [`Outcome::Failed`]) is delivered
     /// with `token`. Writes of one client are carried out in the order of the calls.
     pub fn write(&self, token: u64, request: WriteRequest) -> Result<(), Busy> {
-        let taken = self.try_write(token, request);
-        taken.inspect_err(|_| add(&self.shared.counters.busy, 1))
+        self.write_many(vec![(token, request)])
+    }
+
+    /// Queues what has come together, each request with its token, in this order. It costs little more than one write,
+    /// and is all taken or not at all; what becomes of one request does not depend on the others.
+    pub fn write_many(&self, requests: Vec<(u64, WriteRequest)>) -> Result<(), Busy> {
+        let count = requests.len();
+        let taken = if count > 0 { self.try_write(self.batch(requests)) } else { Ok(()) };
+        taken.inspect_err(|_| add(&self.shared.counters.busy, count))
     }
 
     /// Reads: at once if memory holds what is asked for, else through a reader thread.
@@ -60,24 +67,26 @@ impl Client {
         if self.shared.closing.load(Acquire) {
             return Err(Busy::Closed);
         }
-        let write = Write::new(self.ticket(token), request);
-        self.shared.queued_bytes.fetch_add(write.bytes, AcqRel);
-        self.shared.writes.send(Job::Write(write)).map_err(|error| self.not_taken(error.0, Busy::Closed))?;
+        let batch = self.batch(vec![(token, request)]);
+        self.shared.backlog.add(&batch);
+        self.shared.writes.send(Job::Write(batch)).map_err(|error| self.not_taken(error.0, Busy::Closed))?;
         self.shared.queued();
         Ok(())
     }
 
-    fn try_write(&self, token: u64, request: WriteRequest) -> Result<(), Busy> {
+    fn batch(&self, requests: Vec<(u64, WriteRequest)>) -> Batch {
+        let bytes = requests.iter().map(|(_, request)| request.size_bytes()).sum();
+        Batch { addressee: self.addressee.clone(), requests, bytes }
+    }
+
+    fn try_write(&self, batch: Batch) -> Result<(), Busy> {
         if self.shared.closing.load(Acquire) {
-            return Err(Busy::Closed);
+            return Err(batch.withdraw(Busy::Closed));
         }
-        let write = Write::new(self.ticket(token), request);
-        let waiting = self.shared.queued_bytes.fetch_add(write.bytes, AcqRel);
-        // A request larger than the bound is still taken when nothing else waits; otherwise it could never be written.
-        if waiting > 0 && waiting + write.bytes > self.shared.write_queue_bytes {
-            return Err(self.not_taken(Job::Write(write), Busy::Full));
+        if !self.shared.backlog.add(&batch) {
+            return Err(self.not_taken(Job::Write(batch), Busy::Full));
         }
-        self.shared.writes.try_send(Job::Write(write)).map_err(|error| match error {
+        self.shared.writes.try_send(Job::Write(batch)).map_err(|error| match error {
             TrySendError::Full(job) => self.not_taken(job, Busy::Full),
             TrySendError::Disconnected(job) => self.not_taken(job, Busy::Closed),
         })?;
@@ -89,7 +98,7 @@ impl Client {
         if self.shared.closing.load(Acquire) {
             return Err(Busy::Closed);
         }
-        if let Some(Some(outcome)) = self.shared.engine.try_with(|db| execute(db, &request, Reach::Memory)) {
+        if let Some(outcome) = self.shared.engine.read_memory(&request) {
             add(&self.shared.counters.reads_inline, 1);
             return Ok(Answer::Now(outcome));
         }
@@ -117,32 +126,89 @@ impl Client {
 
     /// The caller learns by the return value, therefore not by a reply as well.
     fn not_taken(&self, job: Job, reason: Busy) -> Busy {
-        if let Job::Write(write) = job {
-            self.shared.queued_bytes.fetch_sub(write.bytes, AcqRel);
-            write.ticket.withdraw();
+        match job {
+            Job::Write(batch) => {
+                self.shared.backlog.remove(&batch);
+                batch.withdraw(reason)
+            }
+            Job::Stop => reason,
         }
-        reason
     }
 }
 
 /// What the writer thread takes from its queue.
 pub(crate) enum Job {
-    Write(Write),
+    Write(Batch),
     /// The last thing the writer does is what was queued before this.
     Stop,
 }
 
-/// A queued write.
-pub(crate) struct Write {
-    pub(crate) ticket: Ticket,
-    pub(crate) request: WriteRequest,
+/// Queued writes of one client, with their tokens. As with a [`Ticket`], each of them is answered exactly once.
+pub(crate) struct Batch {
+    addressee: Arc<Addressee>,
+    pub(crate) requests: Vec<(u64, WriteRequest)>,
+    /// What the requests count in the queue.
     pub(crate) bytes: usize,
 }
 
-impl Write {
-    fn new(ticket: Ticket, request: WriteRequest) -> Write {
-        let bytes = request.size_bytes();
-        Write { ticket, request, bytes }
+impl Batch {
+    /// The batch was not taken in the first place.
+    fn withdraw(mut self, reason: Busy) -> Busy {
+        self.requests.clear();
+        reason
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        if !self.requests.is_empty() {
+            let closed = |(token, _)| Reply { token, outcome: Outcome::Failed(Failure::closed()) };
+            self.addressee.deliver(self.requests.drain(..).map(closed).collect());
+        }
+    }
+}
+
+/// How much waits in the write queue.
+pub(crate) struct Backlog {
+    requests: AtomicUsize,
+    requests_max: usize,
+    /// Of the requests in the queue or in the group that is being written.
+    bytes: AtomicUsize,
+    bytes_max: usize,
+}
+
+impl Backlog {
+    pub(crate) fn new(requests_max: usize, bytes_max: usize) -> Backlog {
+        Backlog { requests: AtomicUsize::new(0), requests_max, bytes: AtomicUsize::new(0), bytes_max }
+    }
+
+    /// Counts a batch, and says whether there is room for it. One larger than the bounds is still taken when nothing
+    /// else waits; otherwise it could never be written.
+    fn add(&self, batch: &Batch) -> bool {
+        let (requests, bytes) = (batch.requests.len(), batch.bytes);
+        let before = (self.requests.fetch_add(requests, AcqRel), self.bytes.fetch_add(bytes, AcqRel));
+        let fits = |before: usize, more: usize, max: usize| before == 0 || before + more <= max;
+        fits(before.0, requests, self.requests_max) && fits(before.1, bytes, self.bytes_max)
+    }
+
+    fn remove(&self, batch: &Batch) {
+        self.taken(batch);
+        self.written(batch.bytes);
+    }
+
+    /// The writer has taken a batch out of the queue.
+    pub(crate) fn taken(&self, batch: &Batch) {
+        self.requests.fetch_sub(batch.requests.len(), AcqRel);
+    }
+
+    /// So many bytes of requests have been dealt with.
+    pub(crate) fn written(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, AcqRel);
+    }
+
+    /// Requests and bytes that wait now.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        (self.requests.load(Acquire), self.bytes.load(Acquire))
     }
 }
 
@@ -192,15 +258,45 @@ impl Drop for Ticket {
 
 /// Answers tickets: one delivery per client, each with its replies in the order of the tickets.
 pub(crate) fn answer(outcomes: impl Iterator<Item = (Ticket, Outcome)>) {
-    let mut by_client: Vec<(Arc<Addressee>, Vec<Reply>)> = Vec::new();
+    let mut deliveries = Deliveries::default();
     for (mut ticket, outcome) in outcomes {
-        let Some(addressee) = ticket.addressee.take() else { continue };
-        let reply = Reply { token: ticket.token, outcome };
-        // As many clients as shards: a search beats a map.
-        match by_client.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &addressee)) {
-            Some((_, replies)) => replies.push(reply),
-            None => by_client.push((addressee, vec![reply])),
+        if let Some(addressee) = ticket.addressee.take() {
+            deliveries.to(&addressee).push(Reply { token: ticket.token, outcome });
         }
     }
-    by_client.into_iter().for_each(|(addressee, replies)| addressee.deliver(replies));
+    deliveries.deliver();
+}
+
+/// Answers batches: one delivery per client, each with its replies in the order of the requests. There are as many
+/// outcomes as requests.
+pub(crate) fn answer_batches(batches: impl Iterator<Item = Batch>, outcomes: Vec<Outcome>) {
+    let mut deliveries = Deliveries::default();
+    let mut outcomes = outcomes.into_iter();
+    for mut batch in batches {
+        let replies = deliveries.to(&batch.addressee);
+        // A request without an outcome would stay, and be answered when its batch is dropped.
+        let answered = batch.requests.len().min(outcomes.len());
+        let answers = batch.requests.drain(..answered).zip(outcomes.by_ref());
+        replies.extend(answers.map(|((token, _), outcome)| Reply { token, outcome }));
+    }
+    deliveries.deliver();
+}
+
+/// Replies by client. As many clients as shards: a search beats a map.
+#[derive(Default)]
+struct Deliveries(Vec<(Arc<Addressee>, Vec<Reply>)>);
+
+impl Deliveries {
+    fn to(&mut self, addressee: &Arc<Addressee>) -> &mut Vec<Reply> {
+        let known = self.0.iter().position(|(known, _)| Arc::ptr_eq(known, addressee));
+        let at = known.unwrap_or_else(|| {
+            self.0.push((addressee.clone(), Vec::new()));
+            self.0.len() - 1
+        });
+        &mut self.0[at].1
+    }
+
+    fn deliver(self) {
+        self.0.into_iter().for_each(|(addressee, replies)| addressee.deliver(replies));
+    }
 }

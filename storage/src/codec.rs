@@ -37,6 +37,10 @@ impl DecodeError {
     pub(crate) fn damaged(family: &'static str, key: &[u8], text: impl Into<String>) -> DecodeError {
         DecodeError::Damaged { family, key: readable(key), text: text.into() }
     }
+
+    pub(crate) fn unknown_version(family: &'static str, key: &[u8], version: u8) -> DecodeError {
+        DecodeError::UnknownVersion { family, key: readable(key), version }
+    }
 }
 
 /// Why a typed value could not be had.
@@ -91,7 +95,7 @@ pub(crate) trait Versioned: Serialize + DeserializeOwned {
         match Self::decode_body(version, body) {
             Some(Ok(value)) => Ok(value),
             Some(Err(text)) => Err(DecodeError::damaged(Self::FAMILY, key, text)),
-            None => Err(DecodeError::UnknownVersion { family: Self::FAMILY, key: readable(key), version }),
+            None => Err(DecodeError::unknown_version(Self::FAMILY, key, version)),
         }
     }
 }

@@ -21,7 +21,11 @@ pub(crate) fn judge<'g>(
     requests: impl Iterator<Item = &'g WriteRequest> + Clone,
     lookup: impl Fn(Family, &[u8]) -> Result<Option<Vec<u8>>, Failure>,
 ) -> Vec<Verdict> {
-    if requests.clone().all(|request| request.preconditions().is_empty()) {
+    let mut asked = [false; Family::ALL.len()];
+    for condition in requests.clone().flat_map(WriteRequest::preconditions) {
+        asked[condition.family() as usize] = true;
+    }
+    if asked == [false; Family::ALL.len()] {
         return requests.map(|_| Verdict::Admit).collect();
     }
     let mut overlay = Overlay::default();
@@ -33,13 +37,15 @@ pub(crate) fn judge<'g>(
                 Err(failure) => return Verdict::Fail(failure),
             }
         }
-        request.operations().iter().for_each(|operation| overlay.apply(operation));
+        // A group is mostly messages, of which no condition speaks.
+        let relevant = request.operations().iter().filter(|operation| asked[operation.family() as usize]);
+        relevant.for_each(|operation| overlay.apply(operation));
         Verdict::Admit
     };
     requests.map(judge_one).collect()
 }
 
-/// What the admitted members of the group change.
+/// What the admitted members of the group change in families that conditions speak of.
 #[derive(Default)]
 struct Overlay<'g> {
     /// The latest value of each key, `None` for a removed one.
@@ -69,15 +75,13 @@ impl<'g> Overlay<'g> {
         condition: &Precondition,
         lookup: impl Fn(Family, &[u8]) -> Result<Option<Vec<u8>>, Failure>,
     ) -> Result<bool, Failure> {
-        let (Precondition::Absent(family, key)
-        | Precondition::Present(family, key)
-        | Precondition::Equals(family, key, _)) = condition;
+        let (family, key) = (condition.family(), condition.key());
         let stored;
-        let value = match self.values.get(&(*family, &key[..])) {
+        let value = match self.values.get(&(family, key)) {
             Some(value) => *value,
-            None if self.removed(*family, key) => None,
+            None if self.removed(family, key) => None,
             None => {
-                stored = lookup(*family, key)?;
+                stored = lookup(family, key)?;
                 stored.as_deref()
             }
         };

@@ -4,6 +4,9 @@
 //! ([`Store::open`]), group commit on one writer thread, the pool of reader threads, and the typed stores on top of
 //! them ([`accounts`], [`registrations`], [`tokens`]). What may not: sockets, executors, stanzas, or any rule of XMPP.
 //! To this crate an account is an [`Owner`], that is a name within a domain, and its data are bytes under that owner.
+//! them ([`accounts`], [`archive`], [`offline`], [`preferences`], [`registrations`]). What may not: sockets,
+//! executors, stanzas, or any rule of XMPP. To this crate an account is an [`Owner`], that is a name within a domain,
+//! and its data are bytes under that owner.
 //!
 //! Callers that must never block (an executor's thread) hold a [`Client`]: requests go in with a token, replies come
 //! back in batches through [`Replies`]. Callers that may block (a command line) use the `*_blocking` methods of
@@ -13,6 +16,7 @@
 
 pub mod accounts;
 pub mod blocks;
+pub mod archive;
 mod catalogue;
 mod client;
 mod codec;
@@ -20,11 +24,13 @@ mod directory;
 mod engine;
 mod group;
 mod metrics;
+pub mod offline;
 mod open;
 mod options;
 mod owner;
 pub mod private;
 pub mod pubsub;
+pub mod preferences;
 mod read;
 mod readers;
 pub mod registrations;

@@ -114,6 +114,8 @@ pub(crate) fn open_as(options: &Options, known: u32, migrations: &[Migration]) -
     }
     let engine = Engine::open(options).map_err(|error| OpenError::rocksdb(path, error))?;
     schema::settle(&engine, path, known, migrations)?;
+    let damaged = |failure: crate::Failure| OpenError::Damaged { path: path.into(), text: failure.text.to_string() };
+    engine.load_floors().map_err(damaged)?;
     Ok(Opened { engine, directory })
 }
 

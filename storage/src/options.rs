@@ -1,6 +1,7 @@
 //! What can be chosen when a store is opened.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// How to open a store. Start from [`Options::new`] and change what is needed.
 #[derive(Clone, Debug)]
@@ -22,12 +23,20 @@ pub struct Options {
     pub open_files_max: i32,
     /// Threads that answer reads which memory cannot.
     pub reader_threads: usize,
+    /// The least time from one sync of the log to the next while much is written. A sync costs the processor and the
+    /// disk as much as hundreds of writes; what is written waits for so much longer at the most. Few writes never wait.
+    pub sync_interval: Duration,
     /// The most write requests waiting; more are answered with `Busy`.
     pub write_queue: usize,
     /// The most bytes of write requests waiting; more are answered with `Busy`.
     pub write_queue_bytes: usize,
     /// The most reads waiting for a reader thread; more are answered with `Busy`.
     pub read_queue: usize,
+    /// How old an archived message may become; older ones are not shown, and go at the next compaction of their file.
+    pub archive_retention: Option<Duration>,
+    /// The most bytes that one account's archive may take on the disk, compressed and without its index. It is looked
+    /// at by [`archive::excess`](crate::archive::excess), which says what has to go.
+    pub archive_bytes_max_per_account: Option<u64>,
 }
 
 impl Options {
@@ -42,9 +51,12 @@ impl Options {
             log_files_recycled: 2,
             open_files_max: 256,
             reader_threads: 2,
+            sync_interval: Duration::from_millis(4),
             write_queue: 16 << 10,
             write_queue_bytes: 64 << 20,
             read_queue: 4096,
+            archive_retention: None,
+            archive_bytes_max_per_account: None,
         }
     }
 }

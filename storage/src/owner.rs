@@ -12,8 +12,9 @@ pub const PART_BYTES_MAX: usize = 1023;
 /// need not look at the others. Neither part can contain the byte 0x00, therefore no owner's range runs into another's.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Owner {
-    domain: Box<str>,
-    local: Box<str>,
+    // The key itself, in one allocation, because every write carries an owner.
+    key: Box<str>,
+    domain_bytes: u16,
 }
 
 /// Why a pair of strings is not an [`Owner`].
@@ -47,7 +48,8 @@ impl Owner {
                 return Err(OwnerError::Separator);
             }
         }
-        Ok(Owner { domain: domain.into(), local: local.into() })
+        let Ok(domain_bytes) = u16::try_from(domain.len()) else { return Err(OwnerError::TooLong) };
+        Ok(Owner { key: [domain, local].join("\0").into(), domain_bytes })
     }
 
     /// Reads `local@domain` or `domain`.
@@ -61,12 +63,12 @@ impl Owner {
 
     /// The name within the domain; empty when the owner is the domain itself.
     pub fn local(&self) -> &str {
-        &self.local
+        &self.key[usize::from(self.domain_bytes) + 1..]
     }
 
     /// The domain.
     pub fn domain(&self) -> &str {
-        &self.domain
+        &self.key[..usize::from(self.domain_bytes)]
     }
 
     /// The key `owner 0x00 rest`.
@@ -86,10 +88,8 @@ impl Owner {
 
     /// `domain 0x00 local`, with room for `spare` more bytes.
     pub(crate) fn encode(&self, spare: usize) -> Vec<u8> {
-        let mut key = Vec::with_capacity(self.domain.len() + self.local.len() + 1 + spare);
-        key.extend_from_slice(self.domain.as_bytes());
-        key.push(0);
-        key.extend_from_slice(self.local.as_bytes());
+        let mut key = Vec::with_capacity(self.key.len() + spare);
+        key.extend_from_slice(self.key.as_bytes());
         key
     }
 
@@ -119,7 +119,8 @@ impl Owner {
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.local.is_empty() { f.write_str(&self.domain) } else { write!(f, "{}@{}", self.local, self.domain) }
+        let (local, domain) = (self.local(), self.domain());
+        if local.is_empty() { f.write_str(domain) } else { write!(f, "{local}@{domain}") }
     }
 }
 

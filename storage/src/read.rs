@@ -1,14 +1,14 @@
 //! Carrying out one read, from memory only or from wherever the data are.
 
+use crate::archive::retention::{self, Retention};
 use crate::engine::column;
 use crate::reply::{Failure, Outcome, Page};
 use crate::{Family, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX, PageRequest, ReadRequest};
 use rocksdb::{DB, DBRawIterator, ErrorKind, ReadOptions, ReadTier};
 
-/// The most keys of a [`ReadRequest::MultiGet`] that are looked up on the caller's thread.
-const INLINE_KEYS_MAX: usize = 64;
-/// The largest page that is read on the caller's thread.
-const INLINE_ENTRIES_MAX: usize = 64;
+/// The most values that one request reads on the caller's thread; what needs more is left to a reader thread.
+const INLINE_VALUES_MAX: usize = 128;
+/// The most bytes that one request reads there.
 const INLINE_BYTES_MAX: usize = 64 << 10;
 /// How many removed entries a page on the caller's thread may step over before it is left to a reader thread.
 const INLINE_SKIPPED_MAX: u64 = 256;
@@ -23,18 +23,11 @@ pub(crate) enum Reach {
 }
 
 /// Carries out `request`; `None` if it needs more than `reach` allows.
-pub(crate) fn execute(db: &DB, request: &ReadRequest, reach: Reach) -> Option<Outcome> {
-    if reach == Reach::Memory && !fits_inline(request) {
-        return None;
-    }
-    let outcome = match request {
-        ReadRequest::Get(family, key) => get(db, *family, key, &options(reach)).map(Outcome::Value),
-        ReadRequest::MultiGet(family, keys) => multi_get(db, *family, keys, reach).map(Outcome::Values),
-        ReadRequest::Page(request) => page(db, request, reach).map(Outcome::Page),
-    };
-    match outcome {
+pub(crate) fn execute(db: &DB, retention: &Retention, request: &ReadRequest, reach: Reach) -> Option<Outcome> {
+    let mut reader = Reader { db, retention, reach, values: 0, bytes: 0 };
+    match reader.outcome(request) {
         Ok(outcome) => Some(outcome),
-        Err(Stop::NotInMemory) => None,
+        Err(Stop::BeyondReach) => None,
         Err(Stop::Failed(failure)) => Some(Outcome::Failed(failure)),
     }
 }
@@ -44,8 +37,10 @@ pub(crate) fn value(db: &DB, family: Family, key: &[u8]) -> Result<Option<Vec<u8
     Ok(db.get_pinned_cf(column(db, family)?, key)?.map(|value| value.to_vec()))
 }
 
-enum Stop {
-    NotInMemory,
+/// Why a read was not carried out.
+pub(crate) enum Stop {
+    /// It needs the disk, or more time than a caller's thread has.
+    BeyondReach,
     Failed(Failure),
 }
 
@@ -57,78 +52,140 @@ impl From<Failure> for Stop {
 
 impl From<rocksdb::Error> for Stop {
     fn from(error: rocksdb::Error) -> Stop {
-        if error.kind() == ErrorKind::Incomplete { Stop::NotInMemory } else { Stop::Failed(error.into()) }
+        if error.kind() == ErrorKind::Incomplete { Stop::BeyondReach } else { Stop::Failed(error.into()) }
     }
 }
 
-fn fits_inline(request: &ReadRequest) -> bool {
-    match request {
-        ReadRequest::Get(..) => true,
-        ReadRequest::MultiGet(_, keys) => keys.len() <= INLINE_KEYS_MAX,
-        ReadRequest::Page(page) => page.entries_max <= INLINE_ENTRIES_MAX && page.bytes_max <= INLINE_BYTES_MAX,
+/// One read that is being carried out.
+pub(crate) struct Reader<'d> {
+    pub(crate) db: &'d DB,
+    pub(crate) retention: &'d Retention,
+    reach: Reach,
+    /// What has been read so far, over all parts of the request.
+    values: usize,
+    bytes: usize,
+}
+
+impl<'d> Reader<'d> {
+    fn outcome(&mut self, request: &ReadRequest) -> Result<Outcome, Stop> {
+        match request {
+            ReadRequest::Get(family, key) => self.get(*family, key).map(Outcome::Value),
+            ReadRequest::MultiGet(family, keys) => self.multi_get(*family, keys).map(Outcome::Values),
+            ReadRequest::Page(request) => self.page(request).map(Outcome::Page),
+            ReadRequest::Several(requests) => self.several(requests).map(Outcome::Several),
+            ReadRequest::Archive(query) => query.execute(self).map(|found| Outcome::Archive(Box::new(found))),
+            ReadRequest::ArchiveExcess(owner) => {
+                self.require_disk()?;
+                retention::excess(owner, self).map(|excess| Outcome::ArchiveExcess(excess.map(Box::new)))
+            }
+        }
     }
-}
 
-fn options(reach: Reach) -> ReadOptions {
-    let mut options = ReadOptions::default();
-    if reach == Reach::Memory {
-        options.set_read_tier(ReadTier::BlockCache);
+    /// A part that fails does not fail the others; one that is beyond reach does, since all parts come together.
+    fn several(&mut self, requests: &[ReadRequest]) -> Result<Vec<Outcome>, Stop> {
+        let each = requests.iter().map(|request| match self.outcome(request) {
+            Err(Stop::Failed(failure)) => Ok(Outcome::Failed(failure)),
+            outcome => outcome,
+        });
+        each.collect()
     }
-    options
-}
 
-fn get(db: &DB, family: Family, key: &[u8], options: &ReadOptions) -> Result<Option<Vec<u8>>, Stop> {
-    Ok(db.get_pinned_cf_opt(column(db, family)?, key, options)?.map(|value| value.to_vec()))
-}
-
-fn multi_get(db: &DB, family: Family, keys: &[Vec<u8>], reach: Reach) -> Result<Vec<Option<Vec<u8>>>, Stop> {
-    let options = options(reach);
-    if reach == Reach::Memory {
-        // One by one, so that the first miss ends it.
-        return keys.iter().map(|key| get(db, family, key, &options)).collect();
+    /// One value.
+    pub(crate) fn get(&mut self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, Stop> {
+        let value = self.db.get_pinned_cf_opt(column(self.db, family)?, key, &self.options())?;
+        self.count(value.as_ref().map_or(0, |value| value.len()))?;
+        Ok(value.map(|value| value.to_vec()))
     }
-    let values = db.batched_multi_get_cf_opt(column(db, family)?, keys, false, &options);
-    values.into_iter().map(|value| Ok(value?.map(|value| value.to_vec()))).collect()
-}
 
-fn page(db: &DB, request: &PageRequest, reach: Reach) -> Result<Page, Stop> {
-    let mut options = options(reach);
-    options.set_iterate_lower_bound(request.from.clone());
-    if let Some(to) = &request.to {
-        if *to <= request.from {
+    /// The values of keys, in their order.
+    pub(crate) fn multi_get(&mut self, family: Family, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, Stop> {
+        if self.reach == Reach::Memory {
+            // One by one, so that the first miss ends it.
+            return keys.iter().map(|key| self.get(family, key)).collect();
+        }
+        let values = self.db.batched_multi_get_cf_opt(column(self.db, family)?, keys, false, &self.options());
+        values.into_iter().map(|value| Ok(value?.map(|value| value.to_vec()))).collect()
+    }
+
+    /// An iterator over the keys from `from` (inclusive) to `to` (exclusive), at its first one.
+    pub(crate) fn range(
+        &self,
+        family: Family,
+        from: Vec<u8>,
+        to: Option<Vec<u8>>,
+        reverse: bool,
+    ) -> Result<DBRawIterator<'d>, Stop> {
+        let mut options = self.options();
+        options.set_iterate_lower_bound(from);
+        if let Some(to) = to {
+            options.set_iterate_upper_bound(to);
+        }
+        if self.reach == Reach::Memory {
+            options.set_max_skippable_internal_keys(INLINE_SKIPPED_MAX);
+        }
+        let mut iterator = self.db.raw_iterator_cf_opt(column(self.db, family)?, options);
+        if reverse {
+            iterator.seek_to_last();
+        } else {
+            iterator.seek_to_first();
+        }
+        Ok(iterator)
+    }
+
+    /// Notes that a value has been read. A caller's thread has no time for many.
+    pub(crate) fn count(&mut self, bytes: usize) -> Result<(), Stop> {
+        self.values += 1;
+        self.bytes += bytes;
+        if self.reach == Reach::Memory && (self.values > INLINE_VALUES_MAX || self.bytes > INLINE_BYTES_MAX) {
+            return Err(Stop::BeyondReach);
+        }
+        Ok(())
+    }
+
+    fn require_disk(&self) -> Result<(), Stop> {
+        if self.reach == Reach::Disk { Ok(()) } else { Err(Stop::BeyondReach) }
+    }
+
+    fn page(&mut self, request: &PageRequest) -> Result<Page, Stop> {
+        if request.to.as_ref().is_some_and(|to| *to <= request.from) {
             return Ok(Page { entries: Vec::new(), complete: true });
         }
-        options.set_iterate_upper_bound(to.clone());
+        let mut iterator = self.range(request.family, request.from.clone(), request.to.clone(), request.reverse)?;
+        self.fill(&mut iterator, request)
     }
-    if reach == Reach::Memory {
-        options.set_max_skippable_internal_keys(INLINE_SKIPPED_MAX);
+
+    /// Collects entries until the page is full or the range ends.
+    fn fill(&mut self, iterator: &mut DBRawIterator<'_>, request: &PageRequest) -> Result<Page, Stop> {
+        let entries_max = request.entries_max.clamp(1, PAGE_ENTRIES_MAX);
+        let bytes_max = request.bytes_max.min(PAGE_BYTES_MAX);
+        let mut page = Page::default();
+        let mut bytes = 0;
+        while let Some((key, value)) = iterator.item() {
+            let size = key.len() + value.len();
+            if page.entries.len() == entries_max || (bytes + size > bytes_max && !page.entries.is_empty()) {
+                return Ok(page);
+            }
+            bytes += size;
+            self.count(size)?;
+            page.entries.push((key.to_vec(), value.to_vec()));
+            step(iterator, request.reverse);
+        }
+        // An iterator that stops for an error is merely not valid any more.
+        iterator.status()?;
+        page.complete = true;
+        Ok(page)
     }
-    let mut iterator = db.raw_iterator_cf_opt(column(db, request.family)?, options);
-    if request.reverse {
-        iterator.seek_to_last()
-    } else {
-        iterator.seek_to_first()
+
+    fn options(&self) -> ReadOptions {
+        let mut options = ReadOptions::default();
+        if self.reach == Reach::Memory {
+            options.set_read_tier(ReadTier::BlockCache);
+        }
+        options
     }
-    Ok(fill(&mut iterator, request)?)
 }
 
-/// Collects entries until the page is full or the range ends.
-fn fill(iterator: &mut DBRawIterator<'_>, request: &PageRequest) -> Result<Page, rocksdb::Error> {
-    let entries_max = request.entries_max.clamp(1, PAGE_ENTRIES_MAX);
-    let bytes_max = request.bytes_max.min(PAGE_BYTES_MAX);
-    let mut page = Page::default();
-    let mut bytes = 0;
-    while let Some((key, value)) = iterator.item() {
-        let size = key.len() + value.len();
-        if page.entries.len() == entries_max || (bytes + size > bytes_max && !page.entries.is_empty()) {
-            return Ok(page);
-        }
-        bytes += size;
-        page.entries.push((key.to_vec(), value.to_vec()));
-        if request.reverse { iterator.prev() } else { iterator.next() }
-    }
-    // An iterator that stops for an error is merely not valid any more.
-    iterator.status()?;
-    page.complete = true;
-    Ok(page)
+/// Moves on by one.
+pub(crate) fn step(iterator: &mut DBRawIterator<'_>, reverse: bool) {
+    if reverse { iterator.prev() } else { iterator.next() }
 }

@@ -1,7 +1,6 @@
 //! The pool of reader threads, for what memory cannot answer.
 
 use crate::client::{Read, answer};
-use crate::read::{Reach, execute};
 use crate::reply::{Failure, Outcome};
 use crate::store::Shared;
 use crossbeam::channel::Receiver;
@@ -34,18 +33,11 @@ fn batch(shared: &Shared, first: Read, jobs: &Receiver<Read>) {
     let mut finished = Vec::new();
     let mut next = Some(first);
     while let Some(Read { ticket, request }) = next {
-        let read = || shared.engine.with(|db| Ok(execute(db, &request, Reach::Disk)));
-        let outcome = match catch_unwind(AssertUnwindSafe(read)) {
-            Ok(Ok(Some(outcome))) => outcome,
-            // Only a read that must not leave memory ends without an outcome.
-            Ok(Ok(None)) => Outcome::Failed(Failure::closed()),
-            Ok(Err(failure)) => Outcome::Failed(failure),
-            Err(panic) => {
-                let failure = Failure::panicked(&*panic);
-                shared.poison(&failure);
-                Outcome::Failed(failure)
-            }
-        };
+        let outcome = catch_unwind(AssertUnwindSafe(|| shared.engine.read(&request))).unwrap_or_else(|panic| {
+            let failure = Failure::panicked(&*panic);
+            shared.poison(&failure);
+            Outcome::Failed(failure)
+        });
         finished.push((ticket, outcome));
         let more = finished.len() < BATCH_MAX && began.elapsed() < BATCH_TIME;
         next = if more { jobs.try_recv().ok() } else { None };

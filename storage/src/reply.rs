@@ -1,5 +1,6 @@
 //! What the store answers, and how it reaches the caller.
 
+use crate::archive::{Excess, Found};
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,6 +19,13 @@ pub enum Outcome {
     Values(Vec<Option<Vec<u8>>>),
     /// The answer to [`ReadRequest::Page`](crate::ReadRequest::Page).
     Page(Page),
+    /// The answers to [`ReadRequest::Several`](crate::ReadRequest::Several), in their order. A part may have failed
+    /// without the others.
+    Several(Vec<Outcome>),
+    /// The answer to [`ReadRequest::Archive`](crate::ReadRequest::Archive). Boxed, so that replies stay small.
+    Archive(Box<Found>),
+    /// The answer to [`ReadRequest::ArchiveExcess`](crate::ReadRequest::ArchiveExcess).
+    ArchiveExcess(Option<Box<Excess>>),
 }
 
 /// A slice of a range: the answer to a [`PageRequest`](crate::PageRequest).

@@ -1,6 +1,6 @@
 //! What a caller asks of the store: writes and reads as plain values.
 
-use crate::{Family, KeyShape, Owner, Page};
+use crate::{Family, KeyShape, Owner, Page, archive};
 
 /// The most entries one page holds, whatever was asked for.
 pub const PAGE_ENTRIES_MAX: usize = 10_000;
@@ -19,6 +19,24 @@ pub enum Precondition {
     Equals(Family, Vec<u8>, Vec<u8>),
 }
 
+impl Precondition {
+    /// Where it is about a key.
+    pub fn family(&self) -> Family {
+        match self {
+            Precondition::Absent(family, _) | Precondition::Present(family, _) | Precondition::Equals(family, ..) => {
+                *family
+            }
+        }
+    }
+
+    /// The key that it is about.
+    pub fn key(&self) -> &[u8] {
+        match self {
+            Precondition::Absent(_, key) | Precondition::Present(_, key) | Precondition::Equals(_, key, _) => key,
+        }
+    }
+}
+
 /// One change. Keys are full keys of their family.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Operation {
@@ -28,6 +46,15 @@ pub enum Operation {
     Delete(Family, Vec<u8>),
     /// Removes all keys from the first (inclusive) to the second (exclusive).
     DeleteRange(Family, Vec<u8>, Vec<u8>),
+}
+
+impl Operation {
+    /// Where it changes something.
+    pub fn family(&self) -> Family {
+        match self {
+            Operation::Put(family, ..) | Operation::Delete(family, _) | Operation::DeleteRange(family, ..) => *family,
+        }
+    }
 }
 
 /// An atomic change to the data of one owner.
@@ -97,6 +124,12 @@ impl WriteRequest {
         }
     }
 
+    /// Makes room for so many more changes, which then costs one allocation.
+    pub(crate) fn reserve(mut self, operations: usize) -> WriteRequest {
+        self.operations.reserve_exact(operations);
+        self
+    }
+
     /// This request and then another of the same owner, as one: both happen or neither does.
     pub fn and(mut self, other: WriteRequest) -> WriteRequest {
         debug_assert_eq!(self.owner, other.owner);
@@ -145,6 +178,14 @@ pub enum ReadRequest {
     MultiGet(Family, Vec<Vec<u8>>),
     /// A slice of a range. Answered by [`Outcome::Page`](crate::Outcome::Page).
     Page(PageRequest),
+    /// Several reads at once. Answered as a whole by [`Outcome::Several`](crate::Outcome::Several): at once if memory
+    /// holds all of it, else by one reader thread.
+    Several(Vec<ReadRequest>),
+    /// Messages of an archive. Answered by [`Outcome::Archive`](crate::Outcome::Archive); see [`archive::decode`].
+    Archive(Box<archive::Query>),
+    /// Whether this owner's archive is too large. Answered by
+    /// [`Outcome::ArchiveExcess`](crate::Outcome::ArchiveExcess); see [`archive::excess`].
+    ArchiveExcess(Owner),
 }
 
 /// A slice of a range of keys.

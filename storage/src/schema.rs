@@ -15,7 +15,7 @@ pub const SCHEMA_VERSION: u32 = 2;
 
 /// The way from each older schema to the next one, in order.
 pub(crate) static MIGRATIONS: &[Migration] = &[
-    // Version 2 has the family `tokens`, which opening has made.
+    // Families were added (archives, offline messages, preferences); opening the database has created them.
     Migration { from: 1, run: |_| Ok(()) },
 ];
 

@@ -1,18 +1,18 @@
 //! The store: its threads, and the blocking ways in.
 
-use crate::client::{Client, Job, Read};
+use crate::client::{Backlog, Client, Job, Read};
 use crate::directory::Directory;
 use crate::engine::Engine;
 use crate::metrics::{Counters, add};
 use crate::open::{self, OpenError, Opened};
-use crate::read::{Reach, execute};
 use crate::reply::{Failure, Outcome, Page, Replies, Reply};
 use crate::{Family, Memory, Metrics, Options, PageRequest, ReadRequest, WriteRequest, readers, writer};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Acquire, Ordering::Release, Ordering::SeqCst, fence};
+use std::sync::atomic::{AtomicBool, Ordering::Release, Ordering::SeqCst, fence};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Builder, JoinHandle};
+use std::time::Duration;
 
 /// An open store. Dropping it closes it; [`Store::close`] does so too and reports whether all went well.
 ///
@@ -36,9 +36,8 @@ pub(crate) struct Shared {
     // stay there, unanswered, for as long as anybody can send to it.
     write_jobs: Receiver<Job>,
     read_jobs: Receiver<Read>,
-    /// Bytes of requests in the write queue or in the group that is being written.
-    pub(crate) queued_bytes: AtomicUsize,
-    pub(crate) write_queue_bytes: usize,
+    pub(crate) backlog: Backlog,
+    pub(crate) sync_interval: Duration,
     pub(crate) closing: AtomicBool,
     /// The threads have ended: whatever is in a queue now is answered by whoever finds it there.
     ended: AtomicBool,
@@ -95,8 +94,8 @@ impl Store {
             reads,
             write_jobs,
             read_jobs,
-            queued_bytes: AtomicUsize::new(0),
-            write_queue_bytes: options.write_queue_bytes,
+            backlog: Backlog::new(options.write_queue, options.write_queue_bytes),
+            sync_interval: options.sync_interval,
             closing: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             counters: Counters::default(),
@@ -138,9 +137,7 @@ impl Store {
 
     /// Reads on the calling thread, waiting for the disk if need be.
     pub fn read_blocking(&self, request: &ReadRequest) -> Outcome {
-        let read = self.shared.engine.with(|db| Ok(execute(db, request, Reach::Disk)));
-        // A read that may go to the disk always has an outcome.
-        read.map_or_else(Outcome::Failed, |outcome| outcome.unwrap_or_else(|| Outcome::Failed(Failure::closed())))
+        self.shared.engine.read(request)
     }
 
     /// One value, read on the calling thread.
@@ -158,11 +155,17 @@ impl Store {
         }
     }
 
+    /// Compacts all of a family, which gives back the disk that overwritten, removed and expired data take. It takes
+    /// as long as reading and writing all of it; reads and writes go on meanwhile, closing waits for it.
+    pub fn compact(&self, family: Family) -> Result<(), Failure> {
+        self.shared.engine.compact(family)
+    }
+
     /// What the storage has done so far.
     pub fn metrics(&self) -> Metrics {
         let mut metrics = self.shared.counters.snapshot();
-        metrics.write_queue = self.shared.writes.len() as u64;
-        metrics.write_queue_bytes = self.shared.queued_bytes.load(Acquire) as u64;
+        let (requests, bytes) = self.shared.backlog.waiting();
+        (metrics.write_queue, metrics.write_queue_bytes) = (requests as u64, bytes as u64);
         metrics.read_queue = self.shared.reads.len() as u64;
         metrics
     }

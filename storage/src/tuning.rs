@@ -2,20 +2,29 @@
 //!
 //! The aim is little memory and few threads at rest: a chat server's data are mostly cold.
 
-use crate::{Descriptor, Family, Options, Size, WritePattern};
+use crate::archive::retention::{Expiry, Retention};
+use crate::{Family, Options, Size, WritePattern};
 use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, LogLevel};
+use std::sync::Arc;
 
 /// Built once per store and kept for as long as it may be reopened, because the cache survives a reopening.
 pub(crate) struct Tuning {
     options: Options,
     cache: Cache,
+    retention: Arc<Retention>,
 }
 
 impl Tuning {
     pub(crate) fn new(options: &Options) -> Tuning {
         // The clock cache takes no lock on a hit, which matters because every shard reads through it.
         // Charge 0: it sizes its table by what is put in.
-        Tuning { options: options.clone(), cache: Cache::new_hyper_clock_cache(options.block_cache_bytes, 0) }
+        let cache = Cache::new_hyper_clock_cache(options.block_cache_bytes, 0);
+        Tuning { options: options.clone(), cache, retention: Arc::new(Retention::new(options)) }
+    }
+
+    /// What archives give up, shared with the filters of their compactions.
+    pub(crate) fn retention(&self) -> &Retention {
+        &self.retention
     }
 
     pub(crate) fn block_cache_bytes_used(&self) -> u64 {
@@ -46,13 +55,14 @@ impl Tuning {
 
     /// All families of the catalogue, and RocksDB's `default`, which it insists on and which stays empty.
     pub(crate) fn families(&self) -> Vec<ColumnFamilyDescriptor> {
-        let known = Family::ALL.iter().map(|family| family.descriptor());
-        let mut families: Vec<_> = known.map(|row| ColumnFamilyDescriptor::new(row.name, self.family(row))).collect();
+        let known = Family::ALL.iter().map(|family| ColumnFamilyDescriptor::new(family.name(), self.family(*family)));
+        let mut families: Vec<_> = known.collect();
         families.push(ColumnFamilyDescriptor::new("default", rocksdb::Options::default()));
         families
     }
 
-    fn family(&self, row: &Descriptor) -> rocksdb::Options {
+    fn family(&self, family: Family) -> rocksdb::Options {
+        let row = family.descriptor();
         let mut options = rocksdb::Options::default();
         let (buffer, file, block) = match row.size {
             Size::Small => (2 << 20, 8 << 20, 4 << 10),
@@ -67,6 +77,34 @@ impl Tuning {
         if row.pattern == WritePattern::Random && !row.hides_absence {
             options.set_memtable_prefix_bloom_ratio(0.02);
             options.set_memtable_whole_key_filtering(true);
+        }
+        if row.size == Size::Large {
+            let env = |name: &str, default: usize| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
+            let index = family == Family::ArchiveWith;
+            let buf = if index { env("RS_IBUF", 8 << 20) } else { env("RS_BUF", 8 << 20) };
+            options.set_write_buffer_size(buf);
+            options.set_max_write_buffer_number(env("RS_NBUF", 2) as i32);
+            options.set_level_zero_file_num_compaction_trigger(env("RS_TRIG", 4) as i32);
+            options.set_max_bytes_for_level_base(env("RS_BASE", 256 << 20) as u64);
+            options.set_max_bytes_for_level_multiplier(env("RS_MULT", 10) as f64);
+            options.set_target_file_size_base(env("RS_FILE", 64 << 20) as u64);
+            match env("RS_COMP", 0) {
+                0 => {}
+                1 => options.set_compression_per_level(&[DBCompressionType::None, DBCompressionType::Lz4]),
+                2 => options.set_compression_per_level(&[DBCompressionType::None, DBCompressionType::None, DBCompressionType::Lz4]),
+                3 => options.set_compression_type(DBCompressionType::None),
+                _ => { options.set_compression_type(DBCompressionType::None); options.set_bottommost_compression_type(DBCompressionType::Lz4); }
+            }
+            let acc = env("RS_ACC", 0) as i32;
+            if acc > 0 { options.set_compression_options(-14, -acc, 0, 0); }
+            if env("RS_STYLE", 0) == 1 { options.set_compaction_style(rocksdb::DBCompactionStyle::Universal); }
+            options.set_optimize_filters_for_hits(env("RS_HITS", 0) == 1);
+            if env("RS_BLOOM", 1) == 0 { options.set_block_based_table_factory(&self.blocks(env("RS_BLOCK", block), true)); }
+            else { options.set_block_based_table_factory(&self.blocks(env("RS_BLOCK", block), false)); }
+        }
+        if let Some(expiry) = Expiry::of(family, &self.retention) {
+            options.set_compaction_filter_factory(expiry);
+            options.set_periodic_compaction_seconds(self.retention.visit_seconds());
         }
         options
     }

@@ -1,9 +1,9 @@
 //! The writer thread: group commit.
 //!
-//! There is no delay to gather a group. While one group is being synced, the next one gathers by itself: under load
-//! groups are large and syncs few, and a lone write waits for nobody.
+//! While one group is being synced, the next one gathers by itself, and a lone write waits for nobody. Only while much
+//! is written does the writer pause between two groups, so that syncs become few.
 
-use crate::client::{Job, Write, answer};
+use crate::client::{Backlog, Batch, Job, answer_batches};
 use crate::directory::takes_files;
 use crate::group::{Verdict, judge};
 use crate::metrics::add;
@@ -13,13 +13,17 @@ use crate::store::Shared;
 use crossbeam::channel::Receiver;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
 use std::time::{Duration, Instant};
 
-/// The most requests in one group. It bounds how long the first of them waits for the others to be judged.
+/// From how many requests on a group takes no more. It bounds how long the first of them waits for the others to be
+/// judged.
 const GROUP_REQUESTS_MAX: usize = 4096;
 /// The most bytes in one group (a single larger request excepted): what one sync writes.
 const GROUP_BYTES_MAX: usize = 4 << 20;
+/// From how many requests on a group is a sign that much is written.
+const GROUP_REQUESTS_BUSY: usize = 16;
 /// RocksDB polls a full disk every five seconds and recovers by itself; a reopening is for when it has given up.
 const DISK_FULL_PATIENCE: Duration = Duration::from_secs(20);
 /// How long to wait between two attempts to reopen: doubled from the first to the last.
@@ -34,12 +38,36 @@ const PANIC: &str = "panic";
 pub(crate) fn run(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
     let mut writer = Writer { shared, trouble: None };
     let mut group = Vec::new();
+    let mut pace = Pace { interval: shared.sync_interval, busy_since: None };
     while let Ok(first) = jobs.recv() {
-        let gathered = gather(first, jobs, &mut group);
+        pace.wait();
+        let gathered = gather(first, jobs, &shared.backlog, &mut group);
+        pace.goes_on(group.iter().map(|batch| batch.requests.len()).sum());
         writer.commit(&mut group);
         if gathered == Gathered::UntilStop {
             break;
         }
+    }
+}
+
+/// How soon one group follows another.
+struct Pace {
+    interval: Duration,
+    /// When the last group was taken, if it was a large one.
+    busy_since: Option<Instant>,
+}
+
+impl Pace {
+    /// Lets more gather, if there was much before.
+    fn wait(&self) {
+        if let Some(since) = self.busy_since {
+            thread::sleep(self.interval.saturating_sub(since.elapsed()));
+        }
+    }
+
+    /// A group of so many requests has been taken.
+    fn goes_on(&mut self, requests: usize) {
+        self.busy_since = (requests >= GROUP_REQUESTS_BUSY).then(Instant::now);
     }
 }
 
@@ -51,18 +79,20 @@ enum Gathered {
     UntilStop,
 }
 
-fn gather(first: Job, jobs: &Receiver<Job>, group: &mut Vec<Write>) -> Gathered {
-    let mut bytes = 0;
+fn gather(first: Job, jobs: &Receiver<Job>, backlog: &Backlog, group: &mut Vec<Batch>) -> Gathered {
+    let (mut requests, mut bytes) = (0, 0);
     let mut next = Some(first);
     while let Some(job) = next {
         match job {
-            Job::Write(write) => {
-                bytes += write.bytes;
-                group.push(write);
+            Job::Write(batch) => {
+                backlog.taken(&batch);
+                requests += batch.requests.len();
+                bytes += batch.bytes;
+                group.push(batch);
             }
             Job::Stop => return Gathered::UntilStop,
         }
-        if group.len() == GROUP_REQUESTS_MAX || bytes >= GROUP_BYTES_MAX {
+        if requests >= GROUP_REQUESTS_MAX || bytes >= GROUP_BYTES_MAX {
             break;
         }
         next = jobs.try_recv().ok();
@@ -85,8 +115,9 @@ struct Writer<'w> {
 
 impl Writer<'_> {
     /// Writes one group and answers all its members. A panic fails the group, not the thread.
-    fn commit(&mut self, group: &mut Vec<Write>) {
-        if group.is_empty() {
+    fn commit(&mut self, group: &mut Vec<Batch>) {
+        let requests = group.iter().map(|batch| batch.requests.len()).sum();
+        if requests == 0 {
             return;
         }
         let outcomes = match catch_unwind(AssertUnwindSafe(|| self.write(group))) {
@@ -94,19 +125,18 @@ impl Writer<'_> {
             Err(panic) => {
                 let failure = Failure::panicked(&*panic);
                 self.shared.poison(&failure);
-                vec![Outcome::Failed(failure); group.len()]
+                vec![Outcome::Failed(failure); requests]
             }
         };
-        debug_assert_eq!(outcomes.len(), group.len());
+        debug_assert_eq!(outcomes.len(), requests);
         self.count(&outcomes);
-        let bytes = group.iter().map(|write| write.bytes).sum::<usize>();
-        self.shared.queued_bytes.fetch_sub(bytes, AcqRel);
-        answer(group.drain(..).map(|write| write.ticket).zip(outcomes));
+        self.shared.backlog.written(group.iter().map(|batch| batch.bytes).sum());
+        answer_batches(group.drain(..), outcomes);
     }
 
-    fn write(&mut self, group: &[Write]) -> Vec<Outcome> {
+    fn write(&mut self, group: &[Batch]) -> Vec<Outcome> {
         self.reopen_if_due();
-        let requests = || group.iter().map(|write| &write.request);
+        let requests = || group.iter().flat_map(|batch| &batch.requests).map(|(_, request)| request);
         #[cfg(test)]
         assert!(requests().all(|request| request.owner().local() != PANIC), "on purpose");
         let lookup = |family, key: &[u8]| self.shared.engine.with(|db| value(db, family, key));

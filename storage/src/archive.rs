@@ -1,0 +1,129 @@
+//! Archives: the messages that an account has sent and received (XEP-0313), one archive per owner.
+//!
+//! Family `archive`: key `owner 0x00 id`, value: version, flags, the bare address of the other side, the stanza's
+//! bytes as they are. An id is eight bytes, big endian: microseconds since 1970, issued in rising order by whoever
+//! owns the archive. What a client gets to see of an id is not this crate's business.
+//!
+//! Family `archive_with`: key `owner 0x00 hash id`, no value. A query for one contact reads its hash's range there and
+//! fetches the messages; whose hash is the same only by chance is told by the address in the message.
+//!
+//! Both keys of a message are written by one request, so that there is never one without the other. What is too old
+//! ([`Options::archive_retention`](crate::Options::archive_retention)) or too much ([`excess`]) goes in compactions; it
+//! is hidden from every read here from the moment on at which it is to go.
+
+mod entry;
+mod query;
+pub(crate) mod retention;
+
+pub use entry::Entry;
+pub use query::{Found, Page, Query};
+pub use retention::Excess;
+
+use crate::codec::LoadError;
+use crate::reply::Outcome;
+use crate::{Family, Owner, ReadRequest, WriteRequest};
+use siphasher::sip::SipHasher13;
+use std::hash::Hasher;
+
+const FAMILY: Family = Family::Archive;
+const INDEX: Family = Family::ArchiveWith;
+
+/// An id's bytes at the end of every key.
+const ID_BYTES: usize = size_of::<u64>();
+/// The bytes of a contact's hash before the id in the index.
+const HASH_BYTES: usize = size_of::<u64>();
+
+/// Adds a message to the archive of the request's owner.
+///
+/// `with` is the bare address of the other side (the account itself in messages to itself), `outgoing` whether the
+/// account has sent it. `stanza` writes the message's bytes, some `stanza_bytes` of them: the room that is made in
+/// advance. An `id` that the archive has already is overwritten.
+pub fn append(
+    request: WriteRequest,
+    id: u64,
+    with: &str,
+    outgoing: bool,
+    stanza_bytes: usize,
+    stanza: impl FnOnce(&mut Vec<u8>),
+) -> WriteRequest {
+    let flags = if outgoing { entry::OUTGOING } else { 0 };
+    let value = entry::encode(flags, with, stanza_bytes, stanza);
+    request.reserve(2).put(FAMILY, &id.to_be_bytes(), value).put(INDEX, &index_rest(hash(with), id), Vec::new())
+}
+
+/// Replaces a message by what `placeholder` writes, and marks it as a tombstone (XEP-0313 §3.2:
+/// id, time and address stay, so that queries stay consistent).
+///
+/// [`Outcome::Refused`] means that the entry has changed since it was read, or is gone.
+pub fn replace_with_tombstone(owner: &Owner, entry: &Entry, placeholder: impl FnOnce(&mut Vec<u8>)) -> WriteRequest {
+    let rest = entry.id().to_be_bytes();
+    let value = entry::encode(entry.flags() | entry::TOMBSTONE, entry.with(), 0, placeholder);
+    WriteRequest::new(owner.clone()).require_equals(FAMILY, &rest, entry.value().to_vec()).put(FAMILY, &rest, value)
+}
+
+/// Reads one message. Decode with [`decode`]: a page of one entry, or [`Found::UnknownId`].
+pub fn get(owner: &Owner, id: u64) -> ReadRequest {
+    Query { ids: Some(vec![id]), ..Query::new(owner.clone()) }.into()
+}
+
+/// What a [`Query`] has found.
+pub fn decode(outcome: Outcome) -> Result<Found, LoadError> {
+    match outcome {
+        Outcome::Archive(found) => Ok(*found),
+        other => Err(LoadError::unexpected(other)),
+    }
+}
+
+/// Reads the ids of the first and the last message (XEP-0313 §5); see [`decode_bounds`].
+pub fn bounds(owner: &Owner) -> ReadRequest {
+    let end = |reverse| Query { entries_max: 1, reverse, ..Query::new(owner.clone()) }.into();
+    ReadRequest::Several(vec![end(false), end(true)])
+}
+
+/// The first and the last id in the outcome of [`bounds`], or `None` if the archive is empty.
+pub fn decode_bounds(outcome: Outcome) -> Result<Option<(u64, u64)>, LoadError> {
+    let ends = match outcome {
+        Outcome::Several(ends) => ends,
+        other => return Err(LoadError::unexpected(other)),
+    };
+    let mut ids = Vec::new();
+    for end in ends {
+        if let Found::Page(page) = decode(end)? {
+            ids.extend(page.entries.first().map(Entry::id));
+        }
+    }
+    Ok(ids.first().copied().zip(ids.last().copied()))
+}
+
+/// Asks whether the archive takes more bytes than it may
+/// ([`Options::archive_bytes_max_per_account`](crate::Options::archive_bytes_max_per_account)), and below which id it
+/// has to go then. Ask now and then for an owner that has written much, one question at a time; see [`decode_excess`].
+///
+/// RocksDB knows the size of a range from the indexes of its files without reading the range; what is not in a file
+/// yet does not count.
+pub fn excess(owner: &Owner) -> ReadRequest {
+    ReadRequest::ArchiveExcess(owner.clone())
+}
+
+/// The answer to [`excess`]; `None` if nothing has to go. Otherwise write [`Excess::cut`].
+pub fn decode_excess(outcome: Outcome) -> Result<Option<Excess>, LoadError> {
+    match outcome {
+        Outcome::ArchiveExcess(excess) => Ok(excess.map(|excess| *excess)),
+        other => Err(LoadError::unexpected(other)),
+    }
+}
+
+/// The same in every run and on every machine: it is stored.
+fn hash(with: &str) -> u64 {
+    let mut hasher = SipHasher13::new_with_keys(0, 0);
+    hasher.write(with.as_bytes());
+    hasher.finish()
+}
+
+/// The index's key for a message, without its owner.
+fn index_rest(hash: u64, id: u64) -> [u8; HASH_BYTES + ID_BYTES] {
+    let mut rest = [0; HASH_BYTES + ID_BYTES];
+    rest[..HASH_BYTES].copy_from_slice(&hash.to_be_bytes());
+    rest[HASH_BYTES..].copy_from_slice(&id.to_be_bytes());
+    rest
+}

@@ -1,0 +1,337 @@
+//! What an archive gives up: by age for all of them, by size for one that has grown too large.
+//!
+//! Nothing is searched for what has to go. Every owner has a **floor**, the id below which its archive has gone: the
+//! time of the retention, or a floor of its own that was set when the archive was too large. Reads begin at the floor,
+//! so what is below it is gone for everybody at once; compactions drop it from both families when they come to it,
+//! and RocksDB sees to it that they come to every file now and then.
+//!
+//! Floors of their own are kept in the family `archive_floors` and all of them in memory, where compactions and reads
+//! look them up. Only an archive that has reached the limit has one, so for each of these few dozen bytes the disk
+//! holds an archive of the full size. Range deletes would do as well for `archive`, though they burden every read
+//! nearby until they have been compacted; in the index, which is ordered by contact, there is no range to delete.
+
+use super::{FAMILY, HASH_BYTES, ID_BYTES, INDEX};
+use crate::codec::Versioned;
+use crate::engine::column;
+use crate::read::{Reader, Stop};
+use crate::reply::Failure;
+use crate::{Family, Operation, Options, Owner, WriteRequest};
+use rocksdb::compaction_filter::{CompactionFilter, Decision};
+use rocksdb::compaction_filter_factory::{CompactionFilterContext, CompactionFilterFactory};
+use rocksdb::{DB, IteratorMode, Range};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const FLOORS: Family = Family::ArchiveFloors;
+
+/// An archive that is too large is cut to this part of its limit, so that the next cut is a while away.
+const KEPT: (u64, u64) = (7, 8);
+/// How many times the ids of an archive are halved to find where to cut: enough for a century to the second.
+const HALVINGS: usize = 32;
+
+/// The longest time for which no compaction comes to a file, and the shortest that is asked for.
+const VISIT_MAX: Duration = Duration::from_secs(30 * 86_400);
+const VISIT_MIN: Duration = Duration::from_secs(86_400);
+
+/// A floor as it is stored.
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+struct Floor(u64);
+
+impl Versioned for Floor {
+    const VERSION: u8 = 1;
+    const FAMILY: &'static str = "archive_floors";
+}
+
+/// An archive that takes more than it may, and where to cut it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Excess {
+    owner: Owner,
+    bytes: u64,
+    floor: u64,
+    // The stored floor that this one replaces.
+    before: Option<Vec<u8>>,
+}
+
+impl Excess {
+    /// What the archive takes on the disk, roughly.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The id from which on the archive may stay.
+    pub fn floor(&self) -> u64 {
+        self.floor
+    }
+
+    /// Gives up what is below the floor. [`Outcome::Refused`](crate::Outcome::Refused) means that somebody else has
+    /// cut the archive meanwhile.
+    pub fn cut(&self) -> WriteRequest {
+        let request = WriteRequest::new(self.owner.clone());
+        let request = match &self.before {
+            Some(before) => request.require_equals(FLOORS, b"", before.clone()),
+            None => request.require_absent(FLOORS, b""),
+        };
+        request.put(FLOORS, b"", Floor(self.floor).encode())
+    }
+}
+
+/// The floors of all archives.
+pub(crate) struct Retention {
+    age: Option<Duration>,
+    bytes_max: Option<u64>,
+    /// By the owner's key. Written once per cut, for no longer than that takes.
+    own: RwLock<HashMap<Box<[u8]>, u64>>,
+}
+
+impl Retention {
+    pub(crate) fn new(options: &Options) -> Retention {
+        Retention {
+            age: options.archive_retention,
+            bytes_max: options.archive_bytes_max_per_account,
+            own: RwLock::default(),
+        }
+    }
+
+    /// The floor of an owner, given as `owner 0x00`, at this moment.
+    pub(crate) fn floor_now(&self, owner: &[u8]) -> u64 {
+        self.own_floor(owner).max(self.floor_by_age())
+    }
+
+    /// Takes over the stored floors. One that cannot be read hides nothing that another has hidden.
+    pub(crate) fn load(&self, db: &DB) -> Result<(), Failure> {
+        let mut floors = HashMap::new();
+        for item in db.iterator_cf(column(db, FLOORS)?, IteratorMode::Start) {
+            let (key, value) = item?;
+            match Floor::decode(&key, &value) {
+                Ok(Floor(floor)) => drop(floors.insert(key, floor)),
+                Err(error) => tracing::error!(target: "storage", %error, "the floor of an archive cannot be read"),
+            }
+        }
+        *self.own.write().unwrap_or_else(PoisonError::into_inner) = floors;
+        Ok(())
+    }
+
+    /// Follows what has been written, so that memory and disk agree.
+    pub(crate) fn written(&self, operation: &Operation) {
+        let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        match operation {
+            Operation::Put(FLOORS, key, value) => {
+                if let Ok(Floor(floor)) = Floor::decode(key, value) {
+                    own.insert(key[..].into(), floor);
+                }
+            }
+            Operation::Delete(FLOORS, key) => drop(own.remove(&key[..])),
+            Operation::DeleteRange(FLOORS, from, to) => own.retain(|key, _| **key < **from || **key >= **to),
+            _ => {}
+        }
+    }
+
+    /// How often compactions have to come to every file, in seconds: a fraction of the retention, so that what is too
+    /// old goes not much later.
+    pub(crate) fn visit_seconds(&self) -> u64 {
+        self.age.map_or(VISIT_MAX, |age| (age / 8).clamp(VISIT_MIN, VISIT_MAX)).as_secs()
+    }
+
+    fn own_floor(&self, owner: &[u8]) -> u64 {
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        if own.is_empty() { 0 } else { own.get(owner).copied().unwrap_or(0) }
+    }
+
+    fn floor_by_age(&self) -> u64 {
+        let Some(age) = self.age else { return 0 };
+        // A clock before 1970 knows no age.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(now.saturating_sub(age).as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Whether an archive is too large, and where to cut it then. Reads indexes of table files only.
+pub(crate) fn excess(owner: &Owner, reader: &mut Reader<'_>) -> Result<Option<Excess>, Stop> {
+    let Some(bytes_max) = reader.retention.bytes_max else { return Ok(None) };
+    let (archive, end) = (column(reader.db, FAMILY)?, owner.end());
+    let bytes_from = |id: u64| {
+        let from = owner.key(&id.to_be_bytes());
+        reader.db.get_approximate_sizes_cf(archive, &[Range::new(&from, &end)]).first().copied().unwrap_or(0)
+    };
+    let old = reader.retention.floor_now(&owner.key(b""));
+    let bytes = bytes_from(old);
+    if bytes <= bytes_max {
+        return Ok(None);
+    }
+    let edge = |reverse| -> Result<Option<u64>, Stop> {
+        let iterator = reader.range(FAMILY, owner.key(&old.to_be_bytes()), Some(end.clone()), reverse)?;
+        iterator.status()?;
+        Ok(iterator.key().and_then(|key| key.last_chunk().map(|id| u64::from_be_bytes(*id))))
+    };
+    let (Some(mut low), Some(mut high)) = (edge(false)?, edge(true)?) else { return Ok(None) };
+    // The last message stays, however small the limit.
+    let kept = bytes_max / KEPT.1 * KEPT.0;
+    for _ in 0..HALVINGS {
+        let middle = low + (high - low) / 2;
+        if bytes_from(middle) <= kept { high = middle } else { low = middle }
+    }
+    let before = reader.get(FLOORS, &FLOORS.key(owner, b""))?;
+    Ok((high > old).then(|| Excess { owner: owner.clone(), bytes, floor: high, before }))
+}
+
+/// Makes the filters of one family's compactions.
+pub(crate) struct Expiry {
+    retention: Arc<Retention>,
+    name: &'static CStr,
+    /// What follows the owner in a key.
+    rest_bytes: usize,
+}
+
+impl Expiry {
+    /// For a family whose entries have floors.
+    pub(crate) fn of(family: Family, retention: &Arc<Retention>) -> Option<Expiry> {
+        let (name, rest_bytes) = match family {
+            FAMILY => (c"archive", ID_BYTES),
+            INDEX => (c"archive_with", HASH_BYTES + ID_BYTES),
+            _ => return None,
+        };
+        Some(Expiry { retention: retention.clone(), name, rest_bytes })
+    }
+}
+
+impl CompactionFilterFactory for Expiry {
+    type Filter = Filter;
+
+    fn create(&mut self, _context: CompactionFilterContext) -> Filter {
+        Filter {
+            retention: self.retention.clone(),
+            name: self.name,
+            rest_bytes: self.rest_bytes,
+            by_age: self.retention.floor_by_age(),
+            owner: Vec::new(),
+            floor: 0,
+        }
+    }
+
+    fn name(&self) -> &CStr {
+        self.name
+    }
+}
+
+/// The filter of one compaction.
+pub(crate) struct Filter {
+    retention: Arc<Retention>,
+    name: &'static CStr,
+    rest_bytes: usize,
+    by_age: u64,
+    /// The owner of the entry before, whose entries come one after the other, and its floor.
+    owner: Vec<u8>,
+    floor: u64,
+}
+
+impl CompactionFilter for Filter {
+    fn filter(&mut self, _level: u32, key: &[u8], _value: &[u8]) -> Decision {
+        let Some(owner) = key.len().checked_sub(self.rest_bytes).map(|at| &key[..at]) else { return Decision::Keep };
+        let Some(id) = key.last_chunk().map(|id| u64::from_be_bytes(*id)) else { return Decision::Keep };
+        if owner != self.owner {
+            self.owner.clear();
+            self.owner.extend_from_slice(owner);
+            self.floor = self.retention.own_floor(owner).max(self.by_age);
+        }
+        if id < self.floor { Decision::Remove } else { Decision::Keep }
+    }
+
+    fn name(&self) -> &CStr {
+        self.name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::index_rest;
+
+    fn retention(age: Option<Duration>) -> Arc<Retention> {
+        let mut options = Options::new("/");
+        options.archive_retention = age;
+        Arc::new(Retention::new(&options))
+    }
+
+    fn owner(local: &str) -> Owner {
+        Owner::new(local, "example.org").unwrap()
+    }
+
+    fn set(retention: &Retention, local: &str, floor: u64) {
+        let excess = Excess { owner: owner(local), bytes: 0, floor, before: None };
+        excess.cut().operations().iter().for_each(|operation| retention.written(operation));
+    }
+
+    #[test]
+    fn each_owner_has_the_higher_of_two_floors() {
+        let floor = |retention: &Retention, local: &str| retention.floor_now(&owner(local).key(b""));
+        let ageless = retention(None);
+        set(&ageless, "juliet", 7);
+        assert_eq!((floor(&ageless, "juliet"), floor(&ageless, "romeo")), (7, 0));
+        set(&ageless, "juliet", 9);
+        assert_eq!(floor(&ageless, "juliet"), 9);
+
+        let day = retention(Some(Duration::from_secs(86_400)));
+        set(&day, "juliet", 7);
+        let by_age = floor(&day, "romeo");
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64;
+        assert!((now - 86_401_000_000..=now - 86_400_000_000).contains(&by_age), "{by_age}");
+        assert!(floor(&day, "juliet") >= by_age);
+        set(&day, "juliet", u64::MAX);
+        assert_eq!(floor(&day, "juliet"), u64::MAX);
+        // Longer than there has been time: nothing is too old.
+        assert_eq!(floor(&retention(Some(Duration::MAX)), "juliet"), 0);
+    }
+
+    #[test]
+    fn floors_go_with_their_owner_and_only_with_it() {
+        let retention = retention(None);
+        for local in ["a", "juliet", "romeo"] {
+            set(&retention, local, 7);
+        }
+        let gone =
+            |request: WriteRequest| request.operations().iter().for_each(|operation| retention.written(operation));
+        let floor = |local| retention.floor_now(&owner(local).key(b""));
+        gone(WriteRequest::new(owner("juliet")).delete_all(FLOORS));
+        assert_eq!((floor("a"), floor("juliet"), floor("romeo")), (7, 0, 7));
+        let range = Operation::DeleteRange(FLOORS, owner("romeo").key(b""), owner("romeo").end());
+        retention.written(&range);
+        assert_eq!((floor("a"), floor("romeo")), (7, 0));
+        // Other families are no business of the floors.
+        gone(WriteRequest::new(owner("a")).delete_all(Family::Accounts).delete_all(FAMILY));
+        assert_eq!(floor("a"), 7);
+    }
+
+    #[test]
+    fn compactions_drop_what_is_below_the_floor_of_its_owner() {
+        let retention = retention(None);
+        set(&retention, "juliet", 100);
+        let dropped = |family: Family, key: &[u8]| {
+            let mut factory = Expiry::of(family, &retention).unwrap();
+            let mut filter =
+                factory.create(CompactionFilterContext { is_full_compaction: false, is_manual_compaction: false });
+            // Another owner before it.
+            filter.filter(0, &owner("benvolio").key(&1u64.to_be_bytes()), b"");
+            matches!(filter.filter(0, key, b""), Decision::Remove)
+        };
+        for (local, id, gone) in
+            [("juliet", 99, true), ("juliet", 100, false), ("romeo", 99, false), ("juliet2", 1, false)]
+        {
+            let rest = index_rest(0, id);
+            assert_eq!(dropped(FAMILY, &owner(local).key(&id.to_be_bytes())), gone, "{local} {id}");
+            assert_eq!(dropped(INDEX, &owner(local).key(&rest)), gone, "{local} {id}");
+        }
+        // What is no key of the family stays.
+        assert!(!dropped(FAMILY, b"short") && !dropped(INDEX, b"short and"));
+        assert!(Expiry::of(Family::Accounts, &retention).is_none());
+    }
+
+    #[test]
+    fn files_are_visited_in_a_fraction_of_the_retention() {
+        let visit = |days: u64| retention(Some(Duration::from_secs(days * 86_400))).visit_seconds() / 86_400;
+        assert_eq!([1u64, 8, 30, 80, 3650].map(visit), [1, 1, 3, 10, 30]);
+        assert_eq!(retention(None).visit_seconds(), 30 * 86_400);
+    }
+}
