@@ -254,7 +254,11 @@ mod tests {
         for kind in [IqType::Get, IqType::Set, IqType::Result, IqType::Error] {
             assert!(matches!(of(StanzaKind::Iq(kind)), Urgency::Now(_)));
         }
-        for kind in [PresenceType::Error, PresenceType::Subscription, PresenceType::Probe] {
+        for kind in [
+            PresenceType::Error,
+            PresenceType::Subscription(crate::account::subscription::SubscriptionType::Subscribe),
+            PresenceType::Probe,
+        ] {
             assert!(matches!(of(StanzaKind::Presence(kind)), Urgency::Now(_)));
         }
         for kind in [PresenceType::Available, PresenceType::Unavailable] {

@@ -1,6 +1,8 @@
 //! Who gets a stanza that has reached the home of its addressee: RFC 6121 §8.5, as a function from plain values to a
 //! decision with its reason.
 
+use super::subscription::SubscriptionType;
+
 /// The type of a message (RFC 6121 §5.2.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum MessageType {
@@ -27,8 +29,8 @@ pub enum PresenceType {
     Error,
     /// `probe`
     Probe,
-    /// `subscribe`, `subscribed`, `unsubscribe` or `unsubscribed`.
-    Subscription,
+    /// `subscribe`, `subscribed`, `unsubscribe` or `unsubscribed` (§3).
+    Subscription(SubscriptionType),
 }
 
 /// The type of an IQ (RFC 6120 §8.2.3).
@@ -102,12 +104,9 @@ pub fn decide(
     addressed: Option<Option<usize>>,
     resources: impl Iterator<Item = ResourceState> + Clone,
 ) -> Decision {
-    // Not for clients (§3, §4.3): whoever has no contacts cannot be subscribed to, nor be probed. Whether there is such
-    // an account does not show.
-    match kind {
-        StanzaKind::Presence(PresenceType::Subscription) => return Decision::Refuse("no roster to subscribe to"),
-        StanzaKind::Presence(PresenceType::Probe) => return Decision::Drop("probe without a subscription"),
-        _ => {}
+    // Not for clients (§3, §4.3): the server answers them, or changes the roster first.
+    if let StanzaKind::Presence(PresenceType::Subscription(_) | PresenceType::Probe) = kind {
+        return Decision::Drop("not for clients");
     }
     if let Some(Some(resource)) = addressed {
         return Decision::ToResource(resource);
@@ -176,7 +175,7 @@ mod tests {
             (Presence(PresenceType::Unavailable), [&all, &all, &all, &matched, drop]),
             (Presence(PresenceType::Error), [&all, &all, &all, &matched, drop]),
             (Presence(PresenceType::Probe), [drop, drop, drop, drop, drop]),
-            (Presence(PresenceType::Subscription), [refuse, refuse, refuse, refuse, refuse]),
+            (Presence(PresenceType::Subscription(SubscriptionType::Subscribe)), [drop, drop, drop, drop, drop]),
             (Iq(IqType::Get), [&server, &server, &server, &matched, refuse]),
             (Iq(IqType::Set), [&server, &server, &server, &matched, refuse]),
             (Iq(IqType::Result), [drop, drop, drop, &matched, drop]),

@@ -3,47 +3,51 @@
 //!
 //! Plain values: no socket, no clock, no disk. What may not live here: writing to connections, which the shard does.
 
-pub mod contacts;
 pub mod activity;
 pub mod archive;
 pub mod archive_ids;
-pub mod blocking;
+mod archive_preferences;
+mod archiving;
 pub mod avatar;
+pub mod blocking;
 pub mod caps;
+mod carbons;
+pub mod contacts;
+pub mod csi;
+pub mod delay;
 mod delivery;
+pub mod forged;
+mod forwarding;
 pub mod jid_list;
 pub mod private;
 pub mod reporting;
 mod resources;
-pub mod roster;
-pub mod subscription;
-pub mod vcard;
-mod archive_preferences;
-mod archiving;
-mod carbons;
-pub mod csi;
-pub mod delay;
-pub mod forged;
-mod forwarding;
 pub mod retraction;
+pub mod roster;
+mod session;
 mod stanza_id;
+mod state;
+pub mod subscription;
 #[cfg(test)]
 #[path = "tests/messages.rs"]
 mod test_messages;
 mod traits;
+pub mod vcard;
 
 pub use archive_preferences::{DefaultPolicy, Preferences, PreferencesError, PreferencesLimits};
 pub use archiving::{Offline, archive, offline};
-pub use carbons::{COPY_BYTES, carbon, write_carbon};
 pub use caps::Interests;
+pub use carbons::{COPY_BYTES, carbon, write_carbon};
 pub use delivery::{Decision, IqType, MessageType, PresenceType, ResourceState, StanzaKind, decide};
 pub use forwarding::write_forwarded;
-pub use resources::{Accounts, BindError, BindLimits, Bound, Conflict, Presence, Resource};
+pub use resources::{Accounts, BindError, BindLimits, Bound, Conflict};
+pub use session::{Address, Presence, Session, SessionKey};
+pub use stanza_id::{STANZA_ID_BYTES, append_stanza_id};
+pub use state::{Account, Standing};
+pub use traits::{Direction, Facts, Traits, Verdict};
 
 /// What is answered when stored data cannot be had: the reason is for the operator.
 fn unreadable(error: rondel_storage::LoadError) -> crate::stream::Refusal {
     tracing::error!(target: "storage", %error, "a request cannot be answered");
     crate::stream::Refusal::internal_server_error()
 }
-pub use stanza_id::{STANZA_ID_BYTES, append_stanza_id};
-pub use traits::{Direction, Facts, Traits, Verdict};

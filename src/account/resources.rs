@@ -1,43 +1,15 @@
-//! The connected resources of the accounts at home on a shard.
+//! The sessions of the accounts at home on a shard: binding and unbinding resources (RFC 6120 §7).
 
-use std::rc::Rc;
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 use rondel_shards::ConnectionId;
+use slotmap::SlotMap;
 
-use super::delivery::ResourceState;
-
-/// A connected resource.
-#[derive(Clone, Debug)]
-pub struct Resource {
-    /// The resourcepart.
-    pub name: Box<str>,
-    /// Its connection on this shard.
-    pub connection: ConnectionId,
-    /// The client's installation, if it has said which (XEP-0386 §4.4).
-    pub agent: Option<Box<str>>,
-    /// Present once it is available: its last presence as it was sent to others, and the priority in it.
-    pub presence: Option<Presence>,
-}
-
-/// The presence of an available resource.
-#[derive(Clone, Debug)]
-pub struct Presence {
-    /// The priority (RFC 6121 §4.7.2.3).
-    pub priority: i8,
-    /// The stanza with its `from`, shared by all who get it.
-    pub stanza: Rc<[u8]>,
-}
-
-impl Resource {
-    /// What delivery needs to know.
-    pub fn state(&self) -> ResourceState {
-        ResourceState {
-            available: self.presence.is_some(),
-            priority: self.presence.as_ref().map_or(0, |presence| presence.priority),
-        }
-    }
-}
+use super::session::{Address, Session, SessionKey};
+use super::state::{Account, Standing};
+use crate::jid::Jid;
 
 /// What to do when a resource is asked for that is connected already (RFC 6120 §7.7.2.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -60,13 +32,15 @@ pub struct BindLimits {
 }
 
 /// A resource was bound.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Bound {
-    /// Its name.
-    pub name: Box<str>,
-    /// The connections that must end with `<conflict/>`: of who had it before, and of the same client's earlier
-    /// session.
-    pub replaced: Vec<ConnectionId>,
+    /// The new session.
+    pub key: SessionKey,
+    /// Its full JID.
+    pub address: Arc<Address>,
+    /// The sessions that must end with `<conflict/>`: of who had the resource before, and the same client's earlier
+    /// one.
+    pub replaced: Vec<SessionKey>,
 }
 
 /// Why a resource cannot be bound.
@@ -78,24 +52,97 @@ pub enum BindError {
     TooMany,
 }
 
-/// All accounts of a shard with a connected resource. An account leaves memory with its last one.
+/// The accounts of a shard that are in memory: those with a session, and for a while those without one, of which
+/// something was needed just now.
 #[derive(Default)]
 pub struct Accounts {
-    by_jid: HashMap<Box<str>, Vec<Resource>>,
+    by_jid: HashMap<Box<str>, Box<Account>>,
+    sessions: SlotMap<SessionKey, Box<Session>>,
+    /// Accounts without a session, in the order in which they may leave, each with the time from which on it may.
+    leaving: VecDeque<(Box<str>, u64)>,
 }
 
+/// How long an account without a session stays, in milliseconds: what comes for it comes in bursts.
+const STAY_MS: u64 = 10_000;
+
+/// Accounts without a session that stay at most.
+const STAYING_MAX: usize = 4096;
+
 impl Accounts {
-    /// The connected resources of an account, in the order in which they were bound.
-    pub fn resources(&self, bare_jid: &str) -> &[Resource] {
-        self.by_jid.get(bare_jid).map_or(&[], Vec::as_slice)
+    /// The sessions of an account, in the order in which they were bound.
+    pub fn sessions(&self, bare_jid: &str) -> impl ExactSizeIterator<Item = (SessionKey, &Session)> + Clone {
+        let keys = self.by_jid.get(bare_jid).map_or(&[][..], |account| &account.sessions);
+        keys.iter().map(|&key| (key, &*self.sessions[key]))
     }
 
-    /// A connected resource.
-    pub fn resource_mut(&mut self, bare_jid: &str, connection: ConnectionId) -> Option<&mut Resource> {
-        self.by_jid.get_mut(bare_jid)?.iter_mut().find(|resource| resource.connection == connection)
+    /// An account that is in memory.
+    pub fn account(&self, bare_jid: &str) -> Option<&Account> {
+        self.by_jid.get(bare_jid).map(|account| &**account)
     }
 
-    /// Accounts with a connected resource.
+    /// An account that is in memory, to be changed.
+    pub fn account_mut(&mut self, bare_jid: &str) -> Option<&mut Account> {
+        self.by_jid.get_mut(bare_jid).map(|account| &mut **account)
+    }
+
+    /// Takes an account into memory that was loaded.
+    pub fn insert(&mut self, bare_jid: &str, account: Account, now_ms: u64) {
+        self.by_jid.insert(bare_jid.into(), Box::new(account));
+        self.stay(bare_jid, now_ms);
+    }
+
+    /// Forgets an account, which must have no session: it is gone, or what is in memory is not what is on disk.
+    pub fn forget(&mut self, bare_jid: &str) {
+        if self.by_jid.get(bare_jid).is_some_and(|account| account.sessions.is_empty()) {
+            self.by_jid.remove(bare_jid);
+        }
+    }
+
+    /// An account has no session: it leaves after a while, unless `is_needed` says then that it is needed.
+    fn stay(&mut self, bare_jid: &str, now_ms: u64) {
+        self.leaving.push_back((bare_jid.into(), now_ms + STAY_MS));
+    }
+
+    /// Lets accounts without a session go whose time has come, or which are too many, unless they are needed. Returns
+    /// when the next one's time comes.
+    pub fn let_go(&mut self, now_ms: u64, is_needed: impl Fn(&str) -> bool) -> Option<u64> {
+        // Each is looked at once: what is needed comes back at the end.
+        for _ in 0..self.leaving.len() {
+            let (_, time_ms) = self.leaving.front()?;
+            if *time_ms > now_ms && self.leaving.len() <= STAYING_MAX {
+                break;
+            }
+            let Some((bare_jid, _)) = self.leaving.pop_front() else { break };
+            let is_empty = self.by_jid.get(&bare_jid).is_some_and(|account| account.sessions.is_empty());
+            match is_empty && is_needed(&bare_jid) {
+                true => self.stay(&bare_jid, now_ms),
+                false if is_empty => {
+                    self.by_jid.remove(&bare_jid);
+                }
+                false => {}
+            }
+        }
+        self.leaving.front().map(|(_, time_ms)| *time_ms)
+    }
+
+    /// A session.
+    #[inline]
+    pub fn session(&self, key: SessionKey) -> Option<&Session> {
+        self.sessions.get(key).map(|session| &**session)
+    }
+
+    /// A session, to be changed.
+    #[inline]
+    pub fn session_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
+        self.sessions.get_mut(key).map(|session| &mut **session)
+    }
+
+    /// The session of a connection, looked for everywhere: for when nothing else is known of it.
+    pub fn of_connection(&self, connection: ConnectionId) -> Option<SessionKey> {
+        self.sessions.iter().find(|(_, session)| session.connection == connection).map(|(key, _)| key)
+    }
+
+    /// Accounts in memory.
     pub fn len(&self) -> usize {
         self.by_jid.len()
     }
@@ -105,61 +152,63 @@ impl Accounts {
         self.by_jid.is_empty()
     }
 
-    /// Binds a resource to a connection. `agent` is the client's installation, `other` makes another name for
-    /// [`Conflict::Rename`].
+    /// Binds the resource of a full JID to a connection, whose account must be in memory. `agent` is the client's
+    /// installation, `other` makes another name for [`Conflict::Rename`].
     pub fn bind(
         &mut self,
-        bare_jid: &str,
-        name: &str,
+        jid: &Jid<'_>,
         agent: Option<String>,
         connection: ConnectionId,
         limits: BindLimits,
         other: impl FnOnce() -> String,
     ) -> Result<Bound, BindError> {
-        let BindLimits { policy, sessions_max } = limits;
-        let resources = self.by_jid.get(bare_jid).map_or(&[][..], Vec::as_slice);
-        let taken = resources.iter().find(|resource| *resource.name == *name).map(|resource| resource.connection);
-        let (name, taken): (Box<str>, _) = match (taken, policy) {
-            (None, _) => (name.into(), None),
+        let name = jid.resource().unwrap_or_default();
+        let taken = self.sessions(jid.bare()).find(|(_, session)| session.resource() == name).map(|(key, _)| key);
+        let (address, taken) = match (taken, limits.policy) {
+            (None, _) => (Address::new(jid), None),
             (Some(_), Conflict::Refuse) => return Err(BindError::Conflict),
-            (Some(_), Conflict::Rename) => (other().into(), None),
-            (Some(connection), Conflict::Replace) => (name.into(), Some(connection)),
+            (Some(_), Conflict::Rename) => (Address::new(&jid.with_resource(&other())), None),
+            (Some(key), Conflict::Replace) => (Address::new(jid), Some(key)),
         };
-        let earlier = resources.iter().filter(|resource| {
-            Some(resource.connection) == taken || (agent.is_some() && resource.agent.as_deref() == agent.as_deref())
-        });
-        let replaced: Vec<_> = earlier.map(|resource| resource.connection).collect();
-        if resources.len() - replaced.len() >= sessions_max {
+        let is_earlier = |key: SessionKey, session: &Session| {
+            Some(key) == taken || (agent.is_some() && session.agent.as_deref() == agent.as_deref())
+        };
+        let sessions = self.sessions(jid.bare());
+        let count = sessions.len();
+        let replaced: Vec<_> =
+            sessions.filter(|&(key, session)| is_earlier(key, session)).map(|(key, _)| key).collect();
+        if count - replaced.len() >= limits.sessions_max {
             return Err(BindError::TooMany);
         }
-        let agent = agent.map(String::into_boxed_str);
-        let resource = Resource { name: name.clone(), connection, agent, presence: None };
-        match self.by_jid.get_mut(bare_jid) {
-            Some(resources) => resources.push(resource),
-            None => {
-                self.by_jid.insert(bare_jid.into(), vec![resource]);
+        let address = Arc::new(address);
+        let key = self.sessions.insert(Box::new(Session {
+            address: Arc::clone(&address),
+            connection,
+            agent: agent.map(String::into_boxed_str),
+            presence: None,
+            directed: Vec::new(),
+            interested: false,
+        }));
+        if let Some(account) = self.by_jid.get_mut(jid.bare()) {
+            account.sessions.push(key);
+        }
+        Ok(Bound { key, address, replaced })
+    }
+
+    /// Takes a session out. With its last one an account may leave.
+    pub fn unbind(&mut self, key: SessionKey, now_ms: u64) -> Option<Box<Session>> {
+        let session = self.sessions.remove(key)?;
+        let bare_jid = session.address.bare();
+        if let Some(account) = self.by_jid.get_mut(bare_jid) {
+            account.sessions.retain(|&other| other != key);
+            match (account.sessions.is_empty(), account.standing) {
+                (true, Standing::Registered) => self.stay(bare_jid, now_ms),
+                (true, _) => {
+                    self.by_jid.remove(bare_jid);
+                }
+                (false, _) => {}
             }
         }
-        Ok(Bound { name, replaced })
-    }
-
-    /// Takes the resource of a connection out, wherever it is: for when nobody knows its account any more.
-    pub fn unbind_anywhere(&mut self, connection: ConnectionId) -> Option<(Box<str>, Resource)> {
-        let holds = |resources: &Vec<Resource>| resources.iter().any(|resource| resource.connection == connection);
-        let account = self.by_jid.iter().find(|(_, resources)| holds(resources)).map(|(account, _)| account.clone());
-        let account = account?;
-        let resource = self.unbind(&account, connection)?;
-        Some((account, resource))
-    }
-
-    /// Takes a resource out, and the account with its last one.
-    pub fn unbind(&mut self, bare_jid: &str, connection: ConnectionId) -> Option<Resource> {
-        let resources = self.by_jid.get_mut(bare_jid)?;
-        let at = resources.iter().position(|resource| resource.connection == connection)?;
-        let resource = resources.remove(at);
-        if resources.is_empty() {
-            self.by_jid.remove(bare_jid);
-        }
-        Some(resource)
+        Some(session)
     }
 }

@@ -7,6 +7,7 @@
 mod access;
 mod at_file;
 mod check;
+mod keeping;
 pub mod log;
 mod mistake;
 pub mod names;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub use keeping::Keeping;
 pub use log::LogAction;
 pub use mistake::Mistake;
 pub use reference::page as reference_page;

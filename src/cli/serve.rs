@@ -9,7 +9,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::certificates::{CertificateError, CertificateFiles, CertificateStore, Warning, development_certificate};
-use crate::cli::{names, values};
+use crate::cli::{Keeping, names, values};
 use crate::logging;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -141,6 +141,10 @@ pub struct ServeOptions {
     #[arg(long, env = "RONDEL_MAX_SESSIONS_PER_ACCOUNT", value_name = "NUMBER", default_value = "20")]
     #[arg(value_parser = values::number(1, 10_000), help_heading = "Limits")]
     pub max_sessions_per_account: usize,
+
+    /// How much is kept for one account.
+    #[command(flatten)]
+    pub keeping: Keeping,
 
     /// Connections of one client address (IPv6: of one /64) at once. Many people may share one address.
     #[arg(long, env = "RONDEL_MAX_CONNECTIONS_PER_ADDRESS", value_name = "NUMBER", default_value = "500")]

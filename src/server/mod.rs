@@ -214,6 +214,7 @@ fn settings(
         connections_max,
         sessions_max_per_account: options.max_sessions_per_account,
         token_clients_max: TOKEN_CLIENTS_MAX,
+        roster: options.keeping.roster(),
         conflict: match options.resource_conflict {
             ResourceConflict::Replace => Conflict::Replace,
             ResourceConflict::Refuse => Conflict::Refuse,

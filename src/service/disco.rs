@@ -1,6 +1,7 @@
 //! Service discovery (XEP-0030).
 
 use super::{Addressee, Answer, Context, features};
+use crate::stream::Refusal;
 use crate::xml::{Element, namespaces};
 
 pub(super) const INFO: &str = namespaces::DISCO_INFO;
@@ -8,7 +9,7 @@ pub(super) const ITEMS: &str = namespaces::DISCO_ITEMS;
 
 pub(super) fn info(query: &Element, context: &Context) -> Answer {
     if query.attribute("node").is_some() {
-        return Answer::Error("cancel", "item-not-found");
+        return Answer::Refused(Refusal::new("cancel", "item-not-found"));
     }
     let (category, kind) = match context.addressee {
         Addressee::Server => ("server", "im"),

@@ -13,6 +13,7 @@ mod version;
 
 pub use time::utc;
 
+use crate::stream::Refusal;
 use crate::xml::Element;
 
 /// Whom a question is addressed to.
@@ -49,8 +50,8 @@ pub enum Action {
 pub enum Answer {
     /// A result with this payload, or an empty one.
     Result(Option<Element>),
-    /// An error: type and condition (RFC 6120 §8.3.3).
-    Error(&'static str, &'static str),
+    /// An error (RFC 6120 §8.3).
+    Refused(Refusal),
 }
 
 /// One protocol that the server speaks.
@@ -124,8 +125,8 @@ pub fn answer(action: Action, payload: &Element, context: &Context) -> Answer {
     match (spoken, action) {
         (Some(protocol), Action::Get) => (protocol.answer)(payload, context),
         // Nothing that is spoken so far can be set.
-        (Some(_), Action::Set) => Answer::Error("cancel", "not-allowed"),
-        (None, _) => Answer::Error("cancel", "service-unavailable"),
+        (Some(_), Action::Set) => Answer::Refused(Refusal::new("cancel", "not-allowed")),
+        (None, _) => Answer::Refused(Refusal::new("cancel", "service-unavailable")),
     }
 }
 

@@ -1,13 +1,16 @@
 //! Questions of a session: to the server, to its own account, or on to somebody else.
 
+use std::sync::Arc;
+
 use rondel_shards::Io;
 
 use super::stream::Stream;
+use super::task::{Asker, Step};
 use super::{End, Shard, now_s};
 use crate::account::{IqType, StanzaKind};
 use crate::jid::Jid;
 use crate::service::{self, Action, Addressee, Answer, Context};
-use crate::stream::{StanzaCondition, error_reply};
+use crate::stream::{Refusal, StanzaCondition};
 use crate::xml::{Frame, escape, namespaces as ns};
 
 impl Shard {
@@ -41,7 +44,7 @@ impl Shard {
         };
         let addressee = match &to {
             None => Addressee::OwnAccount,
-            Some(to) if !to.is_full() && to.bare() == session.jid.bare() => Addressee::OwnAccount,
+            Some(to) if !to.is_full() && to.bare() == session.address.bare() => Addressee::OwnAccount,
             Some(to) if to.local().is_none() && !to.is_full() && self.settings.serves(to.domain()) => Addressee::Server,
             Some(to) => {
                 self.route(io, stream, frame, kind, to);
@@ -50,28 +53,45 @@ impl Shard {
         };
         // Nothing was asked of the client that an answer could be to.
         let Some(action) = action else { return Ok(()) };
-        let domain = session.jid.bare().split_once('@').map_or("", |(_, domain)| domain);
-        let anonymous = self.settings.is_anonymous(domain);
-        let answer = match frame.to_element() {
+        let asker = Asker {
+            key: session.key,
+            address: Arc::clone(&session.address),
+            id: frame.id().map(|id| id.decoded().into_owned()).unwrap_or_default(),
+            to: to_text.as_deref().unwrap_or(session.address.bare()).to_owned(),
+        };
+        let anonymous = self.settings.is_anonymous(session.address.domain());
+        let step = match frame.to_element() {
             Ok(element) => match element.children().next() {
                 // Bound already: a session exists (RFC 3921 §3).
-                Some(payload) if payload.name == "session" && payload.namespace == ns::SESSION => Answer::Result(None),
-                Some(payload) => service::answer(action, payload, &Context { addressee, anonymous, now_s: now_s() }),
-                None => Answer::Error("modify", "bad-request"),
+                Some(payload) if payload.name == "session" && payload.namespace == ns::SESSION => {
+                    Step::Answer(Answer::Result(None))
+                }
+                Some(payload) if payload.namespace == ns::ROSTER && matches!(addressee, Addressee::OwnAccount) => {
+                    self.roster_request(io, stream, asker, action, payload.clone());
+                    return Ok(());
+                }
+                Some(payload) => {
+                    Step::Answer(service::answer(action, payload, &Context { addressee, anonymous, now_s: now_s() }))
+                }
+                None => Step::Answer(Answer::Refused(Refusal::new("modify", "bad-request"))),
             },
-            Err(_) => Answer::Error("modify", "bad-request"),
+            Err(_) => Step::Answer(Answer::Refused(Refusal::new("modify", "bad-request"))),
         };
-        let id = frame.id().map(|id| id.decoded()).unwrap_or_default();
-        let from = to_text.as_deref().unwrap_or(session.jid.bare());
-        let Some(out) = self.outbox(io, stream.connection) else { return Ok(()) };
+        self.run_request(io, stream, asker, step);
+        Ok(())
+    }
+
+    /// Answers a session's question, if the session is still there.
+    pub(super) fn answer(&mut self, io: &mut Io<Shard>, asker: &Asker, answer: Answer) {
+        let Some(out) = self.outbox(io, asker.key) else { return };
         match answer {
             Answer::Result(payload) => {
                 out.extend_from_slice(b"<iq type='result' id='");
-                escape::attribute(out, &id);
+                escape::attribute(out, &asker.id);
                 out.extend_from_slice(b"' from='");
-                escape::attribute(out, from);
+                escape::attribute(out, &asker.to);
                 out.extend_from_slice(b"' to='");
-                out.extend_from_slice(session.sender().as_bytes());
+                out.extend_from_slice(asker.address.escaped().as_bytes());
                 match payload {
                     None => out.extend_from_slice(b"'/>"),
                     Some(payload) => {
@@ -81,10 +101,9 @@ impl Shard {
                     }
                 }
             }
-            Answer::Error(kind, condition) => {
-                error_reply(out, "iq", Some(&*id), from, session.jid.as_str(), (kind, condition));
+            Answer::Refused(refusal) => {
+                refusal.write_reply(out, "iq", Some(&asker.id), &asker.to, asker.address.as_str());
             }
         }
-        Ok(())
     }
 }

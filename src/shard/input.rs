@@ -6,6 +6,7 @@ use rondel_shards::{ConnectionId, Io};
 
 use super::stream::{self, Phase, Stream};
 use super::{End, Shard};
+use crate::account::subscription::SubscriptionType;
 use crate::account::{IqType, MessageType, PresenceType, StanzaKind};
 use crate::stream::{Header, StreamError};
 use crate::xml::{Event, Frame, Framer, Kind, Scratch};
@@ -27,7 +28,7 @@ impl Shard {
             self.end_doomed(io);
             let Some(mut stream) = self.take(connection) else { break };
             stream.heard_ms = io.now_ms();
-            if matches!(&stream.phase, Phase::Login(negotiation) if negotiation.is_waiting()) {
+            if stream.waits || matches!(&stream.phase, Phase::Login(negotiation) if negotiation.is_waiting()) {
                 self.put(stream);
                 break;
             }
@@ -68,7 +69,7 @@ impl Shard {
                         self.put(stream);
                         return (used, Flow::Next);
                     }
-                    if io.must_yield(stream.connection) {
+                    if stream.waits || io.must_yield(stream.connection) {
                         self.put(stream);
                         return (used, Flow::Stop);
                     }
@@ -184,8 +185,7 @@ fn kind_of(frame: &Frame<'_>) -> Option<StanzaKind> {
             Some("unavailable") => PresenceType::Unavailable,
             Some("error") => PresenceType::Error,
             Some("probe") => PresenceType::Probe,
-            Some("subscribe" | "subscribed" | "unsubscribe" | "unsubscribed") => PresenceType::Subscription,
-            Some(_) => return None,
+            Some(kind) => PresenceType::Subscription(SubscriptionType::parse(kind)?),
         }),
         Kind::Iq => StanzaKind::Iq(match kind {
             Some("get") => IqType::Get,

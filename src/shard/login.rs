@@ -1,15 +1,16 @@
 //! Carrying out what a negotiation asks for.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use rondel_shards::{ConnectionId, Io};
 use rondel_storage::accounts::{self, StoredAccount};
 use rondel_storage::{Answer, Outcome, Owner, Reply};
 
-use super::stream::{Basis, Lookup, Phase, Purpose, Session, Stream};
+use super::stream::{Basis, Established, Lookup, Phase, Purpose, Stream};
 use super::{End, Shard, now_s};
-use crate::account::{BindError, BindLimits, Bound};
+use crate::account::{Account, BindError, BindLimits, Bound, Standing};
 use crate::home::home;
 use crate::jid::Jid;
 use crate::random;
@@ -117,7 +118,7 @@ impl Shard {
         let changes = self.settings.account_changes.load(Ordering::SeqCst);
         let request = match (stream.basis, owner(&jid)) {
             (Some(basis), Some(owner)) if basis.changes != changes => accounts::get(&owner),
-            _ => return Ok(self.bind(stream, &jid, agent, &requests)),
+            _ => return self.load_and_bind(io, stream, jid, agent, requests),
         };
         let lookup = Lookup { account: jid.to_bare(), purpose: Purpose::Bind { jid, agent, requests } };
         match self.storage.read(stream.connection.to_bits(), request) {
@@ -175,7 +176,7 @@ impl Shard {
             (Purpose::Bind { jid, agent, requests }, Ok(credentials)) => {
                 let is_same = stream.basis.is_some_and(|basis| basis.fingerprint == fingerprint(credentials.as_ref()));
                 if is_same && credentials.is_some_and(|credentials| !credentials.disabled) {
-                    return Ok(self.bind(stream, &jid, agent, &requests));
+                    return self.load_and_bind(io, stream, jid, agent, requests);
                 }
                 Err(End::Error(StreamError::not_authorized("this account has changed meanwhile")))
             }
@@ -218,7 +219,7 @@ impl Shard {
     }
 
     /// The storage has answered a lookup.
-    pub(super) fn stored(&mut self, io: &mut Io<Shard>, reply: Reply) {
+    pub(super) fn login_stored(&mut self, io: &mut Io<Shard>, reply: Reply) {
         let Some(mut stream) = self.take(ConnectionId::from_bits(reply.token)) else { return };
         let Some(lookup) = stream.lookup.take() else { return self.put(stream) };
         match self.answered(io, &mut stream, *lookup, reply.outcome) {
@@ -263,8 +264,35 @@ impl Shard {
         self.act(io, stream, actions);
     }
 
+    /// Binds a resource once the account is in memory.
+    fn load_and_bind(
+        &mut self,
+        io: &mut Io<Shard>,
+        stream: &mut Stream,
+        jid: Jid<'static>,
+        agent: Option<String>,
+        requests: BindRequests,
+    ) -> Result<Vec<Action>, End> {
+        if self.accounts.account(jid.bare()).is_some() {
+            return Ok(self.bind(stream, &jid, agent, &requests));
+        }
+        if self.settings.is_anonymous(jid.bare()) {
+            self.accounts.insert(jid.bare(), Account::new(Standing::Anonymous), io.now_ms());
+            return Ok(self.bind(stream, &jid, agent, &requests));
+        }
+        self.load(io, jid.bare());
+        if self.accounts.account(jid.bare()).is_some() {
+            return Ok(self.bind(stream, &jid, agent, &requests));
+        }
+        if self.is_loading(jid.bare()) {
+            self.wait_to_bind(io, stream.connection, jid, agent, requests);
+            return Ok(Vec::new());
+        }
+        Err(End::Error(StreamError::internal_server_error("the account cannot be read just now")))
+    }
+
     /// Binds a resource, and dooms the sessions that it takes the place of.
-    fn bind(
+    pub(super) fn bind(
         &mut self,
         stream: &mut Stream,
         jid: &Jid<'_>,
@@ -273,14 +301,12 @@ impl Shard {
     ) -> Vec<Action> {
         let limits =
             BindLimits { policy: self.settings.conflict, sessions_max: self.settings.sessions_max_per_account };
-        let resource = jid.resource().unwrap_or_default();
-        let bound = self.accounts.bind(jid.bare(), resource, agent, stream.connection, limits, random::name);
-        let outcome = match bound {
-            Ok(Bound { name, replaced }) => {
+        let outcome = match self.accounts.bind(jid, agent, stream.connection, limits, random::name) {
+            Ok(Bound { address, replaced, .. }) => {
                 self.doomed.extend(replaced.into_iter().map(|old| {
                     (old, End::Error(StreamError::conflict("another session has taken the place of this one")))
                 }));
-                Ok(BoundResource { jid: jid.with_resource(&name), results: Vec::new() })
+                Ok(BoundResource { jid: jid.with_resource(address.resource()), results: Vec::new() })
             }
             Err(BindError::Conflict) => Err(BindRefusal::Conflict),
             Err(BindError::TooMany) => Err(BindRefusal::TooMany),
@@ -289,7 +315,11 @@ impl Shard {
     }
 
     fn establish(&mut self, io: &mut Io<Shard>, stream: &mut Stream, jid: &Jid<'_>) {
-        stream.phase = Phase::Bound(Box::new(Session::new(jid)));
+        // Bound just before; the one that had the resource may still be there.
+        let mut sessions = self.accounts.sessions(jid.bare());
+        let bound = sessions.find(|(_, session)| session.connection == stream.connection);
+        let Some((key, session)) = bound else { return };
+        stream.phase = Phase::Bound(Established { key, address: Arc::clone(&session.address) });
         stream.basis = None;
         let idle = self.settings.idle_timeout;
         io.set_deadline(stream.connection, (!idle.is_zero()).then_some(idle));

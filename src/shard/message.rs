@@ -2,7 +2,8 @@
 
 use rondel_storage::Reply;
 
-use crate::account::StanzaKind;
+use super::broadcast::{Broadcast, Presences};
+use crate::account::{Address, StanzaKind, Traits};
 use crate::sasl::Failure;
 use crate::stream::StreamError;
 
@@ -10,6 +11,10 @@ use crate::stream::StreamError;
 pub enum Message {
     /// A stanza for an account at home there.
     Stanza(Routed),
+    /// A resource's presence, for its contacts at home there.
+    Broadcast(Box<Broadcast>),
+    /// The presence of contacts, for a resource that has asked for it.
+    Presences(Box<Presences>),
     /// An answer of the storage.
     Stored(Reply),
     /// What verifying a password has led to; `None` if that failed.
@@ -36,23 +41,66 @@ pub struct EndSessions {
     pub answer: crossbeam::channel::Sender<usize>,
 }
 
-/// A stanza on its way: in one allocation its bytes, with the true `from`, behind the addressee in normal form.
+/// A stanza on its way: in one allocation its bytes, with the true `from`, behind addressee and sender in normal form.
 pub struct Routed {
     bytes: Box<[u8]>,
-    to_end: u32,
-    bare_end: u32,
+    to_bare_end: u16,
+    to_end: u16,
+    from_bare_end: u16,
+    from_end: u16,
     /// Its kind and type.
     pub kind: StanzaKind,
+    /// What is in it, if it is a message.
+    pub traits: Traits,
+}
+
+/// Who has sent a stanza: a full or a bare JID in normal form.
+#[derive(Clone, Copy, Debug)]
+pub struct Sender<'a> {
+    jid: &'a str,
+    bare_end: usize,
+}
+
+impl<'a> Sender<'a> {
+    /// A session.
+    pub fn session(address: &'a Address) -> Sender<'a> {
+        Sender { jid: address.as_str(), bare_end: address.bare().len() }
+    }
+
+    /// Any JID in normal form.
+    pub fn of(jid: &'a str) -> Sender<'a> {
+        Sender { jid, bare_end: jid.find('/').unwrap_or(jid.len()) }
+    }
+
+    /// The whole address.
+    pub fn as_str(self) -> &'a str {
+        self.jid
+    }
+
+    /// The bare address.
+    pub fn bare(self) -> &'a str {
+        &self.jid[..self.bare_end]
+    }
 }
 
 impl Routed {
     /// Takes the stanza that `write` appends.
-    pub fn new(kind: StanzaKind, to: &crate::jid::Jid<'_>, size: usize, write: impl FnOnce(&mut Vec<u8>)) -> Routed {
-        let mut bytes = Vec::with_capacity(to.as_str().len() + size);
+    pub fn new(
+        kind: StanzaKind,
+        traits: Traits,
+        from: Sender<'_>,
+        to: &crate::jid::Jid<'_>,
+        size: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Routed {
+        let mut bytes = Vec::with_capacity(to.as_str().len() + from.jid.len() + size);
         bytes.extend_from_slice(to.as_str().as_bytes());
+        bytes.extend_from_slice(from.jid.as_bytes());
         write(&mut bytes);
-        let (to_end, bare_end) = (to.as_str().len() as u32, to.bare().len() as u32);
-        Routed { bytes: bytes.into_boxed_slice(), to_end, bare_end, kind }
+        // A JID has three parts of 1,023 bytes at most.
+        let (to_bare_end, to_end) = (to.bare().len() as u16, to.as_str().len() as u16);
+        let (from_bare_end, from_end) = (to_end + from.bare_end as u16, to_end + from.jid.len() as u16);
+        Routed { bytes: bytes.into_boxed_slice(), to_bare_end, to_end, from_bare_end, from_end, kind, traits }
     }
 
     /// What it takes.
@@ -62,19 +110,25 @@ impl Routed {
 
     /// The stanza.
     pub fn stanza(&self) -> &[u8] {
-        &self.bytes[self.to_end as usize..]
+        &self.bytes[self.from_end as usize..]
     }
 
     /// The account it is for.
     pub fn bare(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..self.bare_end as usize]).unwrap_or_default()
+        self.text(0, self.to_bare_end)
     }
 
     /// The resource it is for.
     pub fn resource(&self) -> Option<&str> {
-        if self.bare_end == self.to_end {
-            return None;
-        }
-        std::str::from_utf8(&self.bytes[self.bare_end as usize + 1..self.to_end as usize]).ok()
+        (self.to_bare_end != self.to_end).then(|| self.text(self.to_bare_end + 1, self.to_end))
+    }
+
+    /// Who has sent it.
+    pub fn from(&self) -> Sender<'_> {
+        Sender { jid: self.text(self.to_end, self.from_end), bare_end: (self.from_bare_end - self.to_end) as usize }
+    }
+
+    fn text(&self, from: u16, to: u16) -> &str {
+        std::str::from_utf8(&self.bytes[from as usize..to as usize]).unwrap_or_default()
     }
 }

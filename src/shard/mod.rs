@@ -5,13 +5,17 @@
 //! live here: the decisions themselves.
 
 mod answers;
+mod broadcast;
 mod deliver;
 mod input;
+mod load;
 mod login;
 mod message;
 mod presence;
+mod roster;
 mod settings;
 mod stream;
+mod task;
 mod tokens;
 mod verify;
 
@@ -21,16 +25,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rondel_shards::{Accepted, Application, Closed, ConnectionId, Io, Origin, TlsFacts, Verdict};
 use rondel_storage::Client;
 
-use crate::account::{Accounts, PresenceType, StanzaKind};
+use crate::account::{Accounts, SessionKey};
 use crate::limits::Addresses;
 use crate::sasl::Bindings;
 use crate::stream::{Negotiation, StreamError};
-use crate::xml::{Framer, Scratch, escape};
+use crate::xml::{Framer, Scratch};
 use crate::{limited_event, logging, session_event};
 
+use load::Loading;
 pub use message::{EndSessions, Message, Routed};
 pub use settings::{ListenerKind, Settings, Tls};
 use stream::{Phase, Stream};
+use task::Tasks;
 pub use verify::Verifier;
 
 /// Why a stream ends, as its log line says.
@@ -58,6 +64,9 @@ impl End {
     }
 }
 
+/// The timer that lets accounts leave memory.
+const TIMER_ACCOUNTS: u64 = 0;
+
 /// One shard of the server.
 pub struct Shard {
     settings: Arc<Settings>,
@@ -67,9 +76,13 @@ pub struct Shard {
     accounts: Accounts,
     addresses: Addresses,
     storage: Client,
+    tasks: Tasks,
+    loading: Loading,
+    /// Whether accounts that nobody needs are looked for at some time.
+    is_leaving_scheduled: bool,
     verifier: Verifier,
-    /// Streams to end once the present callback is through.
-    doomed: Vec<(ConnectionId, End)>,
+    /// Sessions to end once the present callback is through.
+    doomed: Vec<(SessionKey, End)>,
     /// Streams that were opened here so far.
     opened: u64,
 }
@@ -85,6 +98,9 @@ impl Shard {
             accounts: Accounts::default(),
             addresses,
             storage,
+            tasks: Tasks::default(),
+            loading: Loading::default(),
+            is_leaving_scheduled: false,
             verifier,
             doomed: Vec::new(),
             opened: 0,
@@ -107,15 +123,16 @@ impl Shard {
 
     /// Ends what the present callback has doomed; each end may doom others.
     fn end_doomed(&mut self, io: &mut Io<Shard>) {
-        while let Some((connection, end)) = self.doomed.pop() {
-            if let Some(stream) = self.take(connection) {
+        while let Some((key, end)) = self.doomed.pop() {
+            let connection = self.accounts.session(key).map(|session| session.connection);
+            if let Some(stream) = connection.and_then(|connection| self.take(connection)) {
                 self.end(io, stream, end);
             }
         }
     }
 
     /// Ends a stream: says why, closes the connection, and lets everybody know whom it concerns.
-    fn end(&mut self, io: &mut Io<Shard>, mut stream: Box<Stream>, end: End) {
+    fn end(&mut self, io: &mut Io<Shard>, stream: Box<Stream>, end: End) {
         let connection = stream.connection;
         if let (End::Error(error), Some(out)) = (&end, io.last_words(connection)) {
             error.write_to(out);
@@ -125,7 +142,7 @@ impl Shard {
         let about = self.about(io, &stream);
         match &stream.phase {
             // Whoever needs no account can begin and end as many as it likes.
-            Phase::Bound(session) if self.settings.is_anonymous(session.jid.bare()) => {
+            Phase::Bound(session) if self.settings.is_anonymous(session.address.bare()) => {
                 limited_event!(INFO, "session", about; reason = end.reason(), "session ends");
             }
             Phase::Bound(_) => session_event!(INFO, "session", about, reason = end.reason(), "session ends"),
@@ -133,29 +150,22 @@ impl Shard {
                 session_event!(DEBUG, "stream", about, reason = end.reason(), "stream ends before login")
             }
         }
-        if let Phase::Bound(session) = &mut stream.phase {
-            let session = std::mem::take(session);
-            self.leave(io, connection, *session);
+        if let Phase::Bound(session) = &stream.phase {
+            self.leave(io, session.key);
         }
     }
 
-    /// A panic has taken a stream with it: what is known of it elsewhere must not stay, but for directed presence, of
-    /// which nobody else knew.
+    /// A panic has taken a stream with it: what is known of it elsewhere must not stay.
     fn lost(&mut self, io: &mut Io<Shard>, connection: ConnectionId) {
         let address = io.peer(connection);
         if let Some(peer) = address {
             self.addresses.disconnected(peer.ip());
         }
-        let Some((account, resource)) = self.accounts.unbind_anywhere(connection) else { return };
-        let about = logging::About { shard: io.shard(), connection: 0, address, account: Some(&account) };
+        let Some(key) = self.accounts.of_connection(connection) else { return };
+        let account = self.accounts.session(key).map(|session| session.address.bare());
+        let about = logging::About { shard: io.shard(), connection: 0, address, account };
         session_event!(ERROR, "session", about, reason = "internal error", "session ends");
-        if resource.presence.is_some() {
-            let sender = escape::attribute_value(&format!("{account}/{}", resource.name));
-            let stanza = format!("<presence type='unavailable' from='{sender}'/>");
-            self.deliver(io, StanzaKind::Presence(PresenceType::Unavailable), &account, None, |out| {
-                out.extend_from_slice(stanza.as_bytes());
-            });
-        }
+        self.leave(io, key);
     }
 
     fn about<'a>(&self, io: &Io<Shard>, stream: &'a Stream) -> logging::About<'a> {
@@ -163,7 +173,7 @@ impl Shard {
             shard: io.shard(),
             connection: stream.number,
             address: Some(stream.peer),
-            account: stream.session().map(|session| session.jid.bare()),
+            account: stream.session().map(|session| session.address.bare()),
         }
     }
 }
@@ -206,6 +216,7 @@ impl Application for Shard {
             lang: None,
             heard_ms: now_ms,
             phase: Phase::Login(Box::new(Negotiation::new(Arc::clone(&self.settings.negotiation), None))),
+            waits: false,
             lookup: None,
             basis: None,
         };
@@ -259,23 +270,24 @@ impl Application for Shard {
 
     fn concerns(&self, message: &Message) -> Option<ConnectionId> {
         match message {
-            Message::Stored(reply) => Some(ConnectionId::from_bits(reply.token)),
+            Message::Stored(reply) => self.connection_of(reply.token),
             Message::Verified { token, .. } => Some(ConnectionId::from_bits(*token)),
-            Message::Stanza(_) | Message::EndSessions(_) => None,
+            _ => None,
         }
     }
 
     fn message(&mut self, io: &mut Io<Self>, _from: Origin, message: Message) {
         match message {
-            Message::Stanza(routed) => self.deliver_routed(io, &routed),
+            Message::Stanza(routed) => self.arrive(io, routed),
+            Message::Broadcast(broadcast) => self.broadcast_arrived(io, &broadcast),
+            Message::Presences(answer) => self.presences_arrived(io, &answer),
             Message::Stored(reply) => self.stored(io, reply),
             Message::Verified { token, outcome } => self.verified(io, token, outcome),
             Message::EndSessions(order) => {
                 let EndSessions { account, error, answer } = *order;
-                let connections: Vec<_> =
-                    self.accounts.resources(&account).iter().map(|resource| resource.connection).collect();
-                let ended = connections.len();
-                self.doomed.extend(connections.into_iter().map(|each| (each, End::Error(error.clone()))));
+                let sessions = self.accounts.sessions(&account);
+                let ended = sessions.len();
+                self.doomed.extend(sessions.map(|(key, _)| (key, End::Error(error.clone()))));
                 self.end_doomed(io);
                 // Whoever asked may have stopped waiting.
                 let _ = answer.send(ended);
@@ -289,7 +301,12 @@ impl Application for Shard {
         self.end_doomed(io);
     }
 
-    fn timer(&mut self, _io: &mut Io<Self>, _token: u64) {}
+    fn timer(&mut self, io: &mut Io<Self>, token: u64) {
+        if token == TIMER_ACCOUNTS {
+            self.is_leaving_scheduled = false;
+            self.let_accounts_go(io);
+        }
+    }
 
     fn shutting_down(&mut self, io: &mut Io<Self>) {
         let farewell = self.settings.farewell();

@@ -1,12 +1,14 @@
 //! Presence of a session: to the other resources of its account, and to whom it is directed (RFC 6121 §4).
 
-use std::rc::Rc;
+use std::sync::Arc;
 
-use rondel_shards::{ConnectionId, Io};
+use rondel_shards::Io;
 
-use super::stream::{Phase, Session, Stream};
+use super::message::Routed;
+use super::stream::{Established, Stream};
 use super::{End, Shard};
-use crate::account::{Presence, PresenceType, StanzaKind};
+use crate::account::subscription::{ContactGets, Grant};
+use crate::account::{Presence, PresenceType, SessionKey, StanzaKind};
 use crate::jid::Jid;
 use crate::stream::StanzaCondition;
 use crate::xml::{Frame, Stamp, escape, namespaces as ns};
@@ -34,7 +36,7 @@ impl Shard {
                 PresenceType::Available => self.become_available(io, stream, frame),
                 PresenceType::Unavailable => self.become_unavailable(io, stream, frame),
                 PresenceType::Error | PresenceType::Probe => {}
-                PresenceType::Subscription => self.answer_error(io, stream, frame, StanzaCondition::BadRequest),
+                PresenceType::Subscription(_) => self.answer_error(io, stream, frame, StanzaCondition::BadRequest),
             }
             return Ok(());
         };
@@ -47,8 +49,13 @@ impl Shard {
             self.answer_error(io, stream, frame, StanzaCondition::JidMalformed);
             return Ok(());
         };
+        if let PresenceType::Subscription(kind) = kind {
+            self.subscription_from(io, stream, frame, kind, &to);
+            return Ok(());
+        }
         let most = self.settings.directed_presence_max;
-        if let Phase::Bound(session) = &mut stream.phase {
+        let serves = self.settings.serves(to.domain());
+        if let Some(session) = stream.session().and_then(|bound| self.accounts.session_mut(bound.key)) {
             let known = session.directed.iter().position(|directed| **directed == *to.as_str());
             let bytes: usize = session.directed.iter().map(|directed| directed.len()).sum();
             let is_full = session.directed.len() >= most || bytes > DIRECTED_BYTES_MAX;
@@ -57,9 +64,7 @@ impl Shard {
                     self.answer_error(io, stream, frame, StanzaCondition::ResourceConstraint);
                     return Ok(());
                 }
-                (PresenceType::Available, None) if self.settings.serves(to.domain()) => {
-                    session.directed.push(to.as_str().into());
-                }
+                (PresenceType::Available, None) if serves => session.directed.push(to.as_str().into()),
                 (PresenceType::Unavailable, Some(index)) => {
                     session.directed.swap_remove(index);
                 }
@@ -70,77 +75,88 @@ impl Shard {
         Ok(())
     }
 
-    fn become_available(&mut self, io: &mut Io<Shard>, stream: &mut Stream, frame: &Frame<'_>) {
-        let connection = stream.connection;
-        let (Phase::Bound(session), lang) = (&mut stream.phase, stream.lang.as_deref()) else { return };
-        let stamp = Stamp { from: Some(session.sender()), to: None, lang };
+    fn become_available(&mut self, io: &mut Io<Shard>, stream: &Stream, frame: &Frame<'_>) {
+        let Some(Established { key, address }) = stream.session() else { return };
+        let stamp = Stamp { from: Some(address.escaped()), to: None, lang: stream.lang.as_deref() };
         let mut stanza = Vec::with_capacity(frame.stamped_len(&stamp));
         frame.write_stamped(&mut stanza, &stamp);
-        let stanza: Rc<[u8]> = stanza.into();
-        let bare = session.jid.bare().to_owned();
-        if !std::mem::replace(&mut session.available, true) {
+        let stanza: Arc<[u8]> = stanza.into();
+        let presence = Presence { priority: priority(frame), stanza: Arc::clone(&stanza) };
+        let Some(session) = self.accounts.session_mut(*key) else { return };
+        let is_new = session.presence.replace(presence).is_none();
+        if is_new {
             // The new one hears of those who are there already.
-            for resource in self.accounts.resources(&bare) {
-                // What does not fit goes the way of everything that is sent to a client which does not read.
-                if let (Some(presence), Ok(out)) = (&resource.presence, io.outbox(connection)) {
+            let others = self.accounts.sessions(address.bare()).filter(|(other, _)| other != key);
+            let present: Vec<_> = others.filter_map(|(_, session)| session.presence.clone()).collect();
+            for presence in present {
+                self.give(io, *key, StanzaKind::Presence(PresenceType::Available), |out| {
                     out.extend_from_slice(&presence.stanza);
-                }
+                });
             }
         }
-        if let Some(resource) = self.accounts.resource_mut(&bare, connection) {
-            resource.presence = Some(Presence { priority: priority(frame), stanza: Rc::clone(&stanza) });
+        self.give_available(io, address.bare(), PresenceType::Available, &stanza);
+        self.broadcast(io, address, PresenceType::Available, &stanza, is_new);
+        if is_new {
+            self.show_requests(io, address.bare(), *key);
         }
-        self.deliver(io, StanzaKind::Presence(PresenceType::Available), &bare, None, |out| {
-            out.extend_from_slice(&stanza);
-        });
     }
 
-    fn become_unavailable(&mut self, io: &mut Io<Shard>, stream: &mut Stream, frame: &Frame<'_>) {
-        let connection = stream.connection;
-        let (Phase::Bound(session), lang) = (&mut stream.phase, stream.lang.as_deref()) else { return };
-        let stamp = Stamp { from: Some(session.sender()), to: None, lang };
+    fn become_unavailable(&mut self, io: &mut Io<Shard>, stream: &Stream, frame: &Frame<'_>) {
+        let Some(Established { key, address }) = stream.session() else { return };
+        let lang = stream.lang.as_deref();
+        let stamp = Stamp { from: Some(address.escaped()), to: None, lang };
         let mut stanza = Vec::with_capacity(frame.stamped_len(&stamp));
         frame.write_stamped(&mut stanza, &stamp);
-        let bare = session.jid.bare().to_owned();
+        let stanza: Arc<[u8]> = stanza.into();
+        let Some(session) = self.accounts.session_mut(*key) else { return };
         let directed = std::mem::take(&mut session.directed);
-        let was_available = std::mem::replace(&mut session.available, false);
-        if was_available {
+        if session.presence.is_some() {
             // The one who leaves still hears of it, as confirmation (RFC 6121 §4.5.2).
-            self.deliver(io, StanzaKind::Presence(PresenceType::Unavailable), &bare, None, |out| {
-                out.extend_from_slice(&stanza);
-            });
-            if let Some(resource) = self.accounts.resource_mut(&bare, connection) {
-                resource.presence = None;
-            }
+            self.give_available(io, address.bare(), PresenceType::Unavailable, &stanza);
+            self.broadcast(io, address, PresenceType::Unavailable, &stanza, false);
         }
-        for address in &directed {
-            let Ok(to) = Jid::parse(address) else { continue };
-            let (escaped, sender) = (escape::attribute_value(address), session.sender());
-            let stamp = Stamp { from: Some(sender), to: Some(&escaped), lang };
+        if let Some(session) = self.accounts.session_mut(*key) {
+            session.presence = None;
+        }
+        for to in &directed {
+            let escaped = escape::attribute_value(to);
+            let Ok(to) = Jid::parse(to) else { continue };
+            let stamp = Stamp { from: Some(address.escaped()), to: Some(&escaped), lang };
             let mut addressed = Vec::with_capacity(frame.stamped_len(&stamp));
             frame.write_stamped(&mut addressed, &stamp);
-            self.send(io, StanzaKind::Presence(PresenceType::Unavailable), &to, &addressed);
+            self.send(io, StanzaKind::Presence(PresenceType::Unavailable), address.as_str(), &to, &addressed);
         }
     }
 
     /// A session has ended: whoever has heard of its presence hears of its absence.
-    pub(super) fn leave(&mut self, io: &mut Io<Shard>, connection: ConnectionId, session: Session) {
-        let bare = session.jid.bare();
-        self.accounts.unbind(bare, connection);
-        if !session.available && session.directed.is_empty() {
+    pub(super) fn leave(&mut self, io: &mut Io<Shard>, key: SessionKey) {
+        let Some(session) = self.accounts.unbind(key, io.now_ms()) else { return };
+        let (address, from) = (&session.address, session.address.escaped());
+        if session.presence.is_some() {
+            let stanza: Arc<[u8]> = format!("<presence type='unavailable' from='{from}'/>").into_bytes().into();
+            self.give_available(io, address.bare(), PresenceType::Unavailable, &stanza);
+            self.broadcast(io, address, PresenceType::Unavailable, &stanza, false);
+        }
+        for to in &session.directed {
+            let escaped = escape::attribute_value(to);
+            let Ok(to) = Jid::parse(to) else { continue };
+            let stanza = format!("<presence type='unavailable' from='{from}' to='{escaped}'/>");
+            self.send(io, StanzaKind::Presence(PresenceType::Unavailable), address.as_str(), &to, stanza.as_bytes());
+        }
+        self.let_accounts_go(io);
+    }
+
+    /// A contact, or somebody else, asks for an account's presence (§4.3). Answered to those who are subscribed to it.
+    pub(super) fn probed(&mut self, io: &mut Io<Shard>, routed: &Routed) {
+        let from = routed.from();
+        let Some(account) = self.accounts.account(routed.bare()) else { return };
+        if account.contacts.state(from.bare()).from != Grant::Granted {
             return;
         }
-        let stanza = format!("<presence type='unavailable' from='{}'/>", session.sender()).into_bytes();
-        if session.available {
-            self.deliver(io, StanzaKind::Presence(PresenceType::Unavailable), bare, None, |out| {
-                out.extend_from_slice(&stanza);
-            });
-        }
-        for address in &session.directed {
-            let Ok(to) = Jid::parse(address) else { continue };
-            let (sender, to_value) = (session.sender(), escape::attribute_value(address));
-            let stanza = format!("<presence type='unavailable' from='{sender}' to='{to_value}'/>");
-            self.send(io, StanzaKind::Presence(PresenceType::Unavailable), &to, stanza.as_bytes());
+        if self.may_reach(routed.kind, from, routed.bare()).is_ok()
+            && let Ok(contact) = Jid::parse(from.as_str())
+        {
+            self.send_presence(io, routed.bare(), &contact, ContactGets::Current);
         }
     }
 }

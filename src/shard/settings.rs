@@ -10,6 +10,7 @@ use rondel_shards::rustls::ServerConfig;
 use rondel_shards::rustls::sign::CertifiedKey;
 
 use crate::account::Conflict;
+use crate::account::roster::RosterLimits;
 use crate::certificates::CertificateStore;
 use crate::limits::AddressLimits;
 use crate::stream::{Config, StreamError};
@@ -54,6 +55,8 @@ pub struct Settings {
     pub sessions_max_per_account: usize,
     /// Clients of one account that can have tokens to log in with at once.
     pub token_clients_max: usize,
+    /// What bounds rosters.
+    pub roster: RosterLimits,
     /// When a resource is taken.
     pub conflict: Conflict,
     /// From the first byte to a session.

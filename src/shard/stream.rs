@@ -1,13 +1,15 @@
 //! What a shard keeps of one stream.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use rondel_shards::ConnectionId;
 use rondel_storage::accounts::StoredAccount;
 
+use crate::account::{Address, SessionKey};
 use crate::jid::Jid;
 use crate::stream::{BindRequests, Negotiation, TokenChange};
-use crate::xml::{Framer, escape};
+use crate::xml::Framer;
 
 /// One client's stream. Small, because an idle session is little else.
 pub struct Stream {
@@ -21,6 +23,8 @@ pub struct Stream {
     /// When the client was last heard.
     pub(super) heard_ms: u64,
     pub(super) phase: Phase,
+    /// A request of the session is waited for before anything else is read.
+    pub(super) waits: bool,
     /// A user who is being looked up.
     pub(super) lookup: Option<Box<Lookup>>,
     /// What the login in progress relies on; absent for anonymous users.
@@ -80,39 +84,14 @@ pub(super) struct Basis {
 /// Before and after login.
 pub(super) enum Phase {
     Login(Box<Negotiation>),
-    Bound(Box<Session>),
+    Bound(Established),
 }
 
-/// An established session.
-#[derive(Default)]
-pub(super) struct Session {
-    pub jid: Address,
-    /// The full JID as an attribute value, where that differs.
-    pub escaped: Option<Box<str>>,
-    /// Whom it has sent directed presence to and not taken it back (RFC 6121 §4.6).
-    pub directed: Vec<Box<str>>,
-    pub available: bool,
-}
-
-/// A full JID in one allocation.
-#[derive(Default)]
-pub(super) struct Address {
-    text: Box<str>,
-    bare_end: u16,
-}
-
-impl Address {
-    pub fn new(jid: &Jid<'_>) -> Address {
-        Address { text: jid.as_str().into(), bare_end: jid.bare().len() as u16 }
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    pub fn bare(&self) -> &str {
-        &self.text[..self.bare_end as usize]
-    }
+/// The session of a stream: its state is with its account.
+pub(super) struct Established {
+    pub key: SessionKey,
+    /// The same as the session's, so that it is at hand while the session is not.
+    pub address: Arc<Address>,
 }
 
 /// Characters of a language tag at most; the longest that are registered have half as many.
@@ -125,23 +104,10 @@ pub(super) fn language(tag: &str) -> Option<Box<str>> {
 }
 
 impl Stream {
-    pub(super) fn session(&self) -> Option<&Session> {
+    pub(super) fn session(&self) -> Option<&Established> {
         match &self.phase {
             Phase::Bound(session) => Some(session),
             Phase::Login(_) => None,
         }
-    }
-}
-
-impl Session {
-    pub fn new(jid: &Jid<'_>) -> Session {
-        let escaped = escape::attribute_value(jid.as_str());
-        let escaped = (escaped != jid.as_str()).then(|| escaped.into_boxed_str());
-        Session { jid: Address::new(jid), escaped, directed: Vec::new(), available: false }
-    }
-
-    /// The full JID, ready to stand in an attribute.
-    pub fn sender(&self) -> &str {
-        self.escaped.as_deref().unwrap_or(self.jid.as_str())
     }
 }

@@ -153,9 +153,7 @@ impl Shard {
                     limited_event!(WARN, "storage", self.about(io, stream); "tokens were not written: {failure}");
                     Ok(not_changed(stream, Failure::TemporaryAuthFailure))
                 }
-                Outcome::Value(_) | Outcome::Values(_) | Outcome::Page(_) => {
-                    Ok(not_changed(stream, Failure::TemporaryAuthFailure))
-                }
+                _ => Ok(not_changed(stream, Failure::TemporaryAuthFailure)),
             },
         }
     }

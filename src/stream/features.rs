@@ -113,6 +113,8 @@ pub(super) fn write_after_login(out: &mut Vec<u8>, config: &Config, bound: Optio
     if config.features.client_state {
         out.extend_from_slice(format!("<csi xmlns='{}'/>", ns::CLIENT_STATE).as_bytes());
     }
+    let roster = format!("<ver xmlns='{}'/><sub xmlns='{}'/>", ns::ROSTER_VERSIONING, ns::SUBSCRIPTION_PREAPPROVAL);
+    out.extend_from_slice(roster.as_bytes());
     if bound.is_none() {
         let text = format!(
             "<bind xmlns='{}'><required/></bind><session xmlns='{}'><optional/></session>",
@@ -147,11 +149,13 @@ mod tests {
     use crate::stream::SessionFeatures;
     use crate::xml::Element;
 
-    const SPECIFICATIONS: [(&str, &str); 9] = [
+    const SPECIFICATIONS: [(&str, &str); 11] = [
         (ns::TLS, "RFC 6120"),
         (ns::SASL, "RFC 6120"),
         (ns::BIND, "RFC 6120"),
         (ns::SESSION, "RFC 6120"),
+        (ns::ROSTER_VERSIONING, "RFC 6121"),
+        (ns::SUBSCRIPTION_PREAPPROVAL, "RFC 6121"),
         (ns::SASL2, "XEP-0388"),
         (ns::BIND2, "XEP-0386"),
         (ns::CHANNEL_BINDING, "XEP-0440"),

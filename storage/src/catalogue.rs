@@ -103,6 +103,56 @@ catalogue! {
         // Who registered from where must outlive the account: abusers remove theirs.
         removed_with_account: false,
     };
+    /// Archives of messages. See [`crate::archive`].
+    Archive = Descriptor {
+        name: "archive",
+        // Each owner's entries arrive in the order of time, those of all owners mixed. Most of the disk.
+        pattern: WritePattern::Sequential,
+        size: Size::Large,
+        keys: KeyShape::OwnerItem,
+        hides_absence: false,
+        removed_with_account: true,
+    };
+    /// The archives' index by contact: keys without values. See [`crate::archive`].
+    ArchiveWith = Descriptor {
+        name: "archive_with",
+        // One key per archived message.
+        pattern: WritePattern::Sequential,
+        size: Size::Large,
+        keys: KeyShape::OwnerItem,
+        hides_absence: false,
+        removed_with_account: true,
+    };
+    /// Below which id an archive has been given up because it was too large. See [`crate::archive`].
+    ArchiveFloors = Descriptor {
+        name: "archive_floors",
+        // Only accounts whose archive has reached its limit; read once, when the store is opened.
+        pattern: WritePattern::Random,
+        size: Size::Small,
+        keys: KeyShape::Owner,
+        hides_absence: false,
+        removed_with_account: true,
+    };
+    /// Messages that wait for their addressee to come online. See [`crate::offline`].
+    Offline = Descriptor {
+        name: "offline",
+        // A queue per owner, written at one end and removed at the other; most of it goes before it is compacted.
+        pattern: WritePattern::Sequential,
+        size: Size::Small,
+        keys: KeyShape::OwnerItem,
+        hides_absence: false,
+        removed_with_account: true,
+    };
+    /// What an account has chosen, and what is remembered of it. See [`crate::preferences`].
+    Preferences = Descriptor {
+        name: "preferences",
+        // Read at each login, overwritten now and then.
+        pattern: WritePattern::Random,
+        size: Size::Small,
+        keys: KeyShape::Owner,
+        hides_absence: false,
+        removed_with_account: true,
+    };
     /// Rosters: one value per contact. See [`crate::roster`].
     Roster = Descriptor {
         name: "roster",
@@ -162,14 +212,6 @@ catalogue! {
         name: "pubsub_items",
         // Avatars and keys of every account: up to some hundred kilobytes each.
         pattern: WritePattern::Random,
-        hides_absence: false,
-        removed_with_account: true,
-    };
-    /// Archives of messages. See [`crate::archive`].
-    Archive = Descriptor {
-        name: "archive",
-        // Each owner's entries arrive in the order of time, those of all owners mixed. Most of the disk.
-        pattern: WritePattern::Sequential,
         size: Size::Large,
         keys: KeyShape::OwnerItem,
         hides_absence: false,
@@ -179,35 +221,6 @@ catalogue! {
     PubsubOrder = Descriptor {
         name: "pubsub_order",
         pattern: WritePattern::Random,
-        size: Size::Small,
-        hides_absence: false,
-        removed_with_account: true,
-    };
-    /// The archives' index by contact: keys without values. See [`crate::archive`].
-    ArchiveWith = Descriptor {
-        name: "archive_with",
-        // One key per archived message.
-        pattern: WritePattern::Sequential,
-        size: Size::Large,
-        keys: KeyShape::OwnerItem,
-        hides_absence: false,
-        removed_with_account: true,
-    };
-    /// Below which id an archive has been given up because it was too large. See [`crate::archive`].
-    ArchiveFloors = Descriptor {
-        name: "archive_floors",
-        // Only accounts whose archive has reached its limit; read once, when the store is opened.
-        pattern: WritePattern::Random,
-        size: Size::Small,
-        keys: KeyShape::Owner,
-        hides_absence: false,
-        removed_with_account: true,
-    };
-    /// Messages that wait for their addressee to come online. See [`crate::offline`].
-    Offline = Descriptor {
-        name: "offline",
-        // A queue per owner, written at one end and removed at the other; most of it goes before it is compacted.
-        pattern: WritePattern::Sequential,
         size: Size::Small,
         keys: KeyShape::OwnerItem,
         hides_absence: false,
@@ -220,7 +233,6 @@ catalogue! {
         size: Size::Small,
         keys: KeyShape::OwnerItem,
         hides_absence: false,
-        hides_absence: false,
         removed_with_account: true,
     };
     /// Tokens of clients. See [`crate::tokens`].
@@ -232,16 +244,6 @@ catalogue! {
         keys: KeyShape::OwnerItem,
         // Strangers may ask for any name and client.
         hides_absence: true,
-        removed_with_account: true,
-    };
-    /// What an account has chosen, and what is remembered of it. See [`crate::preferences`].
-    Preferences = Descriptor {
-        name: "preferences",
-        // Read at each login, overwritten now and then.
-        pattern: WritePattern::Random,
-        size: Size::Small,
-        keys: KeyShape::Owner,
-        hides_absence: false,
         removed_with_account: true,
     };
 }

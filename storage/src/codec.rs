@@ -59,7 +59,7 @@ pub enum LoadError {
 
 impl LoadError {
     /// The error for an outcome of the wrong kind.
-    pub(crate) fn unexpected(outcome: Outcome) -> LoadError {
+    pub fn unexpected(outcome: Outcome) -> LoadError {
         match outcome {
             Outcome::Failed(failure) => LoadError::Failed(failure),
             _ => LoadError::OtherRequest,

@@ -2,10 +2,7 @@
 //!
 //! What lives here: the catalogue of column families ([`Family`]), the opening and locking of the data directory
 //! ([`Store::open`]), group commit on one writer thread, the pool of reader threads, and the typed stores on top of
-//! them ([`accounts`], [`registrations`], [`tokens`]). What may not: sockets, executors, stanzas, or any rule of XMPP.
-//! To this crate an account is an [`Owner`], that is a name within a domain, and its data are bytes under that owner.
-//! them ([`accounts`], [`archive`], [`offline`], [`preferences`], [`registrations`]). What may not: sockets,
-//! executors, stanzas, or any rule of XMPP. To this crate an account is an [`Owner`], that is a name within a domain,
+//! them (the public modules). What may not: sockets, executors, stanzas, or any rule of XMPP. To this crate an account is an [`Owner`], that is a name within a domain,
 //! and its data are bytes under that owner.
 //!
 //! Callers that must never block (an executor's thread) hold a [`Client`]: requests go in with a token, replies come
@@ -15,8 +12,8 @@
 #![warn(missing_docs)]
 
 pub mod accounts;
-pub mod blocks;
 pub mod archive;
+pub mod blocks;
 mod catalogue;
 mod client;
 mod codec;
@@ -28,9 +25,9 @@ pub mod offline;
 mod open;
 mod options;
 mod owner;
+pub mod preferences;
 pub mod private;
 pub mod pubsub;
-pub mod preferences;
 mod read;
 mod readers;
 pub mod registrations;

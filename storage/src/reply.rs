@@ -1,6 +1,7 @@
 //! What the store answers, and how it reaches the caller.
 
 use crate::archive::{Excess, Found};
+use crate::client::Busy;
 use std::fmt;
 use std::sync::Arc;
 
@@ -47,6 +48,8 @@ pub enum FailureKind {
     Io,
     /// Stored bytes are not what was written.
     Corrupt,
+    /// Too much waits for the storage: the request was not taken.
+    Busy,
     /// The store was closed before the request's turn came.
     Closed,
     /// A bug: a storage thread panicked over this request or its neighbours. The store reports itself as poisoned.
@@ -82,6 +85,16 @@ impl Failure {
     }
 }
 
+impl From<Busy> for Failure {
+    fn from(busy: Busy) -> Failure {
+        let kind = match busy {
+            Busy::Full => FailureKind::Busy,
+            Busy::Closed => FailureKind::Closed,
+        };
+        Failure::new(kind, busy.to_string())
+    }
+}
+
 impl From<rocksdb::Error> for Failure {
     fn from(error: rocksdb::Error) -> Failure {
         let kind = match error.kind() {
@@ -101,7 +114,7 @@ impl fmt::Display for Failure {
             FailureKind::DiskFull => write!(f, "the disk is full ({})", self.text),
             FailureKind::Io => write!(f, "the disk failed ({})", self.text),
             FailureKind::Corrupt => write!(f, "stored data are damaged ({})", self.text),
-            FailureKind::Closed => f.write_str(&self.text),
+            FailureKind::Closed | FailureKind::Busy => f.write_str(&self.text),
             FailureKind::Panicked => write!(f, "a bug in the storage ({})", self.text),
         }
     }

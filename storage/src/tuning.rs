@@ -79,7 +79,8 @@ impl Tuning {
             options.set_memtable_whole_key_filtering(true);
         }
         if row.size == Size::Large {
-            let env = |name: &str, default: usize| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
+            let env =
+                |name: &str, default: usize| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
             let index = family == Family::ArchiveWith;
             let buf = if index { env("RS_IBUF", 8 << 20) } else { env("RS_BUF", 8 << 20) };
             options.set_write_buffer_size(buf);
@@ -91,16 +92,30 @@ impl Tuning {
             match env("RS_COMP", 0) {
                 0 => {}
                 1 => options.set_compression_per_level(&[DBCompressionType::None, DBCompressionType::Lz4]),
-                2 => options.set_compression_per_level(&[DBCompressionType::None, DBCompressionType::None, DBCompressionType::Lz4]),
+                2 => options.set_compression_per_level(&[
+                    DBCompressionType::None,
+                    DBCompressionType::None,
+                    DBCompressionType::Lz4,
+                ]),
                 3 => options.set_compression_type(DBCompressionType::None),
-                _ => { options.set_compression_type(DBCompressionType::None); options.set_bottommost_compression_type(DBCompressionType::Lz4); }
+                _ => {
+                    options.set_compression_type(DBCompressionType::None);
+                    options.set_bottommost_compression_type(DBCompressionType::Lz4);
+                }
             }
             let acc = env("RS_ACC", 0) as i32;
-            if acc > 0 { options.set_compression_options(-14, -acc, 0, 0); }
-            if env("RS_STYLE", 0) == 1 { options.set_compaction_style(rocksdb::DBCompactionStyle::Universal); }
+            if acc > 0 {
+                options.set_compression_options(-14, -acc, 0, 0);
+            }
+            if env("RS_STYLE", 0) == 1 {
+                options.set_compaction_style(rocksdb::DBCompactionStyle::Universal);
+            }
             options.set_optimize_filters_for_hits(env("RS_HITS", 0) == 1);
-            if env("RS_BLOOM", 1) == 0 { options.set_block_based_table_factory(&self.blocks(env("RS_BLOCK", block), true)); }
-            else { options.set_block_based_table_factory(&self.blocks(env("RS_BLOCK", block), false)); }
+            if env("RS_BLOOM", 1) == 0 {
+                options.set_block_based_table_factory(&self.blocks(env("RS_BLOCK", block), true));
+            } else {
+                options.set_block_based_table_factory(&self.blocks(env("RS_BLOCK", block), false));
+            }
         }
         if let Some(expiry) = Expiry::of(family, &self.retention) {
             options.set_compaction_filter_factory(expiry);

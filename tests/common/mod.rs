@@ -116,6 +116,13 @@ impl Server {
         assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
     }
 
+    /// SIGKILL, then starts it again with these flags.
+    pub fn kill_and_restart(mut self, flags: &[&str]) -> Server {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        Server::start_in(std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap()), flags)
+    }
+
     /// SIGTERM, then waits for the end.
     pub fn terminate(mut self) -> (ExitStatus, tempfile::TempDir) {
         self.signal("-TERM");

@@ -188,7 +188,10 @@ fn stanzas_from_the_blocked() {
         (StanzaKind::Message(MessageType::Groupchat), Refuse),
         (StanzaKind::Message(MessageType::Error), Drop),
         (StanzaKind::Presence(PresenceType::Available), Drop),
-        (StanzaKind::Presence(PresenceType::Subscription), Drop),
+        (
+            StanzaKind::Presence(PresenceType::Subscription(crate::account::subscription::SubscriptionType::Subscribe)),
+            Drop,
+        ),
         (StanzaKind::Presence(PresenceType::Probe), Drop),
         (StanzaKind::Iq(IqType::Get), Refuse),
         (StanzaKind::Iq(IqType::Set), Refuse),

@@ -35,6 +35,7 @@ impl Memory {
             ReadRequest::Get(family, key) => Outcome::Value(get(family, key)),
             ReadRequest::MultiGet(family, keys) => Outcome::Values(keys.iter().map(|key| get(family, key)).collect()),
             ReadRequest::Page(page) => Outcome::Page(self.page(page)),
+            other => panic!("not asked by the engine: {other:?}"),
         }
     }
 

@@ -30,6 +30,7 @@ impl Memory {
                 Outcome::Values(keys.into_iter().map(|key| self.0.get(&(family, key)).cloned()).collect())
             }
             ReadRequest::Page(page) => Outcome::Page(self.page(&page)),
+            other => panic!("not asked here: {other:?}"),
         }
     }
 

@@ -1,0 +1,113 @@
+//! What is kept of one established session at its account's home.
+
+use std::sync::Arc;
+
+use rondel_shards::ConnectionId;
+
+use super::delivery::ResourceState;
+use crate::jid::Jid;
+use crate::xml::escape;
+
+slotmap::new_key_type! {
+    /// Names a session on its shard; never used twice.
+    pub struct SessionKey;
+}
+
+/// An established session. Small, because an idle session is little else.
+#[derive(Debug)]
+pub struct Session {
+    /// Whose it is.
+    pub address: Arc<Address>,
+    /// Where its client is.
+    pub connection: ConnectionId,
+    /// The client's installation, if it has said which (XEP-0386 §4.4).
+    pub agent: Option<Box<str>>,
+    /// Present once it is available: its last presence as it was sent to others, and the priority in it.
+    pub presence: Option<Presence>,
+    /// Whom it has sent directed presence to and not taken it back (RFC 6121 §4.6).
+    pub directed: Vec<Box<str>>,
+    /// Whether it has asked for the roster, and gets its changes (RFC 6121 §2.2).
+    pub interested: bool,
+}
+
+/// The presence of an available resource.
+#[derive(Clone, Debug)]
+pub struct Presence {
+    /// The priority (RFC 6121 §4.7.2.3).
+    pub priority: i8,
+    /// The stanza with its `from`, shared by all who get it.
+    pub stanza: Arc<[u8]>,
+}
+
+impl Session {
+    /// Its resourcepart.
+    pub fn resource(&self) -> &str {
+        self.address.resource()
+    }
+
+    /// What delivery needs to know.
+    pub fn state(&self) -> ResourceState {
+        ResourceState {
+            available: self.presence.is_some(),
+            priority: self.presence.as_ref().map_or(0, |presence| presence.priority),
+        }
+    }
+}
+
+/// A session's full JID, as text and as it stands in an attribute.
+#[derive(Debug)]
+pub struct Address {
+    text: Box<str>,
+    bare_end: u16,
+    /// The same escaped, where that differs.
+    escaped: Option<Box<str>>,
+}
+
+impl Address {
+    /// The address of this full JID.
+    pub fn new(jid: &Jid<'_>) -> Address {
+        let escaped = escape::attribute_value(jid.as_str());
+        let escaped = (escaped != jid.as_str()).then(|| escaped.into_boxed_str());
+        Address { text: jid.as_str().into(), bare_end: jid.bare().len() as u16, escaped }
+    }
+
+    /// The full JID.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The account's bare JID.
+    pub fn bare(&self) -> &str {
+        &self.text[..self.bare_end as usize]
+    }
+
+    /// The domain.
+    pub fn domain(&self) -> &str {
+        self.bare().split_once('@').map_or("", |(_, domain)| domain)
+    }
+
+    /// The resourcepart.
+    pub fn resource(&self) -> &str {
+        self.text.get(self.bare_end as usize + 1..).unwrap_or_default()
+    }
+
+    /// The full JID, ready to stand in an attribute.
+    pub fn escaped(&self) -> &str {
+        self.escaped.as_deref().unwrap_or(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_its_parts_and_an_escaped_form() {
+        let address = Address::new(&Jid::parse("juliet@example.org/o'clock & <more>").unwrap());
+        assert_eq!(address.bare(), "juliet@example.org");
+        assert_eq!((address.domain(), address.resource()), ("example.org", "o'clock & <more>"));
+        assert!(!address.escaped().contains(['\'', '<']) && address.escaped().contains("&amp;"));
+        let plain = Address::new(&Jid::parse("juliet@example.org/balcony").unwrap());
+        assert_eq!(plain.escaped(), plain.as_str());
+    }
+}

@@ -1,0 +1,73 @@
+//! What is in memory of an account at its home: what routing needs, loaded when somebody is online or writes to it.
+
+use rondel_storage::preferences::{ArchiveDefault, Preferences as Stored};
+use rondel_storage::{Page, blocks};
+
+use super::archive_preferences::{DefaultPolicy, Preferences};
+use super::blocking::Blocklist;
+use super::contacts::Contacts;
+use super::session::SessionKey;
+use crate::limited_event;
+
+/// What kind of account it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// It is registered.
+    Registered,
+    /// It lasts as long as its session (XEP-0175); nothing of it is stored.
+    Anonymous,
+    /// There is no such account.
+    Absent,
+}
+
+/// An account in memory.
+#[derive(Debug)]
+pub struct Account {
+    /// What kind of account it is.
+    pub standing: Standing,
+    /// Its contacts.
+    pub contacts: Contacts,
+    /// Whom it blocks.
+    pub blocks: Blocklist,
+    /// What it has chosen to be archived; without a choice the server's default holds.
+    pub archiving: Option<Box<Preferences>>,
+    /// Its sessions, in the order in which they were bound.
+    pub(super) sessions: Vec<SessionKey>,
+}
+
+impl Account {
+    /// An account without anything in it.
+    pub fn new(standing: Standing) -> Account {
+        Account {
+            standing,
+            contacts: Contacts::default(),
+            blocks: Blocklist::default(),
+            archiving: None,
+            sessions: Vec::new(),
+        }
+    }
+
+    /// Takes over whom it blocks, as it is stored.
+    pub fn block(&mut self, page: &Page) {
+        let readable = blocks::decode_page(page).into_iter().filter_map(|entry| match entry {
+            Ok((address, _)) => Some(address),
+            Err(error) => {
+                limited_event!(WARN, "storage", "a blocked address cannot be read: {error}");
+                None
+            }
+        });
+        self.blocks = readable.collect();
+    }
+
+    /// Takes over what it has chosen, as it is stored.
+    pub fn choose(&mut self, stored: &Stored) {
+        self.archiving = stored.archive.as_ref().map(|archive| {
+            let default = match archive.default {
+                ArchiveDefault::Always => DefaultPolicy::Always,
+                ArchiveDefault::Never => DefaultPolicy::Never,
+                ArchiveDefault::Roster => DefaultPolicy::Roster,
+            };
+            Box::new(Preferences::new(default, &archive.always, &archive.never))
+        });
+    }
+}

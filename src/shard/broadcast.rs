@@ -1,0 +1,176 @@
+//! Presence to all contacts of an account, and the question for theirs (RFC 6121 §4.2 to §4.5): one message per shard,
+//! whatever the number of contacts that are at home there.
+
+use std::sync::Arc;
+
+use rondel_shards::Io;
+
+use super::Shard;
+use super::message::Message;
+use super::task::{Step, Task};
+use crate::account::subscription::Grant;
+use crate::account::{Address, PresenceType, SessionKey, StanzaKind};
+use crate::home::home;
+use crate::jid::Jid;
+
+/// A resource's presence on its way to contacts that are at home on one shard.
+pub struct Broadcast {
+    /// The resource.
+    from: Arc<Address>,
+    /// Whether it has become available or unavailable.
+    kind: PresenceType,
+    /// The stanza with its `from`.
+    stanza: Arc<[u8]>,
+    contacts: Vec<u8>,
+}
+
+/// The answer to all probes of a resource that have reached one shard.
+pub struct Presences {
+    /// The resource that asks.
+    to: Arc<Address>,
+    stanzas: Vec<Arc<[u8]>>,
+}
+
+/// What a contact is sent.
+#[derive(Clone, Copy)]
+struct Sent {
+    /// The presence: it is subscribed to it.
+    presence: bool,
+    /// The question for its own, to which the account is subscribed.
+    probe: bool,
+}
+
+impl Broadcast {
+    fn push(&mut self, contact: &str, sent: Sent) {
+        self.contacts.push(u8::from(sent.presence) | u8::from(sent.probe) << 1);
+        self.contacts.extend_from_slice(&(contact.len() as u16).to_le_bytes());
+        self.contacts.extend_from_slice(contact.as_bytes());
+    }
+
+    fn contacts(&self) -> impl Iterator<Item = (&str, Sent)> {
+        let mut rest = &self.contacts[..];
+        std::iter::from_fn(move || {
+            let ([flags, low, high], behind) = rest.split_first_chunk::<3>()?;
+            let (contact, behind) = behind.split_at_checked(u16::from_le_bytes([*low, *high]) as usize)?;
+            rest = behind;
+            let sent = Sent { presence: flags & 1 != 0, probe: flags & 2 != 0 };
+            Some((std::str::from_utf8(contact).ok()?, sent))
+        })
+    }
+
+    fn bytes(&self) -> usize {
+        self.contacts.len() + self.stanza.len()
+    }
+}
+
+impl Shard {
+    /// Sends a resource's presence to those contacts that are subscribed to it, and asks for theirs if `probes`.
+    pub(super) fn broadcast(
+        &mut self,
+        io: &mut Io<Shard>,
+        from: &Arc<Address>,
+        kind: PresenceType,
+        stanza: &Arc<[u8]>,
+        probes: bool,
+    ) {
+        let Some(account) = self.accounts.account(from.bare()) else { return };
+        if account.contacts.is_empty() {
+            return;
+        }
+        let mut shares: Vec<Option<Broadcast>> = (0..io.shards()).map(|_| None).collect();
+        let own = Jid::parse(from.bare());
+        for contact in account.contacts.iter() {
+            let sent = Sent {
+                presence: contact.state.from == Grant::Granted,
+                probe: probes && contact.state.to == Grant::Granted,
+            };
+            if !sent.presence && !sent.probe {
+                continue;
+            }
+            // XEP-0191 §3.3: who is blocked gets nothing, and nothing is asked of it.
+            if !account.blocks.is_empty()
+                && let (Ok(own), Ok(contact)) = (&own, Jid::parse(contact.jid))
+                && account.blocks.blocks(own, &contact)
+            {
+                continue;
+            }
+            let share = shares[home(contact.jid, io.shards())].get_or_insert_with(|| Broadcast {
+                from: Arc::clone(from),
+                kind,
+                stanza: Arc::clone(stanza),
+                contacts: Vec::new(),
+            });
+            share.push(contact.jid, sent);
+        }
+        for (shard, share) in shares.into_iter().enumerate() {
+            match share {
+                Some(share) if shard == io.shard() => self.broadcast_arrived(io, &share),
+                Some(share) => {
+                    let bytes = share.bytes();
+                    io.send(shard, Message::Broadcast(Box::new(share)), bytes);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Somebody's presence has come for contacts that are at home here. Of whom nobody is online nobody wants to know,
+    /// and nobody answers for.
+    pub(super) fn broadcast_arrived(&mut self, io: &mut Io<Shard>, broadcast: &Broadcast) {
+        let from = &broadcast.from;
+        let sender = Jid::parse(from.as_str());
+        let mut found = Vec::new();
+        for (contact, sent) in broadcast.contacts() {
+            let Some(account) = self.accounts.account(contact) else { continue };
+            if !account.blocks.is_empty()
+                && let (Ok(own), Ok(sender)) = (Jid::parse(contact), &sender)
+                && account.blocks.blocks(&own, sender)
+            {
+                continue;
+            }
+            if sent.probe && account.contacts.state(from.bare()).from == Grant::Granted {
+                let presences = self.accounts.sessions(contact).filter_map(|(_, session)| session.presence.as_ref());
+                found.extend(presences.map(|presence| Arc::clone(&presence.stanza)));
+            }
+            if sent.presence && !self.tasks.is_busy(contact) {
+                self.give_available(io, contact, broadcast.kind, &broadcast.stanza);
+            } else if sent.presence {
+                // It does not overtake the subscription that it follows from, which has to be written first.
+                let (account, kind, stanza) = (contact.to_owned(), broadcast.kind, Arc::clone(&broadcast.stanza));
+                self.queue(io, contact, Task::default(), move |shard, io, _| {
+                    shard.give_available(io, &account, kind, &stanza);
+                    Step::Done
+                });
+            }
+        }
+        if !found.is_empty() {
+            let answer = Presences { to: Arc::clone(from), stanzas: found };
+            let home = home(from.bare(), io.shards());
+            if home == io.shard() {
+                self.presences_arrived(io, &answer);
+            } else {
+                let bytes = answer.stanzas.iter().map(|stanza| stanza.len()).sum();
+                io.send(home, Message::Presences(Box::new(answer)), bytes);
+            }
+        }
+    }
+
+    /// Contacts' presence has come for a resource that has asked for it.
+    pub(super) fn presences_arrived(&mut self, io: &mut Io<Shard>, answer: &Presences) {
+        let is_it = |session: &crate::account::Session| session.address.as_str() == answer.to.as_str();
+        let found = self.accounts.sessions(answer.to.bare()).find(|(_, session)| is_it(session));
+        let Some(key) = found.map(|(key, _)| key) else { return };
+        for stanza in &answer.stanzas {
+            self.give(io, key, StanzaKind::Presence(PresenceType::Available), |out| out.extend_from_slice(stanza));
+        }
+    }
+
+    /// Gives a presence stanza to every available resource of an account.
+    pub(super) fn give_available(&mut self, io: &mut Io<Shard>, account: &str, kind: PresenceType, stanza: &[u8]) {
+        let available = self.accounts.sessions(account).filter(|(_, session)| session.presence.is_some());
+        let keys: smallvec::SmallVec<[SessionKey; 4]> = available.map(|(key, _)| key).collect();
+        for key in keys {
+            self.give(io, key, StanzaKind::Presence(kind), |out| out.extend_from_slice(stanza));
+        }
+    }
+}

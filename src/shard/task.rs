@@ -1,0 +1,269 @@
+//! What takes more than one step because the storage has to answer in between: tasks, by the token that comes back with
+//! the outcome. What changes an account runs in the account's lane, one task after another.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use rondel_shards::{ConnectionId, Io};
+use rondel_storage::{Answer as Read, Outcome, ReadRequest, Reply, WriteRequest};
+use slab::Slab;
+
+use super::Shard;
+use super::stream::Stream;
+use crate::account::{Address, SessionKey};
+use crate::service::Answer;
+use crate::stream::Refusal;
+
+/// Tasks that may wait in one account's lane. Sessions wait with their one request each; what else comes is stanzas
+/// from others.
+const LANE_MAX: usize = 256;
+
+/// What runs in steps.
+#[derive(Default)]
+pub(super) struct Task {
+    /// Who is answered in the end, if it is a request.
+    pub asker: Option<Box<Asker>>,
+    /// The account in whose lane it runs.
+    lane: Option<Box<str>>,
+}
+
+/// A session that has asked, and what the answer needs.
+pub(super) struct Asker {
+    /// The session. It may be gone when the answer is there.
+    pub key: SessionKey,
+    /// The session's full JID.
+    pub address: Arc<Address>,
+    /// The id of the question.
+    pub id: String,
+    /// To whom it was addressed: who answers.
+    pub to: String,
+}
+
+/// What a task needs next.
+pub(super) enum Step {
+    /// Nothing.
+    Done,
+    /// Nothing but to answer.
+    Answer(Answer),
+    /// To read.
+    Read(ReadRequest, Then),
+    /// To write; it is on disk when the task goes on.
+    Write(WriteRequest, Then),
+}
+
+/// How a task goes on once the storage has answered.
+pub(super) type Then = Box<dyn FnOnce(&mut Shard, &mut Io<Shard>, &Task, Outcome) -> Step>;
+
+/// How a task begins, once it is its turn.
+pub(super) type Start = Box<dyn FnOnce(&mut Shard, &mut Io<Shard>, &Task) -> Step>;
+
+/// Set in the tokens of tasks. Logins have their connection for a token, which never has it.
+const TAG: u64 = 1 << 63;
+
+/// The tasks of a shard.
+#[derive(Default)]
+pub(super) struct Tasks {
+    /// What waits for the storage.
+    pending: Slab<(Task, Then)>,
+    /// The accounts in whose lane a task runs, and what waits for its turn in it.
+    lanes: HashMap<Box<str>, VecDeque<(Task, Start)>>,
+}
+
+impl Tasks {
+    /// The token of what waits next.
+    fn token(&self) -> u64 {
+        self.pending.vacant_key() as u64 | TAG
+    }
+
+    /// Whether a task runs in the lane of an account.
+    pub fn is_busy(&self, bare_jid: &str) -> bool {
+        self.lanes.contains_key(bare_jid)
+    }
+}
+
+impl Task {
+    /// A task that answers a request.
+    pub fn of(asker: Asker) -> Task {
+        Task { asker: Some(Box::new(asker)), lane: None }
+    }
+}
+
+impl Step {
+    /// Nothing but to refuse.
+    pub fn refuse(refusal: Refusal) -> Step {
+        Step::Answer(Answer::Refused(refusal))
+    }
+
+    /// To read `request`, then to go on with its outcome.
+    pub fn read(
+        request: ReadRequest,
+        then: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task, Outcome) -> Step + 'static,
+    ) -> Step {
+        Step::Read(request, Box::new(then))
+    }
+
+    /// To write `request`, then to go on with its outcome.
+    pub fn write(
+        request: WriteRequest,
+        then: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task, Outcome) -> Step + 'static,
+    ) -> Step {
+        Step::Write(request, Box::new(then))
+    }
+}
+
+impl Shard {
+    /// Runs a session's request. If it has to wait, the session is not read from meanwhile: what it sends is handled in
+    /// order (RFC 6120 §10.1).
+    pub(super) fn run_request(&mut self, io: &mut Io<Shard>, stream: &mut Stream, asker: Asker, step: Step) {
+        if !self.proceed(io, Task::of(asker), step) {
+            stream.waits = true;
+            io.pause(stream.connection);
+        }
+    }
+
+    /// The same in the lane of the session's account.
+    pub(super) fn queue_request(
+        &mut self,
+        io: &mut Io<Shard>,
+        stream: &mut Stream,
+        asker: Asker,
+        start: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task) -> Step + 'static,
+    ) {
+        let account = asker.address.bare().to_owned();
+        if !self.queue(io, &account, Task::of(asker), start) {
+            stream.waits = true;
+            io.pause(stream.connection);
+        }
+    }
+
+    /// Runs a task that answers nobody.
+    pub(super) fn run(&mut self, io: &mut Io<Shard>, step: Step) {
+        self.proceed(io, Task::default(), step);
+    }
+
+    /// Runs a task in the lane of an account. Whether it is done already.
+    pub(super) fn queue(
+        &mut self,
+        io: &mut Io<Shard>,
+        account: &str,
+        task: Task,
+        start: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task) -> Step + 'static,
+    ) -> bool {
+        let task = Task { lane: Some(account.into()), ..task };
+        if let Some(lane) = self.tasks.lanes.get_mut(account) {
+            if lane.len() < LANE_MAX {
+                lane.push_back((task, Box::new(start)));
+                return false;
+            }
+            // Somebody else's lane is not left by a task that has never been in it.
+            let task = Task { lane: None, ..task };
+            return self.proceed(io, task, Step::Answer(Answer::Refused(Refusal::new("wait", "resource-constraint"))));
+        }
+        self.tasks.lanes.insert(account.into(), VecDeque::new());
+        self.advance(io, task, |shard, io, task| start(shard, io, task))
+    }
+
+    /// Goes on with a task. Whether it is done.
+    fn advance(
+        &mut self,
+        io: &mut Io<Shard>,
+        task: Task,
+        step: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task) -> Step,
+    ) -> bool {
+        // What goes wrong here costs the session that asked. Those behind it in the lane have not done anything.
+        match catch_unwind(AssertUnwindSafe(|| step(self, io, &task))) {
+            Ok(step) => self.proceed(io, task, step),
+            Err(panic) => {
+                self.finish(io, task);
+                resume_unwind(panic)
+            }
+        }
+    }
+
+    /// Takes a task through its steps, as far as it goes without waiting. Whether it is done.
+    fn proceed(&mut self, io: &mut Io<Shard>, task: Task, step: Step) -> bool {
+        let (outcome, then) = match step {
+            Step::Done => {
+                self.finish(io, task);
+                return true;
+            }
+            Step::Answer(answer) => {
+                if let Some(asker) = &task.asker {
+                    self.answer(io, asker, answer);
+                }
+                self.finish(io, task);
+                return true;
+            }
+            Step::Read(request, then) => match self.storage.read(self.tasks.token(), request) {
+                Ok(Read::Now(outcome)) => (outcome, then),
+                Ok(Read::Later) => {
+                    self.tasks.pending.insert((task, then));
+                    return false;
+                }
+                Err(busy) => (Outcome::Failed(busy.into()), then),
+            },
+            Step::Write(request, then) => match self.storage.write(self.tasks.token(), request) {
+                Ok(()) => {
+                    self.tasks.pending.insert((task, then));
+                    return false;
+                }
+                Err(busy) => (Outcome::Failed(busy.into()), then),
+            },
+        };
+        self.advance(io, task, |shard, io, task| then(shard, io, task, outcome))
+    }
+
+    /// The storage has answered.
+    pub(super) fn stored(&mut self, io: &mut Io<Shard>, reply: Reply) {
+        if reply.token & TAG == 0 {
+            return self.login_stored(io, reply);
+        }
+        let Some((task, then)) = self.tasks.pending.try_remove((reply.token ^ TAG) as usize) else { return };
+        let asker = task.asker.as_ref().map(|asker| asker.key);
+        if self.advance(io, task, |shard, io, task| then(shard, io, task, reply.outcome))
+            && let Some(key) = asker
+        {
+            self.read_on(io, key);
+        }
+    }
+
+    /// A task is done: the next one in its lane has its turn.
+    fn finish(&mut self, io: &mut Io<Shard>, task: Task) {
+        let Some(account) = task.lane else { return };
+        let Some(lane) = self.tasks.lanes.get_mut(&*account) else { return };
+        match lane.pop_front() {
+            None => {
+                self.tasks.lanes.remove(&*account);
+            }
+            Some((task, start)) => {
+                let asker = task.asker.as_ref().map(|asker| asker.key);
+                if self.advance(io, task, start)
+                    && let Some(key) = asker
+                {
+                    self.read_on(io, key);
+                }
+            }
+        }
+    }
+
+    /// A session's request is answered: what it has sent meanwhile is read.
+    fn read_on(&mut self, io: &mut Io<Shard>, key: SessionKey) {
+        let Some(connection) = self.accounts.session(key).map(|session| session.connection) else { return };
+        let Some(mut stream) = self.take(connection) else { return };
+        if std::mem::take(&mut stream.waits) {
+            io.resume(connection);
+        }
+        self.put(stream);
+    }
+
+    /// The connection that the reply with this token is for, if it is for one.
+    pub(super) fn connection_of(&self, token: u64) -> Option<ConnectionId> {
+        if token & TAG == 0 {
+            return Some(ConnectionId::from_bits(token));
+        }
+        let (task, _) = self.tasks.pending.get((token ^ TAG) as usize)?;
+        Some(self.accounts.session(task.asker.as_ref()?.key)?.connection)
+    }
+}
