@@ -14,7 +14,8 @@ use crate::xml::{Element, namespaces as ns};
 /// for it.
 pub const FEATURES: &[&str] = &[NAMESPACE];
 
-const NAMESPACE: &str = "jabber:iq:private";
+/// The namespace of its requests.
+pub const NAMESPACE: &str = "jabber:iq:private";
 
 /// What bounds what an account may keep.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

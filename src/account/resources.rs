@@ -188,6 +188,7 @@ impl Accounts {
             presence: None,
             directed: Vec::new(),
             interested: false,
+            wants_blocklist: false,
         }));
         if let Some(account) = self.by_jid.get_mut(jid.bare()) {
             account.sessions.push(key);

@@ -28,6 +28,8 @@ pub struct Session {
     pub directed: Vec<Box<str>>,
     /// Whether it has asked for the roster, and gets its changes (RFC 6121 §2.2).
     pub interested: bool,
+    /// Whether it has asked for the blocklist, and gets its changes (XEP-0191 §3.2).
+    pub wants_blocklist: bool,
 }
 
 /// The presence of an available resource.

@@ -3,7 +3,12 @@
 use clap::Args;
 
 use super::values;
+use crate::account::blocking::BlockingLimits;
+use crate::account::private::PrivateLimits;
+use crate::account::reporting::ReportLimits;
 use crate::account::roster::RosterLimits;
+use crate::account::vcard::VcardLimits;
+use crate::shard::Kept;
 
 /// How much the server keeps for one account. What exceeds it is refused with the error that its specification names.
 #[derive(Args, Clone, Debug)]
@@ -18,7 +23,28 @@ pub struct Keeping {
     #[arg(long, env = "RONDEL_ROSTER_REQUESTS", value_name = "NUMBER", default_value = "100")]
     #[arg(value_parser = values::number(1, 10_000))]
     pub roster_requests: usize,
+
+    /// Addresses in a blocklist.
+    #[arg(long, env = "RONDEL_BLOCKLIST_ADDRESSES", value_name = "NUMBER", default_value = "1000")]
+    #[arg(value_parser = values::number(1, 9_000))]
+    pub blocklist_addresses: usize,
+
+    /// Private data of clients (XEP-0049), all of an account's together.
+    #[arg(long, env = "RONDEL_PRIVATE_DATA", value_name = "SIZE", default_value = "256KiB")]
+    #[arg(value_parser = values::size(1_000, 16 << 20))]
+    pub private_data: usize,
+
+    /// A vCard with its photo. It has to fit into a stanza as well.
+    #[arg(long, env = "RONDEL_VCARD_SIZE", value_name = "SIZE", default_value = "256KiB")]
+    #[arg(value_parser = values::size(1_000, 4 << 20))]
+    pub vcard_size: usize,
 }
+
+/// Names under which clients keep private data.
+const PRIVATE_ITEMS_MAX: usize = 100;
+
+/// Bytes of the text of a report, and messages that it names.
+const REPORT: ReportLimits = ReportLimits { text_bytes_max: 4 << 10, messages_max: 50 };
 
 /// Groups of one contact.
 const GROUPS_MAX: usize = 64;
@@ -30,6 +56,15 @@ const NAME_BYTES_MAX: usize = 1023;
 const REQUEST_BYTES_MAX: usize = 4 << 10;
 
 impl Keeping {
+    /// What bounds what is kept beside the roster.
+    pub fn kept(&self) -> Kept {
+        Kept {
+            blocking: BlockingLimits { jids_max: self.blocklist_addresses, report: REPORT },
+            private: PrivateLimits { items_max: PRIVATE_ITEMS_MAX, bytes_max: self.private_data as u64 },
+            vcard: VcardLimits { bytes_max: self.vcard_size },
+        }
+    }
+
     /// What bounds a roster.
     pub fn roster(&self) -> RosterLimits {
         RosterLimits {

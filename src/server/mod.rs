@@ -215,6 +215,7 @@ fn settings(
         sessions_max_per_account: options.max_sessions_per_account,
         token_clients_max: TOKEN_CLIENTS_MAX,
         roster: options.keeping.roster(),
+        kept: options.keeping.kept(),
         conflict: match options.resource_conflict {
             ResourceConflict::Replace => Conflict::Replace,
             ResourceConflict::Refuse => Conflict::Refuse,

@@ -13,8 +13,9 @@ mod version;
 
 pub use time::utc;
 
+use crate::account::private;
 use crate::stream::Refusal;
-use crate::xml::Element;
+use crate::xml::{Element, namespaces};
 
 /// Whom a question is addressed to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,6 +51,8 @@ pub enum Action {
 pub enum Answer {
     /// A result with this payload, or an empty one.
     Result(Option<Element>),
+    /// A result with this payload, which stands as it is in a client's stream.
+    Payload(Vec<u8>),
     /// An error (RFC 6120 §8.3).
     Refused(Refusal),
 }
@@ -108,12 +111,20 @@ const PROTOCOLS: &[Protocol] = &[
     },
 ];
 
+/// What is kept for accounts, which its home answers: the namespace, the specification, and whether the account
+/// advertises it as well as the server.
+const KEPT: &[(&str, &str, bool)] = &[
+    (private::NAMESPACE, "XEP-0049", false),
+    (namespaces::VCARD, "XEP-0054", true),
+    (namespaces::BLOCKING, "XEP-0191", false),
+];
+
 /// The namespaces advertised to whoever asks this addressee.
 fn features(addressee: Addressee) -> impl Iterator<Item = &'static str> {
-    PROTOCOLS
-        .iter()
-        .filter(move |protocol| protocol.for_account || addressee == Addressee::Server)
-        .map(|protocol| protocol.namespace)
+    let is_server = addressee == Addressee::Server;
+    let answered = PROTOCOLS.iter().filter(move |protocol| protocol.for_account || is_server);
+    let kept = KEPT.iter().filter(move |(_, _, for_account)| *for_account || is_server);
+    answered.map(|protocol| protocol.namespace).chain(kept.map(|(namespace, ..)| *namespace))
 }
 
 /// Answers an IQ of type `get` or `set` with this payload.
@@ -145,8 +156,9 @@ mod tests {
 
     #[test]
     fn what_is_advertised_is_documented() {
-        for protocol in PROTOCOLS {
-            assert!(is_documented(protocol.specification), "{} is not in docs/", protocol.specification);
+        let kept = KEPT.iter().map(|(_, specification, _)| *specification);
+        for specification in PROTOCOLS.iter().map(|protocol| protocol.specification).chain(kept) {
+            assert!(is_documented(specification), "{specification} is not in docs/");
         }
     }
 }

@@ -54,11 +54,12 @@ impl Shard {
         // Nothing was asked of the client that an answer could be to.
         let Some(action) = action else { return Ok(()) };
         let asker = Asker {
-            key: session.key,
+            key: Some(session.key),
             address: Arc::clone(&session.address),
             id: frame.id().map(|id| id.decoded().into_owned()).unwrap_or_default(),
             to: to_text.as_deref().unwrap_or(session.address.bare()).to_owned(),
         };
+        let mut asker = Some(asker);
         let anonymous = self.settings.is_anonymous(session.address.domain());
         let step = match frame.to_element() {
             Ok(element) => match element.children().next() {
@@ -67,7 +68,15 @@ impl Shard {
                     Step::Answer(Answer::Result(None))
                 }
                 Some(payload) if payload.namespace == ns::ROSTER && matches!(addressee, Addressee::OwnAccount) => {
-                    self.roster_request(io, stream, asker, action, payload.clone());
+                    if let Some(asker) = asker {
+                        self.roster_request(io, stream, asker, action, payload.clone());
+                    }
+                    return Ok(());
+                }
+                Some(payload)
+                    if matches!(addressee, Addressee::OwnAccount)
+                        && self.kept_request(io, stream, &mut asker, action, payload).is_some() =>
+                {
                     return Ok(());
                 }
                 Some(payload) => {
@@ -77,33 +86,54 @@ impl Shard {
             },
             Err(_) => Step::Answer(Answer::Refused(Refusal::new("modify", "bad-request"))),
         };
-        self.run_request(io, stream, asker, step);
+        if let Some(asker) = asker {
+            self.run_request(io, stream, asker, step);
+        }
         Ok(())
     }
 
-    /// Answers a session's question, if the session is still there.
+    /// Answers a question, if whoever has asked it is still there.
     pub(super) fn answer(&mut self, io: &mut Io<Shard>, asker: &Asker, answer: Answer) {
-        let Some(out) = self.outbox(io, asker.key) else { return };
-        match answer {
-            Answer::Result(payload) => {
-                out.extend_from_slice(b"<iq type='result' id='");
-                escape::attribute(out, &asker.id);
-                out.extend_from_slice(b"' from='");
-                escape::attribute(out, &asker.to);
-                out.extend_from_slice(b"' to='");
-                out.extend_from_slice(asker.address.escaped().as_bytes());
-                match payload {
-                    None => out.extend_from_slice(b"'/>"),
-                    Some(payload) => {
-                        out.extend_from_slice(b"'>");
-                        payload.write_to(out, ns::CLIENT);
-                        out.extend_from_slice(b"</iq>");
-                    }
-                }
+        let Some(key) = asker.key else {
+            let mut reply = Vec::new();
+            let kind = write_answer(&mut reply, asker, answer);
+            if let Ok(to) = Jid::parse(asker.address.as_str()) {
+                self.send(io, StanzaKind::Iq(kind), &asker.to, &to, &reply);
             }
-            Answer::Refused(refusal) => {
-                refusal.write_reply(out, "iq", Some(&asker.id), &asker.to, asker.address.as_str());
-            }
+            return;
+        };
+        if let Some(out) = self.outbox(io, key) {
+            write_answer(out, asker, answer);
         }
     }
+}
+
+fn write_answer(out: &mut Vec<u8>, asker: &Asker, answer: Answer) -> IqType {
+    let payload = match answer {
+        Answer::Result(None) => Vec::new(),
+        Answer::Payload(payload) => payload,
+        Answer::Result(Some(element)) => {
+            let mut payload = Vec::new();
+            element.write_to(&mut payload, ns::CLIENT);
+            payload
+        }
+        Answer::Refused(refusal) => {
+            refusal.write_reply(out, "iq", Some(&asker.id), &asker.to, asker.address.as_str());
+            return IqType::Error;
+        }
+    };
+    out.extend_from_slice(b"<iq type='result' id='");
+    escape::attribute(out, &asker.id);
+    out.extend_from_slice(b"' from='");
+    escape::attribute(out, &asker.to);
+    out.extend_from_slice(b"' to='");
+    out.extend_from_slice(asker.address.escaped().as_bytes());
+    if payload.is_empty() {
+        out.extend_from_slice(b"'/>");
+    } else {
+        out.extend_from_slice(b"'>");
+        out.extend_from_slice(&payload);
+        out.extend_from_slice(b"</iq>");
+    }
+    IqType::Result
 }

@@ -5,7 +5,7 @@ use rondel_shards::{Io, Refused};
 use super::message::{Message, Routed, Sender};
 use super::stream::Stream;
 use super::task::{Step, Task};
-use super::{End, Shard};
+use super::{End, Shard, kept};
 use crate::account::blocking::{self, Inbound};
 use crate::account::{
     Account, Decision, IqType, MessageType, PresenceType, SessionKey, Standing, StanzaKind, Traits, decide,
@@ -122,6 +122,13 @@ impl Shard {
                 }
             }
             StanzaKind::Presence(PresenceType::Probe) => self.probed(io, routed),
+            kind if let Some(asked) = kept::is_question(kind, routed.resource()) => {
+                match self.may_reach(kind, routed.from(), routed.bare()) {
+                    Ok(()) => self.account_asked(io, routed, asked),
+                    Err(Some(refusal)) => self.bounce(io, routed, &refusal),
+                    Err(None) => {}
+                }
+            }
             kind @ StanzaKind::Presence(_) if self.tasks.is_busy(routed.bare()) => {
                 self.queue_presence(io, kind, routed)
             }

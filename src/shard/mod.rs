@@ -8,6 +8,7 @@ mod answers;
 mod broadcast;
 mod deliver;
 mod input;
+mod kept;
 mod load;
 mod login;
 mod message;
@@ -34,7 +35,7 @@ use crate::{limited_event, logging, session_event};
 
 use load::Loading;
 pub use message::{EndSessions, Message, Routed};
-pub use settings::{ListenerKind, Settings, Tls};
+pub use settings::{Kept, ListenerKind, Settings, Tls};
 use stream::{Phase, Stream};
 use task::Tasks;
 pub use verify::Verifier;

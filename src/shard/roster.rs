@@ -58,7 +58,7 @@ impl Shard {
         match roster::get(&account.contacts, query) {
             Err(condition) => Step::refuse(condition.into()),
             Ok(get) => {
-                if let Some(session) = task.asker.as_ref().and_then(|asker| self.accounts.session_mut(asker.key)) {
+                if let Some(session) = task.session().and_then(|key| self.accounts.session_mut(key)) {
                     session.interested = true;
                 }
                 match get {

@@ -10,7 +10,10 @@ use rondel_shards::rustls::ServerConfig;
 use rondel_shards::rustls::sign::CertifiedKey;
 
 use crate::account::Conflict;
+use crate::account::blocking::BlockingLimits;
+use crate::account::private::PrivateLimits;
 use crate::account::roster::RosterLimits;
+use crate::account::vcard::VcardLimits;
 use crate::certificates::CertificateStore;
 use crate::limits::AddressLimits;
 use crate::stream::{Config, StreamError};
@@ -35,6 +38,17 @@ pub struct Tls {
     pub certificates: Arc<CertificateStore>,
 }
 
+/// What bounds what is kept for an account, beside its roster.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    /// Blocklists.
+    pub blocking: BlockingLimits,
+    /// Private data.
+    pub private: PrivateLimits,
+    /// vCards.
+    pub vcard: VcardLimits,
+}
+
 /// What the shards of a server have in common; does not change while it runs, but for what is behind a handle.
 pub struct Settings {
     /// For negotiations.
@@ -55,6 +69,8 @@ pub struct Settings {
     pub sessions_max_per_account: usize,
     /// Clients of one account that can have tokens to log in with at once.
     pub token_clients_max: usize,
+    /// What bounds what else is kept for an account.
+    pub kept: Kept,
     /// What bounds rosters.
     pub roster: RosterLimits,
     /// When a resource is taken.

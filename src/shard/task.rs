@@ -29,11 +29,11 @@ pub(super) struct Task {
     lane: Option<Box<str>>,
 }
 
-/// A session that has asked, and what the answer needs.
+/// Who has asked, and what the answer needs.
 pub(super) struct Asker {
-    /// The session. It may be gone when the answer is there.
-    pub key: SessionKey,
-    /// The session's full JID.
+    /// The session, if it is one of this shard. It may be gone when the answer is there.
+    pub key: Option<SessionKey>,
+    /// Who asks.
     pub address: Arc<Address>,
     /// The id of the question.
     pub id: String,
@@ -84,6 +84,11 @@ impl Tasks {
 }
 
 impl Task {
+    /// The session that has asked.
+    pub fn session(&self) -> Option<SessionKey> {
+        self.asker.as_ref()?.key
+    }
+
     /// A task that answers a request.
     pub fn of(asker: Asker) -> Task {
         Task { asker: Some(Box::new(asker)), lane: None }
@@ -136,6 +141,11 @@ impl Shard {
             stream.waits = true;
             io.pause(stream.connection);
         }
+    }
+
+    /// Runs a request of somebody who has no session here.
+    pub(super) fn run_for(&mut self, io: &mut Io<Shard>, asker: Asker, step: Step) {
+        self.proceed(io, Task::of(asker), step);
     }
 
     /// Runs a task that answers nobody.
@@ -221,7 +231,7 @@ impl Shard {
             return self.login_stored(io, reply);
         }
         let Some((task, then)) = self.tasks.pending.try_remove((reply.token ^ TAG) as usize) else { return };
-        let asker = task.asker.as_ref().map(|asker| asker.key);
+        let asker = task.session();
         if self.advance(io, task, |shard, io, task| then(shard, io, task, reply.outcome))
             && let Some(key) = asker
         {
@@ -238,7 +248,7 @@ impl Shard {
                 self.tasks.lanes.remove(&*account);
             }
             Some((task, start)) => {
-                let asker = task.asker.as_ref().map(|asker| asker.key);
+                let asker = task.session();
                 if self.advance(io, task, start)
                     && let Some(key) = asker
                 {
@@ -264,6 +274,6 @@ impl Shard {
             return Some(ConnectionId::from_bits(token));
         }
         let (task, _) = self.tasks.pending.get((token ^ TAG) as usize)?;
-        Some(self.accounts.session(task.asker.as_ref()?.key)?.connection)
+        Some(self.accounts.session(task.session()?)?.connection)
     }
 }

@@ -1,5 +1,6 @@
 //! What archiving costs: on the caller's thread, in the writer, and in RocksDB's own threads. Run it with
-//! `cargo bench --workspace --bench archive -- MESSAGES [OWNERS] [TURN] [RATE]`; without a number it only shows that it works.
+//! `cargo bench --workspace --bench archive -- MESSAGES [OWNERS] [TURN] [RATE]`; without a number it only shows that it
+//! works.
 //!
 //! A message is archived twice, for its sender and for its receiver. A turn's writes are handed over together. Without
 //! a rate (messages per second) writing is as fast as it gets; compactions fall behind then, and do less for it. Times

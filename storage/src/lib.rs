@@ -2,8 +2,8 @@
 //!
 //! What lives here: the catalogue of column families ([`Family`]), the opening and locking of the data directory
 //! ([`Store::open`]), group commit on one writer thread, the pool of reader threads, and the typed stores on top of
-//! them (the public modules). What may not: sockets, executors, stanzas, or any rule of XMPP. To this crate an account is an [`Owner`], that is a name within a domain,
-//! and its data are bytes under that owner.
+//! them (the public modules). What may not: sockets, executors, stanzas, or any rule of XMPP. To this crate an account
+//! is an [`Owner`], that is a name within a domain, and its data are bytes under that owner.
 //!
 //! Callers that must never block (an executor's thread) hold a [`Client`]: requests go in with a token, replies come
 //! back in batches through [`Replies`]. Callers that may block (a command line) use the `*_blocking` methods of

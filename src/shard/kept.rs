@@ -1,0 +1,179 @@
+//! What an account keeps on the server beside its roster: its blocklist (XEP-0191), private data (XEP-0049), and its
+//! vCard (XEP-0054). What requests mean is decided in [`crate::account`]; here it is read, written and sent.
+
+use std::sync::Arc;
+
+use rondel_shards::Io;
+use rondel_storage::{Outcome, Owner};
+
+use super::message::Routed;
+use super::roster::written;
+use super::stream::Stream;
+use super::task::{Asker, Step, Task};
+use super::{Shard, now_s};
+use crate::account::blocking::{self, Change};
+use crate::account::subscription::ContactGets;
+use crate::account::{Address, IqType, StanzaKind, private, vcard};
+use crate::jid::Jid;
+use crate::service::{Action, Answer};
+use crate::stream::Refusal;
+use crate::xml::{Element, namespaces as ns};
+
+/// How often a change is tried that something else has come before.
+const TRIES_MAX: usize = 5;
+
+impl Shard {
+    /// A request of a session for what its account keeps. `None` if it is another one.
+    pub(super) fn kept_request(
+        &mut self,
+        io: &mut Io<Shard>,
+        stream: &mut Stream,
+        asker: &mut Option<Asker>,
+        action: Action,
+        payload: &Element,
+    ) -> Option<()> {
+        let kind = match action {
+            Action::Get => IqType::Get,
+            Action::Set => IqType::Set,
+        };
+        let is_blocking = payload.namespace == ns::BLOCKING;
+        let is_private = (&*payload.name, &*payload.namespace) == ("query", private::NAMESPACE);
+        let is_card = (&*payload.name, &*payload.namespace) == ("vCard", ns::VCARD);
+        if !is_blocking && !is_private && !is_card {
+            return None;
+        }
+        let asker = asker.take()?;
+        let Some(owner) = self.owner_of(asker.address.bare()) else {
+            self.run_request(io, stream, asker, Step::refuse(Refusal::service_unavailable()));
+            return Some(());
+        };
+        let kept = &self.settings.kept;
+        if is_blocking {
+            match blocking::Request::parse(kind, payload, &kept.blocking) {
+                Ok(request) => {
+                    self.queue_request(io, stream, asker, move |shard, _, task| shard.block(owner, task, request))
+                }
+                Err(refusal) => self.run_request(io, stream, asker, Step::refuse(refusal)),
+            }
+        } else if is_private {
+            match private::Request::parse(kind, payload, &kept.private) {
+                Ok(request) => self
+                    .queue_request(io, stream, asker, move |_, _, _| private_data(owner, Arc::new(request), TRIES_MAX)),
+                Err(refusal) => self.run_request(io, stream, asker, Step::refuse(refusal)),
+            }
+        } else {
+            let step = match vcard::Request::parse(kind, payload, true, &kept.vcard) {
+                Ok(vcard::Request::Get) => show_card(owner, true),
+                Ok(vcard::Request::Set(card)) => {
+                    Step::write(vcard::set(&owner, &card), |_, _, _: &Task, outcome| match written(outcome) {
+                        Ok(()) => Step::Answer(Answer::Result(None)),
+                        Err(refusal) => Step::refuse(refusal),
+                    })
+                }
+                Err(refusal) => Step::refuse(refusal),
+            };
+            self.run_request(io, stream, asker, step);
+        }
+        Some(())
+    }
+
+    /// A question of somebody else to an account, which its server answers (RFC 6121 §8.5.2.1.3). The same for those
+    /// that do not exist.
+    pub(super) fn account_asked(&mut self, io: &mut Io<Shard>, routed: &Routed, kind: IqType) {
+        let refuse = |shard: &mut Shard, io: &mut Io<Shard>, refusal: &Refusal| shard.bounce(io, routed, refusal);
+        let (Ok(from), Ok(owner)) = (Jid::parse(routed.from().as_str()), Owner::parse(routed.bare())) else { return };
+        let Ok(iq) = Element::parse(routed.stanza()) else { return };
+        let Some(payload) = iq.children().next() else { return };
+        if self.settings.is_anonymous(routed.bare()) || (&*payload.name, &*payload.namespace) != ("vCard", ns::VCARD) {
+            return refuse(self, io, &Refusal::service_unavailable());
+        }
+        let asker = Asker {
+            key: None,
+            address: Arc::new(Address::new(&from)),
+            id: iq.attribute("id").unwrap_or_default().to_owned(),
+            to: routed.bare().to_owned(),
+        };
+        let step = match vcard::Request::parse(kind, payload, false, &self.settings.kept.vcard) {
+            Ok(_) => show_card(owner, false),
+            Err(refusal) => Step::refuse(refusal),
+        };
+        self.run_for(io, asker, step);
+    }
+
+    fn block(&mut self, owner: Owner, task: &Task, request: blocking::Request) -> Step {
+        let bare = owner.to_string();
+        let Some(account) = self.accounts.account(&bare) else { return Step::Done };
+        match account.blocks.change(&owner, request, now_s(), &self.settings.kept.blocking) {
+            Err(refusal) => Step::refuse(refusal),
+            Ok(None) => {
+                let list = account.blocks.to_element();
+                if let Some(session) = task.session().and_then(|key| self.accounts.session_mut(key)) {
+                    session.wants_blocklist = true;
+                }
+                Step::Answer(Answer::Result(Some(list)))
+            }
+            Ok(Some(change)) => match change.write.clone() {
+                None => Step::Answer(Answer::Result(None)),
+                Some(write) => Step::write(write, move |shard, io, task: &Task, outcome| match written(outcome) {
+                    Ok(()) => {
+                        // The answer comes before the push (XEP-0191 §3.3, example 6 and 7).
+                        if let Some(asker) = &task.asker {
+                            shard.answer(io, asker, Answer::Result(None));
+                        }
+                        shard.blocked(io, &bare, change);
+                        Step::Done
+                    }
+                    Err(refusal) => Step::refuse(refusal),
+                }),
+            },
+        }
+    }
+
+    /// A change of a blocklist is on disk: it holds, and whoever it concerns hears of it.
+    fn blocked(&mut self, io: &mut Io<Shard>, bare: &str, change: Change) {
+        let (Some(account), Ok(own)) = (self.accounts.account(bare), Jid::parse(bare)) else { return };
+        let due = change.presence(&own, &account.blocks, account.contacts.subscribers());
+        let Change { list, push, .. } = change;
+        // Who is blocked sees everybody go; who is not blocked any more sees who is there.
+        for presence in due {
+            let Ok(contact) = Jid::parse(&presence.to) else { continue };
+            let what = if presence.is_available { ContactGets::Current } else { ContactGets::Unavailable };
+            self.send_presence(io, bare, &contact, what);
+        }
+        if let Some(account) = self.accounts.account_mut(bare) {
+            account.blocks = list;
+        }
+        self.push(io, bare, &push, |session| session.wants_blocklist);
+    }
+}
+
+fn show_card(owner: Owner, is_own: bool) -> Step {
+    Step::read(vcard::get(&owner), move |_, _, _: &Task, outcome| match vcard::answer(&owner, is_own, outcome) {
+        Ok(card) => Step::Answer(Answer::Payload(card)),
+        Err(refusal) => Step::refuse(refusal),
+    })
+}
+
+fn private_data(owner: Owner, request: Arc<private::Request>, tries: usize) -> Step {
+    Step::read(request.read(&owner), move |shard, _, _: &Task, outcome| {
+        match request.proceed(&owner, outcome, &shard.settings.kept.private) {
+            Err(refusal) => Step::refuse(refusal),
+            Ok(private::Step::Answer(payload)) => Step::Answer(Answer::Payload(payload)),
+            Ok(private::Step::Write(write)) => Step::write(write, move |_, _, _: &Task, outcome| match outcome {
+                Outcome::Refused(_) if tries > 0 => private_data(owner, request, tries - 1),
+                outcome => match written(outcome) {
+                    Ok(()) => Step::Answer(Answer::Result(None)),
+                    Err(refusal) => Step::refuse(refusal),
+                },
+            }),
+        }
+    })
+}
+
+/// Whether a question to an account's bare JID is one that its server answers.
+pub(super) fn is_question(kind: StanzaKind, resource: Option<&str>) -> Option<IqType> {
+    match (kind, resource) {
+        (StanzaKind::Iq(kind @ (IqType::Get | IqType::Set)), None) => Some(kind),
+        _ => None,
+    }
+}
