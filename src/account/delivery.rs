@@ -91,6 +91,8 @@ pub enum Decision {
     ToAvailable,
     /// The server answers for the account (§8.5.2.1.3).
     ByServer,
+    /// Nobody is there: it may wait for whoever comes next (§8.5.2.2.1).
+    NobodyThere(&'static str),
     /// The sender gets `<service-unavailable/>`.
     Refuse(&'static str),
     /// Nothing happens.
@@ -137,7 +139,7 @@ fn decide_message(kind: MessageType, absent: bool, resources: impl Iterator<Item
         (MessageType::Headline, None) => Decision::Drop("headline to nobody"),
         (MessageType::Headline, Some(_)) => Decision::ToNonNegative,
         (MessageType::Chat | MessageType::Normal, Some(priority)) => Decision::ToPriority(priority),
-        (MessageType::Chat | MessageType::Normal, None) => Decision::Refuse("nobody is available"),
+        (MessageType::Chat | MessageType::Normal, None) => Decision::NobodyThere("nobody takes messages"),
     }
 }
 
@@ -160,14 +162,15 @@ mod tests {
         let negative = [resource(true, -1)];
         let refuse = |decision: &Decision| matches!(decision, Refuse(_));
         let drop = |decision: &Decision| matches!(decision, Drop(_));
+        let wait = |decision: &Decision| matches!(decision, NobodyThere(_));
         let is = |expected: Decision| move |decision: &Decision| *decision == expected;
         type Check<'a> = &'a dyn Fn(&Decision) -> bool;
-        let (refuse, drop): (Check, Check) = (&refuse, &drop);
+        let (refuse, drop, wait): (Check, Check, Check) = (&refuse, &drop, &wait);
         let (best, all, willing, server) = (is(ToPriority(5)), is(ToAvailable), is(ToNonNegative), is(ByServer));
         let matched = is(ToResource(2));
         let rows: [(StanzaKind, [Check; 5]); 14] = [
-            (Message(MessageType::Chat), [refuse, &best, refuse, &matched, &best]),
-            (Message(MessageType::Normal), [refuse, &best, refuse, &matched, refuse]),
+            (Message(MessageType::Chat), [wait, &best, wait, &matched, &best]),
+            (Message(MessageType::Normal), [wait, &best, wait, &matched, refuse]),
             (Message(MessageType::Groupchat), [refuse, refuse, refuse, &matched, refuse]),
             (Message(MessageType::Headline), [drop, &willing, drop, &matched, drop]),
             (Message(MessageType::Error), [drop, drop, drop, &matched, drop]),

@@ -43,7 +43,7 @@ pub use forwarding::write_forwarded;
 pub use resources::{Accounts, BindError, BindLimits, Bound, Conflict};
 pub use session::{Address, Presence, Session, SessionKey};
 pub use stanza_id::{STANZA_ID_BYTES, append_stanza_id};
-pub use state::{Account, Standing};
+pub use state::{Account, Standing, Waiting};
 pub use traits::{Direction, Facts, Traits, Verdict};
 
 /// What is answered when stored data cannot be had: the reason is for the operator.

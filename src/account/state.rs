@@ -20,6 +20,17 @@ pub enum Standing {
     Absent,
 }
 
+/// How much waits for an account of which nobody is online.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Waiting {
+    /// Messages.
+    pub messages: usize,
+    /// Bytes of them.
+    pub bytes: usize,
+    /// The number of the last one.
+    pub last: u64,
+}
+
 /// An account in memory.
 #[derive(Debug)]
 pub struct Account {
@@ -31,6 +42,8 @@ pub struct Account {
     pub blocks: Blocklist,
     /// What it has chosen to be archived; without a choice the server's default holds.
     pub archiving: Option<Box<Preferences>>,
+    /// What waits for it to come online, once it has been counted.
+    pub waiting: Option<Waiting>,
     /// Its sessions, in the order in which they were bound.
     pub(super) sessions: Vec<SessionKey>,
 }
@@ -43,6 +56,7 @@ impl Account {
             contacts: Contacts::default(),
             blocks: Blocklist::default(),
             archiving: None,
+            waiting: None,
             sessions: Vec::new(),
         }
     }

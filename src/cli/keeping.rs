@@ -8,7 +8,7 @@ use crate::account::private::PrivateLimits;
 use crate::account::reporting::ReportLimits;
 use crate::account::roster::RosterLimits;
 use crate::account::vcard::VcardLimits;
-use crate::shard::Kept;
+use crate::shard::{Kept, OfflineLimits};
 
 /// How much the server keeps for one account. What exceeds it is refused with the error that its specification names.
 #[derive(Args, Clone, Debug)]
@@ -38,6 +38,16 @@ pub struct Keeping {
     #[arg(long, env = "RONDEL_VCARD_SIZE", value_name = "SIZE", default_value = "256KiB")]
     #[arg(value_parser = values::size(1_000, 4 << 20))]
     pub vcard_size: usize,
+
+    /// Messages that wait for an account of which nobody is online.
+    #[arg(long, env = "RONDEL_OFFLINE_MESSAGES", value_name = "NUMBER", default_value = "1000")]
+    #[arg(value_parser = values::number(1, 9_000))]
+    pub offline_messages: usize,
+
+    /// The same in bytes. They are given to a client at once: the outbox has to be larger.
+    #[arg(long, env = "RONDEL_OFFLINE_SIZE", value_name = "SIZE", default_value = "512KiB")]
+    #[arg(value_parser = values::size(10_000, 2 << 20))]
+    pub offline_size: usize,
 }
 
 /// Names under which clients keep private data.
@@ -56,6 +66,11 @@ const NAME_BYTES_MAX: usize = 1023;
 const REQUEST_BYTES_MAX: usize = 4 << 10;
 
 impl Keeping {
+    /// What bounds messages that wait.
+    pub fn offline(&self) -> OfflineLimits {
+        OfflineLimits { messages_max: self.offline_messages, bytes_max: self.offline_size }
+    }
+
     /// What bounds what is kept beside the roster.
     pub fn kept(&self) -> Kept {
         Kept {

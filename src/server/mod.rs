@@ -216,6 +216,7 @@ fn settings(
         token_clients_max: TOKEN_CLIENTS_MAX,
         roster: options.keeping.roster(),
         kept: options.keeping.kept(),
+        offline: options.keeping.offline(),
         conflict: match options.resource_conflict {
             ResourceConflict::Replace => Conflict::Replace,
             ResourceConflict::Refuse => Conflict::Refuse,

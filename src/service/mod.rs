@@ -116,6 +116,7 @@ const PROTOCOLS: &[Protocol] = &[
 const KEPT: &[(&str, &str, bool)] = &[
     (private::NAMESPACE, "XEP-0049", false),
     (namespaces::VCARD, "XEP-0054", true),
+    ("msgoffline", "XEP-0160", false),
     (namespaces::BLOCKING, "XEP-0191", false),
 ];
 

@@ -5,7 +5,7 @@ use rondel_shards::{Io, Refused};
 use super::message::{Message, Routed, Sender};
 use super::stream::Stream;
 use super::task::{Step, Task};
-use super::{End, Shard, kept};
+use super::{End, Shard, kept, offline};
 use crate::account::blocking::{self, Inbound};
 use crate::account::{
     Account, Decision, IqType, MessageType, PresenceType, SessionKey, Standing, StanzaKind, Traits, decide,
@@ -17,6 +17,15 @@ use crate::xml::{Frame, Kind, Stamp, attributes};
 
 /// Bytes that may wait for other shards before errors in answer to what came from them are left out.
 const BOUNCED_BYTES_MAX: usize = 8 << 20;
+
+/// What has become of a stanza.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Delivered {
+    /// It is where it belongs.
+    Done,
+    /// It is a message for whoever comes next.
+    NobodyThere,
+}
 
 impl Shard {
     /// A message of a session.
@@ -71,13 +80,14 @@ impl Shard {
         let is_direct = home == io.shard() && self.is_direct(kind, to);
         if is_direct {
             let write = |out: &mut Vec<u8>| frame.write_stamped(out, &stamp);
-            if let Err(refusal) = self.deliver(io, kind, from, to.bare(), to.resource(), write) {
-                self.answer_refusal(io, stream, frame, &refusal);
+            match self.deliver(io, kind, from, to.bare(), to.resource(), write) {
+                Ok(Delivered::Done) => return,
+                Err(refusal) => return self.answer_refusal(io, stream, frame, &refusal),
+                Ok(Delivered::NobodyThere) => {}
             }
-            return;
         }
-        let size = frame.stamped_len(&stamp);
-        let routed = Routed::new(kind, Traits::NONE, from, to, size, |out| frame.write_stamped(out, &stamp));
+        let (size, traits) = (frame.stamped_len(&stamp), offline::traits(kind, frame));
+        let routed = Routed::new(kind, traits, from, to, size, |out| frame.write_stamped(out, &stamp));
         if home == io.shard() {
             self.arrive(io, routed);
         } else {
@@ -100,7 +110,7 @@ impl Shard {
     /// A stanza has come to the home of its addressee.
     pub(super) fn arrive(&mut self, io: &mut Io<Shard>, routed: Routed) {
         if self.accounts.account(routed.bare()).is_some() {
-            return self.deliver_routed(io, &routed);
+            return self.deliver_routed(io, routed);
         }
         // Who is not online gets neither presence nor answers, and has not to be loaded for it.
         let is_for_account = match routed.kind {
@@ -114,28 +124,30 @@ impl Shard {
     }
 
     /// A stanza for an account that is in memory.
-    pub(super) fn deliver_routed(&mut self, io: &mut Io<Shard>, routed: &Routed) {
+    pub(super) fn deliver_routed(&mut self, io: &mut Io<Shard>, routed: Routed) {
         match routed.kind {
             StanzaKind::Presence(PresenceType::Subscription(kind)) => {
                 if self.may_reach(routed.kind, routed.from(), routed.bare()).is_ok() {
-                    self.subscription_to(io, routed, kind);
+                    self.subscription_to(io, &routed, kind);
                 }
             }
-            StanzaKind::Presence(PresenceType::Probe) => self.probed(io, routed),
+            StanzaKind::Presence(PresenceType::Probe) => self.probed(io, &routed),
             kind if let Some(asked) = kept::is_question(kind, routed.resource()) => {
                 match self.may_reach(kind, routed.from(), routed.bare()) {
-                    Ok(()) => self.account_asked(io, routed, asked),
-                    Err(Some(refusal)) => self.bounce(io, routed, &refusal),
+                    Ok(()) => self.account_asked(io, &routed, asked),
+                    Err(Some(refusal)) => self.bounce(io, &routed, &refusal),
                     Err(None) => {}
                 }
             }
             kind @ StanzaKind::Presence(_) if self.tasks.is_busy(routed.bare()) => {
-                self.queue_presence(io, kind, routed)
+                self.queue_presence(io, kind, &routed);
             }
             kind => {
                 let write = |out: &mut Vec<u8>| out.extend_from_slice(routed.stanza());
-                if let Err(refusal) = self.deliver(io, kind, routed.from(), routed.bare(), routed.resource(), write) {
-                    self.bounce(io, routed, &refusal);
+                match (self.deliver(io, kind, routed.from(), routed.bare(), routed.resource(), write), kind) {
+                    (Ok(Delivered::NobodyThere), StanzaKind::Message(kind)) => self.nobody_there(io, routed, kind),
+                    (Ok(_), _) => {}
+                    (Err(refusal), _) => self.bounce(io, &routed, &refusal),
                 }
             }
         }
@@ -184,9 +196,9 @@ impl Shard {
         bare: &str,
         resource: Option<&str>,
         write: impl Fn(&mut Vec<u8>),
-    ) -> Result<(), Refusal> {
+    ) -> Result<Delivered, Refusal> {
         if let Err(refusal) = self.may_reach(kind, from, bare) {
-            return refusal.map_or(Ok(()), Err);
+            return refusal.map_or(Ok(Delivered::Done), Err);
         }
         let sessions = self.accounts.sessions(bare);
         let addressed = resource.map(|name| sessions.clone().position(|(_, session)| session.resource() == name));
@@ -200,7 +212,8 @@ impl Shard {
                 Decision::ToNonNegative => state.available && state.priority >= 0,
                 Decision::ToAvailable => state.available,
                 Decision::ByServer | Decision::Refuse(_) => return Err(Refusal::service_unavailable()),
-                Decision::Drop(_) => return Ok(()),
+                Decision::Drop(_) => return Ok(Delivered::Done),
+                Decision::NobodyThere(_) => return Ok(Delivered::NobodyThere),
             };
             if !chosen {
                 continue;
@@ -215,24 +228,26 @@ impl Shard {
             }
         }
         match (kind, decision) {
-            (StanzaKind::Presence(_), _) | (_, Decision::Drop(_)) => Ok(()),
-            _ if reached => Ok(()),
+            (StanzaKind::Presence(_), _) | (_, Decision::Drop(_)) => Ok(Delivered::Done),
+            (_, Decision::NobodyThere(_)) => Ok(Delivered::NobodyThere),
+            _ if reached => Ok(Delivered::Done),
+            (StanzaKind::Message(_), Decision::ToPriority(_)) => Ok(Delivered::NobodyThere),
             // Whoever should get it goes just now.
             _ => Err(Refusal::service_unavailable()),
         }
     }
 
-    /// Writes a stanza into the outbox of a session, whatever its presence.
+    /// Writes a stanza into the outbox of a session, whatever its presence. Whether there was room.
     pub(super) fn give(
         &mut self,
         io: &mut Io<Shard>,
         key: SessionKey,
         _kind: StanzaKind,
         write: impl FnOnce(&mut Vec<u8>),
-    ) {
-        if let Some(out) = self.outbox(io, key) {
-            write(out);
-        }
+    ) -> bool {
+        let Some(out) = self.outbox(io, key) else { return false };
+        write(out);
+        true
     }
 
     /// Sends an error to the sender of a stanza, unless it is one that is not answered.

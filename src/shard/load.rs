@@ -176,7 +176,7 @@ impl Shard {
                     self.loading.stanzas -= 1;
                     self.loading.bytes -= routed.bytes();
                     match standing {
-                        Some(_) => self.deliver_routed(io, &routed),
+                        Some(_) => self.deliver_routed(io, routed),
                         None => self.bounce(io, &routed, &Refusal::internal_server_error()),
                     }
                 }

@@ -12,6 +12,7 @@ mod kept;
 mod load;
 mod login;
 mod message;
+mod offline;
 mod presence;
 mod roster;
 mod settings;
@@ -35,6 +36,7 @@ use crate::{limited_event, logging, session_event};
 
 use load::Loading;
 pub use message::{EndSessions, Message, Routed};
+pub use offline::OfflineLimits;
 pub use settings::{Kept, ListenerKind, Settings, Tls};
 use stream::{Phase, Stream};
 use task::Tasks;

@@ -82,8 +82,11 @@ impl Shard {
         frame.write_stamped(&mut stanza, &stamp);
         let stanza: Arc<[u8]> = stanza.into();
         let presence = Presence { priority: priority(frame), stanza: Arc::clone(&stanza) };
+        let takes_messages = presence.priority >= 0;
         let Some(session) = self.accounts.session_mut(*key) else { return };
-        let is_new = session.presence.replace(presence).is_none();
+        let before = session.presence.replace(presence);
+        let is_new = before.is_none();
+        let took_messages = before.is_some_and(|before| before.priority >= 0);
         if is_new {
             // The new one hears of those who are there already.
             let others = self.accounts.sessions(address.bare()).filter(|(other, _)| other != key);
@@ -98,6 +101,9 @@ impl Shard {
         self.broadcast(io, address, PresenceType::Available, &stanza, is_new);
         if is_new {
             self.show_requests(io, address.bare(), *key);
+        }
+        if takes_messages && !took_messages {
+            self.give_waiting(io, address.bare(), *key);
         }
     }
 

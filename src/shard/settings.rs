@@ -9,6 +9,7 @@ use rondel_shards::Counter;
 use rondel_shards::rustls::ServerConfig;
 use rondel_shards::rustls::sign::CertifiedKey;
 
+use super::offline::OfflineLimits;
 use crate::account::Conflict;
 use crate::account::blocking::BlockingLimits;
 use crate::account::private::PrivateLimits;
@@ -71,6 +72,8 @@ pub struct Settings {
     pub token_clients_max: usize,
     /// What bounds what else is kept for an account.
     pub kept: Kept,
+    /// What bounds messages that wait.
+    pub offline: OfflineLimits,
     /// What bounds rosters.
     pub roster: RosterLimits,
     /// When a resource is taken.
