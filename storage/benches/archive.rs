@@ -38,13 +38,7 @@ fn main() {
         Load { messages: number(0, 1000), owners: number(1, 10_000), turn: number(2, 32), rate: number(3, u64::MAX) };
     let Load { messages, owners, turn, .. } = load;
     let directory = tempfile::tempdir().expect("a directory");
-    let mut options = Options::new(directory.path());
-    if let Ok(v) = std::env::var("RS_TOTAL") {
-        options.write_buffers_bytes = v.parse().unwrap();
-    }
-    if let Ok(v) = std::env::var("RS_WAL") {
-        options.log_bytes_max = v.parse().unwrap();
-    }
+    let options = Options::new(directory.path());
     let store = Store::open(&options).expect("a store");
     let answered = Arc::new(AtomicU64::new(0));
     let client = store.client(Arc::new(Count(answered.clone())));

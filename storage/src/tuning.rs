@@ -78,45 +78,6 @@ impl Tuning {
             options.set_memtable_prefix_bloom_ratio(0.02);
             options.set_memtable_whole_key_filtering(true);
         }
-        if row.size == Size::Large {
-            let env =
-                |name: &str, default: usize| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
-            let index = family == Family::ArchiveWith;
-            let buf = if index { env("RS_IBUF", 8 << 20) } else { env("RS_BUF", 8 << 20) };
-            options.set_write_buffer_size(buf);
-            options.set_max_write_buffer_number(env("RS_NBUF", 2) as i32);
-            options.set_level_zero_file_num_compaction_trigger(env("RS_TRIG", 4) as i32);
-            options.set_max_bytes_for_level_base(env("RS_BASE", 256 << 20) as u64);
-            options.set_max_bytes_for_level_multiplier(env("RS_MULT", 10) as f64);
-            options.set_target_file_size_base(env("RS_FILE", 64 << 20) as u64);
-            match env("RS_COMP", 0) {
-                0 => {}
-                1 => options.set_compression_per_level(&[DBCompressionType::None, DBCompressionType::Lz4]),
-                2 => options.set_compression_per_level(&[
-                    DBCompressionType::None,
-                    DBCompressionType::None,
-                    DBCompressionType::Lz4,
-                ]),
-                3 => options.set_compression_type(DBCompressionType::None),
-                _ => {
-                    options.set_compression_type(DBCompressionType::None);
-                    options.set_bottommost_compression_type(DBCompressionType::Lz4);
-                }
-            }
-            let acc = env("RS_ACC", 0) as i32;
-            if acc > 0 {
-                options.set_compression_options(-14, -acc, 0, 0);
-            }
-            if env("RS_STYLE", 0) == 1 {
-                options.set_compaction_style(rocksdb::DBCompactionStyle::Universal);
-            }
-            options.set_optimize_filters_for_hits(env("RS_HITS", 0) == 1);
-            if env("RS_BLOOM", 1) == 0 {
-                options.set_block_based_table_factory(&self.blocks(env("RS_BLOCK", block), true));
-            } else {
-                options.set_block_based_table_factory(&self.blocks(env("RS_BLOCK", block), false));
-            }
-        }
         if let Some(expiry) = Expiry::of(family, &self.retention) {
             options.set_compaction_filter_factory(expiry);
             options.set_periodic_compaction_seconds(self.retention.visit_seconds());
