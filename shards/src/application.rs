@@ -48,6 +48,16 @@ pub trait Application: Sized + 'static {
     /// are no longer accepted. The shard ends once no connection is left or the grace period is over.
     fn shutting_down(&mut self, io: &mut Io<Self>);
 
+    /// A turn ends, and what it has written to connections and other shards is about to be sent. What belongs together
+    /// over a whole turn is done here: see [`Io::want_turn_end`]. What is written here is sent as well.
+    fn turn_ends(&mut self, _io: &mut Io<Self>) {}
+
+    /// Whether nothing is under way that an answer from outside is awaited for. A shard does not end before that,
+    /// within the grace period.
+    fn is_done(&self) -> bool {
+        true
+    }
+
     /// All shards have ended their connections; nothing arrives any more.
     fn ended(self, io: &mut Io<Self>);
 }

@@ -203,6 +203,11 @@ impl<A: Application> Io<A> {
         self.want_flush();
     }
 
+    /// Has [`Application::turn_ends`] called at the end of this turn, whether or not anything is to be sent.
+    pub fn want_turn_end(&mut self) {
+        self.want_flush();
+    }
+
     /// Bytes of messages that wait to be sent to other shards.
     pub fn outgoing_bytes(&self) -> usize {
         self.outgoing.bytes()

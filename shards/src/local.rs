@@ -254,6 +254,7 @@ impl<A: Application> Local<A> {
 
     /// Ends a turn: sends what was written, and wakes who was written to.
     pub fn flush(&self) {
+        self.call(None, |app, io| app.turn_ends(io));
         let mut io = self.io.borrow_mut();
         let io = &mut *io;
         io.flush_wanted = false;

@@ -234,6 +234,7 @@ async fn run<A: Application>(
     local.flush();
     take_leave(&local, ending).await;
     quiesce(&local, ending).await;
+    local.call(None, |app, io| app.turn_ends(io));
     let app = local.app.borrow_mut().take();
     if let Some(app) = app {
         app.ended(&mut local.io.borrow_mut());
@@ -256,7 +257,14 @@ async fn take_leave<A: Application>(local: &Rc<Local<A>>, ending: &Ending) {
         let pause = pin!(glommio::timer::sleep(Duration::from_millis(10)));
         futures_lite::future::or(left, pause).await;
     }
+    let is_done = || local.app.borrow().as_ref().is_none_or(Application::is_done);
+    let done = pin!(pump(local, is_done));
+    let over = pin!(glommio::timer::sleep(grace.max(DONE_WITHIN)));
+    futures_lite::future::or(done, over).await;
 }
+
+/// What is under way when the last connection is gone is waited for at least so long.
+const DONE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Closes every connection at once; what waits is lost.
 fn cut_off<A: Application>(io: &mut Io<A>) {
