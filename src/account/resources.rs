@@ -139,7 +139,12 @@ impl Accounts {
 
     /// The session of a connection, looked for everywhere: for when nothing else is known of it.
     pub fn of_connection(&self, connection: ConnectionId) -> Option<SessionKey> {
-        self.sessions.iter().find(|(_, session)| session.connection == connection).map(|(key, _)| key)
+        self.sessions.iter().find(|(_, session)| session.connection == Some(connection)).map(|(key, _)| key)
+    }
+
+    /// Every session.
+    pub fn all_sessions(&self) -> impl Iterator<Item = (SessionKey, &Session)> {
+        self.sessions.iter().map(|(key, session)| (key, &**session))
     }
 
     /// Accounts in memory.
@@ -183,12 +188,15 @@ impl Accounts {
         let address = Arc::new(address);
         let key = self.sessions.insert(Box::new(Session {
             address: Arc::clone(&address),
-            connection,
+            connection: Some(connection),
             agent: agent.map(String::into_boxed_str),
             presence: None,
             directed: Vec::new(),
             interested: false,
             wants_blocklist: false,
+            carbons_since_us: None,
+            held: None,
+            managed: None,
         }));
         if let Some(account) = self.by_jid.get_mut(jid.bare()) {
             account.sessions.push(key);

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use rondel_shards::ConnectionId;
 
+use super::csi::Held;
 use super::delivery::ResourceState;
+use super::managed::Managed;
 use crate::jid::Jid;
+use crate::stream::management::Memo;
 use crate::xml::escape;
 
 slotmap::new_key_type! {
@@ -18,8 +21,8 @@ slotmap::new_key_type! {
 pub struct Session {
     /// Whose it is.
     pub address: Arc<Address>,
-    /// Where its client is.
-    pub connection: ConnectionId,
+    /// Where its client is; nowhere while the session waits for it to come back (XEP-0198 §5).
+    pub connection: Option<ConnectionId>,
     /// The client's installation, if it has said which (XEP-0386 §4.4).
     pub agent: Option<Box<str>>,
     /// Present once it is available: its last presence as it was sent to others, and the priority in it.
@@ -30,6 +33,12 @@ pub struct Session {
     pub interested: bool,
     /// Whether it has asked for the blocklist, and gets its changes (XEP-0191 §3.2).
     pub wants_blocklist: bool,
+    /// Since when it gets copies of the account's messages (XEP-0280), if it does: microseconds since 1970.
+    pub carbons_since_us: Option<u64>,
+    /// What waits while its client is inactive (XEP-0352); absent while it is active.
+    pub held: Option<Box<Held<Memo>>>,
+    /// Its stream management (XEP-0198), if that is on.
+    pub managed: Option<Box<Managed>>,
 }
 
 /// The presence of an available resource.
@@ -37,6 +46,8 @@ pub struct Session {
 pub struct Presence {
     /// The priority (RFC 6121 §4.7.2.3).
     pub priority: i8,
+    /// Since when the resource takes messages to the account: microseconds since 1970.
+    pub since_us: u64,
     /// The stanza with its `from`, shared by all who get it.
     pub stanza: Arc<[u8]>,
 }
@@ -45,6 +56,14 @@ impl Session {
     /// Its resourcepart.
     pub fn resource(&self) -> &str {
         self.address.resource()
+    }
+
+    /// Whether it has got a message that came to the account at `at_us`, addressed to the account or not, and that a
+    /// resource of priority `priority` has got.
+    pub fn has_got(&self, at_us: u64, is_to_account: bool, priority: i8) -> bool {
+        let takes = |presence: &Presence| presence.since_us < at_us && presence.priority == priority && priority >= 0;
+        self.carbons_since_us.is_some_and(|since_us| since_us < at_us)
+            || (is_to_account && self.presence.as_ref().is_some_and(takes))
     }
 
     /// What delivery needs to know.

@@ -1,7 +1,7 @@
 //! What is in memory of an account at its home: what routing needs, loaded when somebody is online or writes to it.
 
 use rondel_storage::preferences::{ArchiveDefault, Preferences as Stored};
-use rondel_storage::{Page, blocks};
+use rondel_storage::{Owner, Page, blocks};
 
 use super::archive_preferences::{DefaultPolicy, Preferences};
 use super::blocking::Blocklist;
@@ -27,8 +27,6 @@ pub struct Waiting {
     pub messages: usize,
     /// Bytes of them.
     pub bytes: usize,
-    /// The number of the last one.
-    pub last: u64,
 }
 
 /// An account in memory.
@@ -44,6 +42,11 @@ pub struct Account {
     pub archiving: Option<Box<Preferences>>,
     /// What waits for it to come online, once it has been counted.
     pub waiting: Option<Waiting>,
+    /// The number of the last message that has waited and was given to a session. It may still be in the store, until
+    /// the session has acknowledged it.
+    pub given_up_to: u64,
+    /// As the store knows it; none for one of which nothing is stored.
+    pub owner: Option<Owner>,
     /// Its sessions, in the order in which they were bound.
     pub(super) sessions: Vec<SessionKey>,
 }
@@ -57,6 +60,8 @@ impl Account {
             blocks: Blocklist::default(),
             archiving: None,
             waiting: None,
+            given_up_to: 0,
+            owner: None,
             sessions: Vec::new(),
         }
     }

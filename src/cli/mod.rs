@@ -13,6 +13,7 @@ mod mistake;
 pub mod names;
 mod reference;
 mod serve;
+mod sessions;
 pub mod status;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub use log::LogAction;
 pub use mistake::Mistake;
 pub use reference::page as reference_page;
 pub use serve::{ResourceConflict, SaslMechanism, ServeOptions};
+pub use sessions::Sessions;
 pub use status::StatusFlags;
 pub use user::UserAction;
 

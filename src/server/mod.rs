@@ -15,14 +15,15 @@ use rondel_shards::rustls::ServerConfig;
 use rondel_shards::{Io, Listener, Rate, Remote, Runtime, available_cores};
 use rondel_storage::{Replies, Reply, Store, accounts};
 
-use crate::account::Conflict;
+use crate::account::archive_ids::ArchiveIds;
+use crate::account::{Conflict, DefaultPolicy};
 use crate::admin;
 use crate::cli::{self, ResourceConflict, SaslMechanism, ServeOptions, values};
 use crate::credentials;
 use crate::limits::AddressLimits;
 use crate::logging;
 use crate::sasl::{Hash, UnknownUsers};
-use crate::shard::{ListenerKind, Message, Settings, Shard, Tls, Verifier};
+use crate::shard::{ArchiveSettings, ListenerKind, Message, Settings, Shard, Tls, Verifier};
 use crate::stream::{Config, SessionFeatures, TlsPolicy};
 use crate::xml::Limits;
 
@@ -57,7 +58,9 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
     let store = Store::open(&storage_options(options)).map_err(|error| error.to_string())?;
     let store = Arc::new(store);
     let rounds = options.scram_iterations as u32;
-    let unknown = UnknownUsers::new(secret::load(&options.data_dir)?, rounds).like(sample(&store, &options.domain));
+    let secret = secret::load(&options.data_dir)?;
+    let archive_secret = *secret.first_chunk().ok_or("the secret is too short")?;
+    let unknown = UnknownUsers::new(secret, rounds).like(sample(&store, &options.domain));
 
     let shards = options.shards.unwrap_or_else(|| available_cores().len().max(1));
     let connections_max = descriptors::prepare(options.max_sessions, shards);
@@ -69,7 +72,7 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
         certificates: Arc::clone(store),
     });
     let (listeners, kinds) = listeners(options, tls.is_some());
-    let settings = Arc::new(settings(options, unknown, tls, kinds, connections_max, shards));
+    let settings = Arc::new(settings(options, unknown, archive_secret, tls, kinds, connections_max, shards));
 
     let admin_socket = admin::bind(&options.admin_socket()).map_err(|error| error.to_string())?;
     let runtime = {
@@ -163,6 +166,7 @@ fn listeners(options: &ServeOptions, has_tls: bool) -> (Vec<Listener>, Vec<Liste
 fn settings(
     options: &ServeOptions,
     unknown: UnknownUsers,
+    archive_secret: [u8; 16],
     tls: Option<Tls>,
     listeners: Vec<ListenerKind>,
     connections_max: usize,
@@ -194,8 +198,7 @@ fn settings(
         idle_seconds: options.idle_timeout.as_secs(),
         unknown,
         iterations: options.scram_iterations as u32,
-        // None of them is there yet.
-        features: SessionFeatures::default(),
+        features: SessionFeatures { stream_management: true, carbons: true, client_state: true },
         token_lifetime_s: options.fast_token_lifetime.as_secs(),
     };
     Settings {
@@ -217,6 +220,10 @@ fn settings(
         roster: options.keeping.roster(),
         kept: options.keeping.kept(),
         offline: options.keeping.offline(),
+        archive: Some(ArchiveSettings { ids: ArchiveIds::new(archive_secret), default: DefaultPolicy::Always }),
+        numbers_after_us: 0,
+        management: options.sessions.management(shards),
+        held: options.sessions.held(),
         conflict: match options.resource_conflict {
             ResourceConflict::Replace => Conflict::Replace,
             ResourceConflict::Refuse => Conflict::Refuse,

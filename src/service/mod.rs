@@ -118,6 +118,9 @@ const KEPT: &[(&str, &str, bool)] = &[
     (namespaces::VCARD, "XEP-0054", true),
     ("msgoffline", "XEP-0160", false),
     (namespaces::BLOCKING, "XEP-0191", false),
+    (namespaces::CARBONS, "XEP-0280", false),
+    ("urn:xmpp:carbons:rules:0", "XEP-0280", false),
+    (namespaces::STANZA_IDS, "XEP-0359", true),
 ];
 
 /// The namespaces advertised to whoever asks this addressee.

@@ -7,7 +7,7 @@ use rondel_shards::Io;
 use super::stream::Stream;
 use super::task::{Asker, Step};
 use super::{End, Shard, now_s};
-use crate::account::{IqType, StanzaKind};
+use crate::account::{IqType, StanzaKind, Traits};
 use crate::jid::Jid;
 use crate::service::{self, Action, Addressee, Answer, Context};
 use crate::stream::{Refusal, StanzaCondition};
@@ -47,7 +47,7 @@ impl Shard {
             Some(to) if !to.is_full() && to.bare() == session.address.bare() => Addressee::OwnAccount,
             Some(to) if to.local().is_none() && !to.is_full() && self.settings.serves(to.domain()) => Addressee::Server,
             Some(to) => {
-                self.route(io, stream, frame, kind, to);
+                self.route(io, stream, frame, (kind, Traits::NONE), to);
                 return Ok(());
             }
         };
@@ -74,6 +74,13 @@ impl Shard {
                     return Ok(());
                 }
                 Some(payload)
+                    if payload.namespace == ns::CARBONS
+                        && action == Action::Set
+                        && matches!(addressee, Addressee::OwnAccount) =>
+                {
+                    Step::Answer(self.switch_carbons(session.key, payload))
+                }
+                Some(payload)
                     if matches!(addressee, Addressee::OwnAccount)
                         && self.kept_request(io, stream, &mut asker, action, payload).is_some() =>
                 {
@@ -94,21 +101,23 @@ impl Shard {
 
     /// Answers a question, if whoever has asked it is still there.
     pub(super) fn answer(&mut self, io: &mut Io<Shard>, asker: &Asker, answer: Answer) {
+        let kind = match &answer {
+            Answer::Result(_) | Answer::Payload(_) => StanzaKind::Iq(IqType::Result),
+            Answer::Refused(_) => StanzaKind::Iq(IqType::Error),
+        };
         let Some(key) = asker.key else {
             let mut reply = Vec::new();
-            let kind = write_answer(&mut reply, asker, answer);
+            write_answer(&mut reply, asker, answer);
             if let Ok(to) = Jid::parse(asker.address.as_str()) {
-                self.send(io, StanzaKind::Iq(kind), &asker.to, &to, &reply);
+                self.send(io, kind, &asker.to, &to, &reply);
             }
             return;
         };
-        if let Some(out) = self.outbox(io, key) {
-            write_answer(out, asker, answer);
-        }
+        self.give(io, key, kind, |out| write_answer(out, asker, answer));
     }
 }
 
-fn write_answer(out: &mut Vec<u8>, asker: &Asker, answer: Answer) -> IqType {
+fn write_answer(out: &mut Vec<u8>, asker: &Asker, answer: Answer) {
     let payload = match answer {
         Answer::Result(None) => Vec::new(),
         Answer::Payload(payload) => payload,
@@ -118,8 +127,7 @@ fn write_answer(out: &mut Vec<u8>, asker: &Asker, answer: Answer) -> IqType {
             payload
         }
         Answer::Refused(refusal) => {
-            refusal.write_reply(out, "iq", Some(&asker.id), &asker.to, asker.address.as_str());
-            return IqType::Error;
+            return refusal.write_reply(out, "iq", Some(&asker.id), &asker.to, asker.address.as_str());
         }
     };
     out.extend_from_slice(b"<iq type='result' id='");
@@ -135,5 +143,4 @@ fn write_answer(out: &mut Vec<u8>, asker: &Asker, answer: Answer) -> IqType {
         out.extend_from_slice(&payload);
         out.extend_from_slice(b"</iq>");
     }
-    IqType::Result
 }

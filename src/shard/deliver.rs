@@ -1,22 +1,63 @@
 //! From a session to the home of the addressee, and from there into outboxes.
 
-use rondel_shards::{Io, Refused};
+use std::sync::Arc;
 
+use rondel_shards::Io;
+use smallvec::SmallVec;
+
+use super::archiving::{Archived, facts, write_with_id};
+use super::give::What;
 use super::message::{Message, Routed, Sender};
-use super::stream::Stream;
+use super::stream::{Established, Stream};
 use super::task::{Step, Task};
-use super::{End, Shard, kept, offline};
+use super::ticket::Behalf;
+use super::{End, Shard, kept};
 use crate::account::blocking::{self, Inbound};
 use crate::account::{
-    Account, Decision, IqType, MessageType, PresenceType, SessionKey, Standing, StanzaKind, Traits, decide,
+    Account, Decision, Direction, IqType, MessageType, PresenceType, Session, SessionKey, Standing, StanzaKind, Traits,
+    carbon, decide, forged, write_carbon,
 };
 use crate::home::home;
 use crate::jid::Jid;
-use crate::stream::{Refusal, StanzaCondition, StreamError};
-use crate::xml::{Frame, Kind, Stamp, attributes};
+use crate::stream::management::Stored;
+use crate::stream::{Refusal, StanzaCondition};
+use crate::xml::{Content, Frame, Kind, Scratch, Stamp, attributes, escape};
 
 /// Bytes that may wait for other shards before errors in answer to what came from them are left out.
 const BOUNCED_BYTES_MAX: usize = 8 << 20;
+
+/// A stanza on its way to the sessions of an account.
+#[derive(Clone, Copy)]
+pub(super) struct Passing<'a> {
+    /// Its kind and type.
+    pub kind: StanzaKind,
+    /// What is in it, if it is a message.
+    pub traits: Traits,
+    /// Who has sent it.
+    pub from: Sender<'a>,
+    /// Whom it is for, in parts too.
+    pub to: &'a str,
+    /// The account.
+    pub bare: &'a str,
+    /// The resource.
+    pub resource: Option<&'a str>,
+    /// Its bytes.
+    pub size: usize,
+}
+
+impl<'a> Passing<'a> {
+    fn of(routed: &'a Routed) -> Passing<'a> {
+        Passing {
+            kind: routed.kind,
+            traits: routed.traits,
+            from: routed.from(),
+            to: routed.to(),
+            bare: routed.bare(),
+            resource: routed.resource(),
+            size: routed.stanza().len(),
+        }
+    }
+}
 
 /// What has become of a stanza.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,21 +77,46 @@ impl Shard {
         frame: &Frame<'_>,
         kind: StanzaKind,
     ) -> Result<(), End> {
-        let Some(to) = frame.to() else {
-            // RFC 6120 §10.3.1: to the sender's own account.
-            let Some(session) = stream.session() else { return Ok(()) };
-            let own = session.address.bare().to_owned();
-            if let Ok(own) = Jid::parse(&own) {
-                self.route(io, stream, frame, kind, &own);
-            }
+        let Some(session) = stream.session() else { return Ok(()) };
+        let address = Arc::clone(&session.address);
+        let to = frame.to().map(|to| to.decoded());
+        // RFC 6120 §10.3.1: without an addressee to the sender's own account.
+        let Ok(to) = Jid::parse(to.as_deref().unwrap_or(address.bare())) else {
+            self.answer_error(io, stream, frame, StanzaCondition::JidMalformed);
             return Ok(());
         };
-        let to = to.decoded();
-        match Jid::parse(&to) {
-            Ok(to) => self.route(io, stream, frame, kind, &to),
-            Err(_) => self.answer_error(io, stream, frame, StanzaCondition::JidMalformed),
+        let traits = Traits::of(frame);
+        if forged::may_be_forged(traits) {
+            self.route_genuine(io, stream, frame, kind, &to);
+        } else {
+            self.route(io, stream, frame, (kind, traits), &to);
         }
         Ok(())
+    }
+
+    /// Sends a message on without what only the servers of its sender and its addressee may say in it.
+    fn route_genuine(
+        &mut self,
+        io: &mut Io<Shard>,
+        stream: &Stream,
+        frame: &Frame<'_>,
+        kind: StanzaKind,
+        to: &Jid<'_>,
+    ) {
+        let Some(session) = stream.session() else { return };
+        let mut genuine = Vec::new();
+        frame.write_stamped(&mut genuine, &Stamp { from: None, to: None, lang: stream.lang.as_deref() });
+        let own = forged::Names { account: session.address.bare(), domain: session.address.domain() };
+        for names in [own, forged::Names { account: to.bare(), domain: to.domain() }] {
+            let mut scratch = Scratch::default();
+            let Some(frame) = scratch.finished(&genuine, Content::Client) else { return };
+            let mut without = Vec::with_capacity(genuine.len());
+            forged::write_without_forged(&mut without, &frame, &names);
+            genuine = without;
+        }
+        let mut scratch = Scratch::default();
+        let Some(frame) = scratch.finished(&genuine, Content::Client) else { return };
+        self.route(io, stream, &frame, (kind, Traits::of(&frame)), to);
     }
 
     /// Sends a session's stanza to its addressee's home, or answers why not.
@@ -59,7 +125,7 @@ impl Shard {
         io: &mut Io<Shard>,
         stream: &Stream,
         frame: &Frame<'_>,
-        kind: StanzaKind,
+        (kind, traits): (StanzaKind, Traits),
         to: &Jid<'_>,
     ) {
         let Some(session) = stream.session() else { return };
@@ -75,22 +141,31 @@ impl Shard {
             return self.answer_error(io, stream, frame, StanzaCondition::ServiceUnavailable);
         }
         let stamp = Stamp { from: Some(session.address.escaped()), to: None, lang: stream.lang.as_deref() };
+        let size = frame.stamped_len(&stamp);
+        let write = |out: &mut Vec<u8>| frame.write_stamped(out, &stamp);
+        if let StanzaKind::Message(message) = kind
+            && to.bare() != session.address.bare()
+        {
+            self.sent(io, session, to.as_str(), (message, traits), size, write);
+        }
         let home = home(to.bare(), io.shards());
         let from = Sender::session(&session.address);
-        let is_direct = home == io.shard() && self.is_direct(kind, to);
-        if is_direct {
-            let write = |out: &mut Vec<u8>| frame.write_stamped(out, &stamp);
-            match self.deliver(io, kind, from, to.bare(), to.resource(), write) {
+        if home == io.shard() && self.is_direct(kind, to) {
+            let passing =
+                Passing { kind, traits, from, to: to.as_str(), bare: to.bare(), resource: to.resource(), size };
+            match self.deliver(io, &passing, write) {
                 Ok(Delivered::Done) => return,
                 Err(refusal) => return self.answer_refusal(io, stream, frame, &refusal),
                 Ok(Delivered::NobodyThere) => {}
             }
         }
-        let (size, traits) = (frame.stamped_len(&stamp), offline::traits(kind, frame));
-        let routed = Routed::new(kind, traits, from, to, size, |out| frame.write_stamped(out, &stamp));
+        let mut routed = Routed::new(kind, traits, from, to, size, write);
         if home == io.shard() {
             self.arrive(io, routed);
         } else {
+            if leads_to_writes(kind) {
+                routed.ticket = self.ticket_to_send(io);
+            }
             let bytes = routed.bytes();
             io.send(home, Message::Stanza(routed), bytes);
         }
@@ -107,8 +182,12 @@ impl Shard {
         is_plain && self.accounts.account(to.bare()).is_some()
     }
 
-    /// A stanza has come to the home of its addressee.
-    pub(super) fn arrive(&mut self, io: &mut Io<Shard>, routed: Routed) {
+    /// A stanza has come to the home of its addressee, from another shard or from this one.
+    pub(super) fn arrive(&mut self, io: &mut Io<Shard>, mut routed: Routed) {
+        if let Some(id) = routed.ticket.take() {
+            let behalf = Behalf::Ticket(self.adopt(id));
+            return self.on_behalf(behalf, |shard| shard.arrive(io, routed));
+        }
         if self.accounts.account(routed.bare()).is_some() {
             return self.deliver_routed(io, routed);
         }
@@ -144,7 +223,7 @@ impl Shard {
             }
             kind => {
                 let write = |out: &mut Vec<u8>| out.extend_from_slice(routed.stanza());
-                match (self.deliver(io, kind, routed.from(), routed.bare(), routed.resource(), write), kind) {
+                match (self.deliver(io, &Passing::of(&routed), write), kind) {
                     (Ok(Delivered::NobodyThere), StanzaKind::Message(kind)) => self.nobody_there(io, routed, kind),
                     (Ok(_), _) => {}
                     (Err(refusal), _) => self.bounce(io, &routed, &refusal),
@@ -155,12 +234,12 @@ impl Shard {
 
     /// Presence does not overtake the subscription that it follows from, which has to be written first.
     fn queue_presence(&mut self, io: &mut Io<Shard>, kind: StanzaKind, routed: &Routed) {
-        let (account, resource) = (routed.bare().to_owned(), routed.resource().map(str::to_owned));
-        let (from, stanza) = (routed.from().as_str().to_owned(), routed.stanza().to_vec());
-        self.queue(io, &account.clone(), Task::default(), move |shard, io, _| {
-            let write = |out: &mut Vec<u8>| out.extend_from_slice(&stanza);
+        let mut copy = routed.copy();
+        copy.kind = kind;
+        self.queue(io, routed.bare(), Task::default(), move |shard, io, _| {
+            let write = |out: &mut Vec<u8>| out.extend_from_slice(copy.stanza());
             // Presence is not answered with an error.
-            let _ = shard.deliver(io, kind, Sender::of(&from), &account, resource.as_deref(), write);
+            let _ = shard.deliver(io, &Passing::of(&copy), write);
             Step::Done
         });
     }
@@ -186,68 +265,148 @@ impl Shard {
         Ok(())
     }
 
-    /// Writes a stanza for an account that is in memory into the outboxes of those who get it. An error is for the
-    /// sender.
+    /// Gives a stanza for an account that is in memory to those who get it: sessions, of a message also the archive,
+    /// and those that get copies. An error is for the sender.
     pub(super) fn deliver(
         &mut self,
         io: &mut Io<Shard>,
-        kind: StanzaKind,
-        from: Sender<'_>,
-        bare: &str,
-        resource: Option<&str>,
+        passing: &Passing<'_>,
         write: impl Fn(&mut Vec<u8>),
     ) -> Result<Delivered, Refusal> {
+        let Passing { kind, traits, from, bare, resource, .. } = *passing;
         if let Err(refusal) = self.may_reach(kind, from, bare) {
             return refusal.map_or(Ok(Delivered::Done), Err);
         }
         let sessions = self.accounts.sessions(bare);
         let addressed = resource.map(|name| sessions.clone().position(|(_, session)| session.resource() == name));
         let decision = decide(kind, addressed, sessions.clone().map(|(_, session)| session.state()));
-        let mut reached = false;
-        for (index, (key, session)) in sessions.enumerate() {
+        let is_chosen = |index: usize, session: &Session| {
             let state = session.state();
-            let chosen = match decision {
+            match decision {
                 Decision::ToResource(chosen) => index == chosen,
                 Decision::ToPriority(priority) => state.available && state.priority == priority,
                 Decision::ToNonNegative => state.available && state.priority >= 0,
                 Decision::ToAvailable => state.available,
-                Decision::ByServer | Decision::Refuse(_) => return Err(Refusal::service_unavailable()),
-                Decision::Drop(_) => return Ok(Delivered::Done),
-                Decision::NobodyThere(_) => return Ok(Delivered::NobodyThere),
-            };
-            if !chosen {
-                continue;
+                _ => false,
             }
-            match io.outbox(session.connection) {
-                Ok(out) => {
-                    write(out);
-                    reached = true;
-                }
-                Err(Refused::Full) => self.doomed.push((key, End::Error(behind()))),
-                Err(Refused::Gone) => {}
+        };
+        match (decision, kind) {
+            (Decision::ByServer | Decision::Refuse(_), _) => return Err(Refusal::service_unavailable()),
+            (Decision::Drop(_) | Decision::NobodyThere(_), StanzaKind::Message(_)) => {
+                return Ok(Delivered::NobodyThere);
+            }
+            (Decision::Drop(_), _) => return Ok(Delivered::Done),
+            (Decision::NobodyThere(_), _) => return Ok(Delivered::NobodyThere),
+            _ => {}
+        }
+        let mut chosen = SmallVec::<[SessionKey; 4]>::new();
+        let mut others = SmallVec::<[SessionKey; 4]>::new();
+        for (index, (key, session)) in sessions.enumerate() {
+            if is_chosen(index, session) {
+                chosen.push(key);
+            } else if session.carbons_since_us.is_some() && session.address.as_str() != from.as_str() {
+                others.push(key);
             }
         }
-        match (kind, decision) {
-            (StanzaKind::Presence(_), _) | (_, Decision::Drop(_)) => Ok(Delivered::Done),
-            (_, Decision::NobodyThere(_)) => Ok(Delivered::NobodyThere),
-            _ if reached => Ok(Delivered::Done),
-            (StanzaKind::Message(_), Decision::ToPriority(_)) => Ok(Delivered::NobodyThere),
+        let StanzaKind::Message(message) = kind else {
+            // What a session that goes just now does not get, an answer tells to who has asked.
+            let mut reached = false;
+            for key in chosen {
+                reached |= self.give(io, key, kind, &write);
+            }
+            let is_told = matches!(kind, StanzaKind::Presence(_)) || reached;
+            return if is_told { Ok(Delivered::Done) } else { Err(Refusal::service_unavailable()) };
+        };
+        let facts = facts(message, traits, Direction::Received, from.as_str(), passing.to);
+        let archived = Archived { account: bare, from, to: passing.to, facts, size: passing.size };
+        let is_archived = self.is_archived(&archived);
+        let number = self.next_number();
+        let id = self.settings.archive.as_ref().filter(|_| is_archived).map(|settings| settings.ids.text(number));
+        let write_as_kept = |out: &mut Vec<u8>| match &id {
+            Some(id) => write_with_id(out, bare, id, &write),
+            None => write(out),
+        };
+        let stored = if is_archived { Stored::Archive } else { Stored::Nowhere };
+        let what = What { kind, traits, copy: None, stored, at_us: Some(number) };
+        let mut reached = false;
+        for key in chosen {
+            reached |= self.give(io, key, what, write_as_kept);
+        }
+        if !reached {
             // Whoever should get it goes just now.
-            _ => Err(Refusal::service_unavailable()),
+            return match decision {
+                Decision::ToPriority(_) => Ok(Delivered::NobodyThere),
+                _ => Err(Refusal::service_unavailable()),
+            };
+        }
+        if is_archived {
+            self.archive(io, &archived, number, &write);
+        }
+        if !others.is_empty() && carbon(&facts).is_yes() {
+            self.give_copies(io, bare, &others, What { copy: Some(Direction::Received), ..what }, write_as_kept);
+        }
+        Ok(Delivered::Done)
+    }
+
+    /// A session sends a message to somebody else: its account's archive has it, and its other clients get copies.
+    fn sent(
+        &mut self,
+        io: &mut Io<Shard>,
+        session: &Established,
+        to: &str,
+        (message, traits): (MessageType, Traits),
+        size: usize,
+        write: impl Fn(&mut Vec<u8>),
+    ) {
+        let account = session.address.bare();
+        let from = Sender::session(&session.address);
+        let facts = facts(message, traits, Direction::Sent, from.as_str(), to);
+        let archived = Archived { account, from, to, facts, size };
+        let is_archived = self.is_archived(&archived);
+        let sessions = self.accounts.sessions(account);
+        let others = sessions.filter(|(key, other)| *key != session.key && other.carbons_since_us.is_some());
+        let others: SmallVec<[SessionKey; 4]> = others.map(|(key, _)| key).collect();
+        let gets_copies = !others.is_empty() && carbon(&facts).is_yes();
+        if !is_archived && !gets_copies {
+            return;
+        }
+        let number = self.next_number();
+        if is_archived {
+            self.archive(io, &archived, number, &write);
+        }
+        if gets_copies {
+            let id = self.settings.archive.as_ref().filter(|_| is_archived).map(|settings| settings.ids.text(number));
+            let stored = if is_archived { Stored::Archive } else { Stored::Nowhere };
+            let copy = Some(Direction::Sent);
+            let what = What { kind: StanzaKind::Message(message), traits, copy, stored, at_us: Some(number) };
+            self.give_copies(io, account, &others, what, |out| match &id {
+                Some(id) => write_with_id(out, account, id, &write),
+                None => write(out),
+            });
         }
     }
 
-    /// Writes a stanza into the outbox of a session, whatever its presence. Whether there was room.
-    pub(super) fn give(
+    /// Gives sessions of an account copies of a message (XEP-0280).
+    fn give_copies(
         &mut self,
         io: &mut Io<Shard>,
-        key: SessionKey,
-        _kind: StanzaKind,
-        write: impl FnOnce(&mut Vec<u8>),
-    ) -> bool {
-        let Some(out) = self.outbox(io, key) else { return false };
-        write(out);
-        true
+        account: &str,
+        sessions: &[SessionKey],
+        what: What,
+        write: impl Fn(&mut Vec<u8>),
+    ) {
+        let (Some(direction), StanzaKind::Message(message)) = (what.copy, what.kind) else { return };
+        let mut stanza = Vec::new();
+        write(&mut stanza);
+        let account = escape::attribute_value(account);
+        for key in sessions {
+            let Some(address) = self.accounts.session(*key).map(|session| Arc::clone(&session.address)) else {
+                continue;
+            };
+            self.give(io, *key, what, |out| {
+                write_carbon(out, direction, message, &account, address.escaped(), &stanza);
+            });
+        }
     }
 
     /// Sends an error to the sender of a stanza, unless it is one that is not answered.
@@ -256,17 +415,33 @@ impl Shard {
         if !routed.kind.may_be_answered_with_error() || io.outgoing_bytes() > BOUNCED_BYTES_MAX {
             return;
         }
-        let name = match routed.kind {
+        let [to, id] = attributes(routed.stanza(), ["to", "id"]);
+        let from = to.as_deref().unwrap_or(routed.bare());
+        self.refuse(io, routed.kind, routed.from().as_str(), from, id.as_deref(), refusal);
+    }
+
+    /// Sends an error about a stanza of this kind to its sender.
+    pub(super) fn refuse(
+        &mut self,
+        io: &mut Io<Shard>,
+        kind: StanzaKind,
+        sender: &str,
+        addressee: &str,
+        id: Option<&str>,
+        refusal: &Refusal,
+    ) {
+        let Ok(sender) = Jid::parse(sender) else { return };
+        if !kind.may_be_answered_with_error() {
+            return;
+        }
+        let name = match kind {
             StanzaKind::Message(_) => "message",
             StanzaKind::Presence(_) => "presence",
             StanzaKind::Iq(_) => "iq",
         };
-        let [to, id] = attributes(routed.stanza(), ["to", "id"]);
-        let Ok(sender) = Jid::parse(routed.from().as_str()) else { return };
-        let from = to.as_deref().unwrap_or(routed.bare());
         let mut reply = Vec::new();
-        refusal.write_reply(&mut reply, name, id.as_deref(), from, sender.as_str());
-        self.send(io, error_kind(routed.kind), routed.bare(), &sender, &reply);
+        refusal.write_reply(&mut reply, name, id, addressee, sender.as_str());
+        self.send(io, error_kind(kind), addressee, &sender, &reply);
     }
 
     /// Sends a finished stanza of the server's own making, in the name of an account or a resource (`from`), to an
@@ -276,25 +451,17 @@ impl Shard {
             return;
         }
         let from = Sender::of(from);
-        let routed = Routed::new(kind, Traits::NONE, from, to, stanza.len(), |out| out.extend_from_slice(stanza));
+        let traits = traits_of(kind, stanza);
+        let mut routed = Routed::new(kind, traits, from, to, stanza.len(), |out| out.extend_from_slice(stanza));
         let home = home(to.bare(), io.shards());
         if home == io.shard() {
             self.arrive(io, routed);
         } else {
+            if leads_to_writes(kind) {
+                routed.ticket = self.ticket_to_send(io);
+            }
             let bytes = routed.bytes();
             io.send(home, Message::Stanza(routed), bytes);
-        }
-    }
-
-    /// The outbox of a session that is to be answered. One that does not read its answers ends.
-    pub(super) fn outbox<'io>(&mut self, io: &'io mut Io<Shard>, key: SessionKey) -> Option<&'io mut Vec<u8>> {
-        match io.outbox(self.accounts.session(key)?.connection) {
-            Ok(out) => Some(out),
-            Err(Refused::Full) => {
-                self.doomed.push((key, End::Error(behind())));
-                None
-            }
-            Err(Refused::Gone) => None,
         }
     }
 
@@ -316,18 +483,17 @@ impl Shard {
         if is_answer("error") || (matches!(frame.kind(), Kind::Iq) && is_answer("result")) {
             return;
         }
-        let name = match frame.kind() {
-            Kind::Message => "message",
-            Kind::Presence => "presence",
-            Kind::Iq => "iq",
+        let (name, answer) = match frame.kind() {
+            Kind::Message => ("message", StanzaKind::Message(MessageType::Error)),
+            Kind::Presence => ("presence", StanzaKind::Presence(PresenceType::Error)),
+            Kind::Iq => ("iq", StanzaKind::Iq(IqType::Error)),
             Kind::Other => return,
         };
         let id = frame.id().map(|id| id.decoded());
         let from = frame.to().map(|to| to.decoded());
         let from = from.as_deref().unwrap_or(session.address.bare());
-        if let Some(out) = self.outbox(io, session.key) {
-            refusal.write_reply(out, name, id.as_deref(), from, session.address.as_str());
-        }
+        let (key, to) = (session.key, session.address.as_str());
+        self.give(io, key, answer, |out| refusal.write_reply(out, name, id.as_deref(), from, to));
     }
 }
 
@@ -336,9 +502,23 @@ fn is_blocked(account: &Account, bare: &str, other: &Jid<'_>) -> bool {
     !account.blocks.is_empty() && Jid::parse(bare).is_ok_and(|own| account.blocks.blocks(&own, other))
 }
 
-/// What a client is told that does not read what waits for it.
-fn behind() -> StreamError {
-    StreamError::resource_constraint("too much waits to be read")
+/// Whether a stanza can lead to something being stored where it is delivered.
+fn leads_to_writes(kind: StanzaKind) -> bool {
+    matches!(
+        kind,
+        StanzaKind::Message(_) | StanzaKind::Presence(PresenceType::Subscription(_)) | StanzaKind::Iq(IqType::Set)
+    )
+}
+
+/// What is in a message of the server's own making.
+fn traits_of(kind: StanzaKind, stanza: &[u8]) -> Traits {
+    let mut scratch = Scratch::default();
+    match kind {
+        StanzaKind::Message(_) => {
+            scratch.finished(stanza, Content::Client).map_or(Traits::NONE, |frame| Traits::of(&frame))
+        }
+        _ => Traits::NONE,
+    }
 }
 
 /// The kind of the error that answers a stanza.

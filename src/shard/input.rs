@@ -9,7 +9,7 @@ use super::{End, Shard};
 use crate::account::subscription::SubscriptionType;
 use crate::account::{IqType, MessageType, PresenceType, StanzaKind};
 use crate::stream::{Header, StreamError};
-use crate::xml::{Event, Frame, Framer, Kind, Scratch};
+use crate::xml::{Event, Frame, Framer, Kind, Scratch, namespaces as ns};
 
 /// Whether the next frame of a stream may be looked at.
 pub(super) enum Flow {
@@ -28,7 +28,10 @@ impl Shard {
             self.end_doomed(io);
             let Some(mut stream) = self.take(connection) else { break };
             stream.heard_ms = io.now_ms();
-            if stream.waits || matches!(&stream.phase, Phase::Login(negotiation) if negotiation.is_waiting()) {
+            if stream.waits
+                || stream.is_held_back
+                || matches!(&stream.phase, Phase::Login(negotiation) if negotiation.is_waiting())
+            {
                 self.put(stream);
                 break;
             }
@@ -61,7 +64,9 @@ impl Shard {
                 }
                 (Event::Frame(frame), Phase::Bound(_)) => {
                     self.settings.stanzas[io.shard()].add(1);
-                    if let Err(end) = self.frame(io, &mut stream, &frame) {
+                    let outcome = self.frame(io, &mut stream, &frame);
+                    self.counted(io, &mut stream);
+                    if let Err(end) = outcome {
                         self.end(io, stream, end);
                         return (used, Flow::Stop);
                     }
@@ -69,7 +74,7 @@ impl Shard {
                         self.put(stream);
                         return (used, Flow::Next);
                     }
-                    if stream.waits || io.must_yield(stream.connection) {
+                    if stream.waits || stream.is_held_back || io.must_yield(stream.connection) {
                         self.put(stream);
                         return (used, Flow::Stop);
                     }
@@ -126,18 +131,27 @@ impl Shard {
 
     /// A first-level element of a session.
     fn frame(&mut self, io: &mut Io<Shard>, stream: &mut Stream, frame: &Frame<'_>) -> Result<(), End> {
+        if matches!(frame.kind(), Kind::Other) {
+            return self.no_stanza(io, stream, frame);
+        }
+        self.count(stream);
         match kind_of(frame) {
             Some(kind @ StanzaKind::Message(_)) => self.message_from(io, stream, frame, kind),
             Some(kind @ StanzaKind::Iq(_)) => self.iq_from(io, stream, frame, kind),
             Some(StanzaKind::Presence(kind)) => self.presence_from(io, stream, frame, kind),
             None => {
-                let is_stanza = !matches!(frame.kind(), Kind::Other);
-                if is_stanza {
-                    self.answer_error(io, stream, frame, crate::stream::StanzaCondition::BadRequest);
-                    return Ok(());
-                }
-                Err(End::Error(StreamError::unsupported_stanza_type("this element is not understood")))
+                self.answer_error(io, stream, frame, crate::stream::StanzaCondition::BadRequest);
+                Ok(())
             }
+        }
+    }
+
+    /// What is neither message, presence nor iq.
+    fn no_stanza(&mut self, io: &mut Io<Shard>, stream: &mut Stream, frame: &Frame<'_>) -> Result<(), End> {
+        match (frame.namespace(), stream.session()) {
+            (ns::STREAM_MANAGEMENT, Some(_)) => self.nonza(io, stream, frame),
+            (ns::CLIENT_STATE, Some(bound)) => self.client_state(io, bound.key, frame),
+            _ => Err(End::Error(StreamError::unsupported_stanza_type("this element is not understood"))),
         }
     }
 
@@ -149,18 +163,28 @@ impl Shard {
                 let actions = negotiation.fail(StreamError::connection_timeout("login takes too long"));
                 self.act(io, stream, actions);
             }
-            Phase::Bound(_) => {
-                let idle = self.settings.idle_timeout;
-                let silent_ms = io.now_ms().saturating_sub(stream.heard_ms);
-                let left_ms = (idle.as_millis() as u64).saturating_sub(silent_ms);
-                if left_ms == 0 {
+            Phase::Bound(bound) => {
+                let (key, is_managed) = (bound.key, bound.is_managed);
+                let alarm_ms = if is_managed { self.look_after_management(io, key) } else { Ok(None) };
+                let alarm_ms = match alarm_ms {
+                    Ok(alarm_ms) => alarm_ms,
+                    Err(end) => return self.end(io, stream, end),
+                };
+                let now_ms = io.now_ms();
+                let idle_ms = self.settings.idle_timeout.as_millis() as u64;
+                let silent_ms = now_ms.saturating_sub(stream.heard_ms);
+                let mut idle_left_ms = idle_ms.saturating_sub(silent_ms);
+                if idle_left_ms == 0 && idle_ms > 0 {
                     // TCP finds out whether the client is still there (RFC 6120 §4.6.1).
                     if let Ok(out) = io.outbox(connection) {
                         out.push(b' ');
                     }
+                    idle_left_ms = idle_ms;
                 }
-                let next = if left_ms == 0 { idle } else { std::time::Duration::from_millis(left_ms) };
-                io.set_deadline(connection, Some(next));
+                let idle = (idle_ms > 0).then_some(idle_left_ms);
+                let alarm = alarm_ms.map(|alarm_ms| alarm_ms.saturating_sub(now_ms).max(1));
+                let next = [idle, alarm].into_iter().flatten().min();
+                io.set_deadline(connection, next.map(std::time::Duration::from_millis));
                 self.put(stream);
             }
         }
@@ -169,7 +193,7 @@ impl Shard {
 
 /// A stanza's kind and type; `None` for what is no stanza, or has a type that its kind does not.
 #[inline]
-fn kind_of(frame: &Frame<'_>) -> Option<StanzaKind> {
+pub(super) fn kind_of(frame: &Frame<'_>) -> Option<StanzaKind> {
     let kind = frame.kind_attr().map(|kind| kind.decoded());
     let kind = kind.as_deref();
     Some(match frame.kind() {

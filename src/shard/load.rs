@@ -12,6 +12,7 @@ use rondel_storage::{
 
 use super::message::Routed;
 use super::task::{Step, Task};
+use super::ticket::{Behalf, Ticket};
 use super::{End, Shard};
 use crate::account::contacts::Contacts;
 use crate::account::{Account, Standing};
@@ -32,8 +33,8 @@ const CONTACTS_AT_ONCE: usize = 1000;
 enum Waiter {
     /// A login that binds a resource.
     Bind { connection: ConnectionId, jid: Jid<'static>, agent: Option<String>, requests: BindRequests },
-    /// A stanza to be delivered.
-    Stanza(Routed),
+    /// A stanza to be delivered, and the ticket of whoever has sent it.
+    Stanza(Routed, Option<Ticket>),
 }
 
 /// The accounts that are being loaded.
@@ -73,9 +74,10 @@ impl Shard {
         }
         loading.stanzas += 1;
         loading.bytes += routed.bytes();
+        let ticket = self.ticket(io);
         let account = routed.bare().to_owned();
         let is_new = !self.is_loading(&account);
-        self.loading.waiting.entry_ref(&*account).or_default().push_back(Waiter::Stanza(routed));
+        self.loading.waiting.entry_ref(&*account).or_default().push_back(Waiter::Stanza(routed, ticket));
         if is_new {
             self.begin_to_load(io, &account);
         }
@@ -172,11 +174,13 @@ impl Shard {
                         }
                     }
                 }
-                Waiter::Stanza(routed) => {
+                Waiter::Stanza(routed, ticket) => {
                     self.loading.stanzas -= 1;
                     self.loading.bytes -= routed.bytes();
                     match standing {
-                        Some(_) => self.deliver_routed(io, routed),
+                        Some(_) => {
+                            self.on_behalf(Behalf::of(ticket), |shard| shard.deliver_routed(io, routed));
+                        }
                         None => self.bounce(io, &routed, &Refusal::internal_server_error()),
                     }
                 }
@@ -213,6 +217,7 @@ fn first(owner: &Owner, outcome: Outcome) -> Result<(Read, Page), LoadError> {
     };
     let exists = accounts::decode(owner, account)?.is_some();
     let mut account = Account::new(if exists { Standing::Registered } else { Standing::Absent });
+    account.owner = exists.then(|| owner.clone());
     let page = match (contacts, blocked) {
         (Outcome::Page(contacts), Outcome::Page(blocked)) => {
             account.block(&blocked);

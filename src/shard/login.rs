@@ -8,15 +8,16 @@ use rondel_shards::{ConnectionId, Io};
 use rondel_storage::accounts::{self, StoredAccount};
 use rondel_storage::{Answer, Outcome, Owner, Reply};
 
-use super::stream::{Basis, Established, Lookup, Phase, Purpose, Stream};
+use super::roster::now_micros;
+use super::stream::{Basis, Established, Lookup, Next, Phase, Purpose, Stream};
 use super::{End, Shard, now_s};
-use crate::account::{Account, BindError, BindLimits, Bound, Standing};
+use crate::account::{Account, BindError, BindLimits, Bound, SessionKey, Standing};
 use crate::home::home;
 use crate::jid::Jid;
 use crate::random;
 use crate::sasl::{Failure, Hash, ScramKeys};
+use crate::stream::management::write_failed;
 use crate::stream::{Action, BindRefusal, BindRequests, BoundResource, Credentials, StreamError};
-use crate::xml::{Element, namespaces as ns};
 use crate::{limited_event, logging, session_event};
 
 impl Shard {
@@ -56,14 +57,16 @@ impl Shard {
                         Err(end) => return self.end(io, stream, end),
                     }
                 }
-                // Streams cannot be resumed: `stream::Config` does not offer it.
-                Action::Resume { .. } => {
-                    let condition = Element::new("feature-not-implemented", ns::STANZA_ERRORS);
-                    let failed = Element::new("failed", ns::STREAM_MANAGEMENT).with_child(condition);
-                    queue.extend(negotiation_of(&mut stream).on_resumed(Err(failed)));
+                Action::Resume { account, resume } => {
+                    match self.look_again(io, &mut stream, Next::Resume { account, resume }) {
+                        Ok(actions) => queue.extend(actions),
+                        Err(end) => return self.end(io, stream, end),
+                    }
                 }
                 Action::Resumed => {
-                    return self.end(io, stream, End::Error(StreamError::internal_server_error("")));
+                    if let Err(end) = self.resumed(io, &mut stream) {
+                        return self.end(io, stream, end);
+                    }
                 }
                 Action::Authenticated(account) => {
                     let home = home(account.bare(), io.shards());
@@ -81,10 +84,12 @@ impl Shard {
                         Err(stream) => self.put(stream),
                     };
                 }
-                Action::Bind { jid, agent, requests } => match self.look_again(io, &mut stream, jid, agent, requests) {
-                    Ok(actions) => queue.extend(actions),
-                    Err(end) => return self.end(io, stream, end),
-                },
+                Action::Bind { jid, agent, requests } => {
+                    match self.look_again(io, &mut stream, Next::Bind { jid, agent, requests }) {
+                        Ok(actions) => queue.extend(actions),
+                        Err(end) => return self.end(io, stream, end),
+                    }
+                }
                 Action::LoginFailed(failure) => {
                     // It may have failed after all that could be proved was.
                     stream.framer.set_limits(self.settings.limits_before_login);
@@ -106,21 +111,18 @@ impl Shard {
         self.put(stream);
     }
 
-    /// Binds a resource, after another look at the account if any account was changed since the login began.
-    fn look_again(
-        &mut self,
-        io: &mut Io<Shard>,
-        stream: &mut Stream,
-        jid: Jid<'static>,
-        agent: Option<String>,
-        requests: BindRequests,
-    ) -> Result<Vec<Action>, End> {
+    /// Goes on behind a login, after another look at the account if any account was changed since the login began.
+    fn look_again(&mut self, io: &mut Io<Shard>, stream: &mut Stream, next: Next) -> Result<Vec<Action>, End> {
         let changes = self.settings.account_changes.load(Ordering::SeqCst);
-        let request = match (stream.basis, owner(&jid)) {
-            (Some(basis), Some(owner)) if basis.changes != changes => accounts::get(&owner),
-            _ => return self.load_and_bind(io, stream, jid, agent, requests),
+        let account = match &next {
+            Next::Bind { jid, .. } => jid.to_bare(),
+            Next::Resume { account, .. } => account.clone(),
         };
-        let lookup = Lookup { account: jid.to_bare(), purpose: Purpose::Bind { jid, agent, requests } };
+        let request = match (stream.basis, owner(&account)) {
+            (Some(basis), Some(owner)) if basis.changes != changes => accounts::get(&owner),
+            _ => return self.go_on(io, stream, next),
+        };
+        let lookup = Lookup { account, purpose: Purpose::Proceed(next) };
         match self.storage.read(stream.connection.to_bits(), request) {
             Ok(Answer::Now(outcome)) => {
                 let credentials = credentials(&lookup.account, outcome);
@@ -132,6 +134,13 @@ impl Shard {
                 Ok(Vec::new())
             }
             Err(_) => Err(End::Error(StreamError::internal_server_error("the account cannot be read just now"))),
+        }
+    }
+
+    fn go_on(&mut self, io: &mut Io<Shard>, stream: &mut Stream, next: Next) -> Result<Vec<Action>, End> {
+        match next {
+            Next::Bind { jid, agent, requests } => self.load_and_bind(io, stream, jid, agent, requests),
+            Next::Resume { account, resume } => self.resume(io, stream, &account, resume),
         }
     }
 
@@ -173,14 +182,14 @@ impl Shard {
         credentials: Result<Option<Credentials>, Unreadable>,
     ) -> Result<Vec<Action>, End> {
         match (lookup.purpose, credentials) {
-            (Purpose::Bind { jid, agent, requests }, Ok(credentials)) => {
+            (Purpose::Proceed(next), Ok(credentials)) => {
                 let is_same = stream.basis.is_some_and(|basis| basis.fingerprint == fingerprint(credentials.as_ref()));
                 if is_same && credentials.is_some_and(|credentials| !credentials.disabled) {
-                    return self.load_and_bind(io, stream, jid, agent, requests);
+                    return self.go_on(io, stream, next);
                 }
                 Err(End::Error(StreamError::not_authorized("this account has changed meanwhile")))
             }
-            (Purpose::Bind { .. }, Err(Unreadable)) => Err(End::Error(StreamError::internal_server_error(""))),
+            (Purpose::Proceed(_), Err(Unreadable)) => Err(End::Error(StreamError::internal_server_error(""))),
             (_, Err(Unreadable)) => Ok(negotiation_of(stream).on_storage_failure()),
             (purpose, Ok(credentials)) => {
                 let lookup = Lookup { account: lookup.account, purpose };
@@ -297,16 +306,18 @@ impl Shard {
         stream: &mut Stream,
         jid: &Jid<'_>,
         agent: Option<String>,
-        _requests: &BindRequests,
+        requests: &BindRequests,
     ) -> Vec<Action> {
         let limits =
             BindLimits { policy: self.settings.conflict, sessions_max: self.settings.sessions_max_per_account };
         let outcome = match self.accounts.bind(jid, agent, stream.connection, limits, random::name) {
-            Ok(Bound { address, replaced, .. }) => {
+            Ok(Bound { key, address, replaced }) => {
                 self.doomed.extend(replaced.into_iter().map(|old| {
                     (old, End::Error(StreamError::conflict("another session has taken the place of this one")))
                 }));
-                Ok(BoundResource { jid: jid.with_resource(address.resource()), results: Vec::new() })
+                let mut results = Vec::new();
+                let is_managed = self.begin_with(key, requests, &mut results);
+                Ok(BoundResource { jid: jid.with_resource(address.resource()), results, is_managed })
             }
             Err(BindError::Conflict) => Err(BindRefusal::Conflict),
             Err(BindError::TooMany) => Err(BindRefusal::TooMany),
@@ -314,12 +325,32 @@ impl Shard {
         negotiation_of(stream).on_bound(outcome)
     }
 
+    /// Switches on what a session is to have from its beginning, and appends the answers (XEP-0386 §3.2). Whether
+    /// stream management is on.
+    fn begin_with(&mut self, key: SessionKey, requests: &BindRequests, answers: &mut Vec<u8>) -> bool {
+        if let (true, Some(session)) = (requests.carbons, self.accounts.session_mut(key)) {
+            session.carbons_since_us = Some(now_micros());
+        }
+        if requests.inactive {
+            self.set_inactive(key);
+        }
+        match requests.stream_management {
+            None => false,
+            Some(Ok(enable)) => self.enable(key, enable, answers),
+            Some(Err(failure)) => {
+                write_failed(answers, failure, None);
+                false
+            }
+        }
+    }
+
     fn establish(&mut self, io: &mut Io<Shard>, stream: &mut Stream, jid: &Jid<'_>) {
         // Bound just before; the one that had the resource may still be there.
         let mut sessions = self.accounts.sessions(jid.bare());
-        let bound = sessions.find(|(_, session)| session.connection == stream.connection);
+        let bound = sessions.find(|(_, session)| session.connection == Some(stream.connection));
         let Some((key, session)) = bound else { return };
-        stream.phase = Phase::Bound(Established { key, address: Arc::clone(&session.address) });
+        let is_managed = session.managed.is_some();
+        stream.phase = Phase::Bound(Established { key, address: Arc::clone(&session.address), is_managed });
         stream.basis = None;
         let idle = self.settings.idle_timeout;
         io.set_deadline(stream.connection, (!idle.is_zero()).then_some(idle));

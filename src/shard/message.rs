@@ -3,6 +3,7 @@
 use rondel_storage::Reply;
 
 use super::broadcast::{Broadcast, Presences};
+use super::ticket::{Settled, TicketId};
 use crate::account::{Address, StanzaKind, Traits};
 use crate::sasl::Failure;
 use crate::stream::StreamError;
@@ -15,6 +16,8 @@ pub enum Message {
     Broadcast(Box<Broadcast>),
     /// The presence of contacts, for a resource that has asked for it.
     Presences(Box<Presences>),
+    /// What some sessions of that shard have sent is on disk where it belongs.
+    Settled(Box<Settled>),
     /// An answer of the storage.
     Stored(Reply),
     /// What verifying a password has led to; `None` if that failed.
@@ -52,6 +55,8 @@ pub struct Routed {
     pub kind: StanzaKind,
     /// What is in it, if it is a message.
     pub traits: Traits,
+    /// Who waits for what it leads to, while it is on its way between shards.
+    pub ticket: Option<TicketId>,
 }
 
 /// Who has sent a stanza: a full or a bare JID in normal form.
@@ -100,7 +105,21 @@ impl Routed {
         // A JID has three parts of 1,023 bytes at most.
         let (to_bare_end, to_end) = (to.bare().len() as u16, to.as_str().len() as u16);
         let (from_bare_end, from_end) = (to_end + from.bare_end as u16, to_end + from.jid.len() as u16);
-        Routed { bytes: bytes.into_boxed_slice(), to_bare_end, to_end, from_bare_end, from_end, kind, traits }
+        Routed {
+            bytes: bytes.into_boxed_slice(),
+            to_bare_end,
+            to_end,
+            from_bare_end,
+            from_end,
+            kind,
+            traits,
+            ticket: None,
+        }
+    }
+
+    /// The same once more, for whom nobody waits.
+    pub fn copy(&self) -> Routed {
+        Routed { bytes: self.bytes.clone(), ticket: None, ..*self }
     }
 
     /// What it takes.
@@ -111,6 +130,11 @@ impl Routed {
     /// The stanza.
     pub fn stanza(&self) -> &[u8] {
         &self.bytes[self.from_end as usize..]
+    }
+
+    /// Whom it is for.
+    pub fn to(&self) -> &str {
+        self.text(0, self.to_end)
     }
 
     /// The account it is for.

@@ -5,19 +5,24 @@
 //! live here: the decisions themselves.
 
 mod answers;
+mod archiving;
 mod broadcast;
 mod deliver;
+mod give;
 mod input;
 mod kept;
 mod load;
 mod login;
+mod management;
 mod message;
 mod offline;
 mod presence;
+mod resumption;
 mod roster;
 mod settings;
 mod stream;
 mod task;
+mod ticket;
 mod tokens;
 mod verify;
 
@@ -25,7 +30,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rondel_shards::{Accepted, Application, Closed, ConnectionId, Io, Origin, TlsFacts, Verdict};
-use rondel_storage::Client;
+use rondel_storage::{Client, WriteRequest};
+use slab::Slab;
 
 use crate::account::{Accounts, SessionKey};
 use crate::limits::Addresses;
@@ -34,12 +40,18 @@ use crate::stream::{Negotiation, StreamError};
 use crate::xml::{Framer, Scratch};
 use crate::{limited_event, logging, session_event};
 
+pub use archiving::ArchiveSettings;
+use archiving::Receipt;
+use hashbrown::HashMap;
 use load::Loading;
 pub use message::{EndSessions, Message, Routed};
 pub use offline::OfflineLimits;
+use offline::Uncounted;
+use resumption::Waiting;
 pub use settings::{Kept, ListenerKind, Settings, Tls};
 use stream::{Phase, Stream};
 use task::Tasks;
+use ticket::Tickets;
 pub use verify::Verifier;
 
 /// Why a stream ends, as its log line says.
@@ -53,6 +65,10 @@ pub(crate) enum End {
     Error(StreamError),
     /// After a word that was sent already.
     Said(&'static str),
+    /// The client does not read what it is sent; what it has missed may still reach it.
+    Behind,
+    /// The client does not answer any more.
+    Silent,
 }
 
 impl End {
@@ -63,7 +79,24 @@ impl End {
             End::Error(error) if error.text.is_empty() => error.name().into(),
             End::Error(error) => format!("{}: {}", error.name(), error.text),
             End::Said(reason) => (*reason).into(),
+            End::Behind => End::Error(give::behind()).reason(),
+            End::Silent => "client does not answer".into(),
         }
+    }
+
+    /// What the client is told.
+    fn error(&self) -> Option<StreamError> {
+        match self {
+            End::Error(error) => Some(error.clone()),
+            End::Behind => Some(give::behind()),
+            End::Silent => Some(StreamError::connection_timeout("no answer to a request for acknowledgement")),
+            End::ByClient | End::Gone(_) | End::Said(_) => None,
+        }
+    }
+
+    /// Whether it is only the connection that ends, so that the client may come back (XEP-0198 §5).
+    fn is_of_connection(&self) -> bool {
+        matches!(self, End::Gone(_) | End::Behind | End::Silent)
     }
 }
 
@@ -86,6 +119,18 @@ pub struct Shard {
     verifier: Verifier,
     /// Sessions to end once the present callback is through.
     doomed: Vec<(SessionKey, End)>,
+    tickets: Tickets,
+    waiting: Waiting,
+    /// Sessions to be looked at when the turn ends.
+    touched: Vec<SessionKey>,
+    /// What is written when the turn ends.
+    gathered: Vec<(u64, WriteRequest)>,
+    /// Messages that wait, by account, until it is known how much waits already.
+    uncounted: HashMap<Box<str>, Vec<Uncounted>>,
+    /// What waits for what was gathered.
+    receipts: Slab<Receipt>,
+    /// The last number that was given to what has come to an account.
+    last_number: u64,
     /// Streams that were opened here so far.
     opened: u64,
 }
@@ -95,6 +140,7 @@ impl Shard {
     pub fn new(io: &Io<Shard>, settings: Arc<Settings>, storage: Client, verifier: Verifier) -> Shard {
         let addresses = Addresses::new(settings.address_limits.divided_by(io.shards()));
         Shard {
+            last_number: settings.numbers_after_us,
             settings,
             scratch: Scratch::default(),
             streams: Vec::new(),
@@ -106,6 +152,12 @@ impl Shard {
             is_leaving_scheduled: false,
             verifier,
             doomed: Vec::new(),
+            tickets: Tickets::default(),
+            waiting: Waiting::default(),
+            touched: Vec::new(),
+            gathered: Vec::new(),
+            uncounted: HashMap::new(),
+            receipts: Slab::new(),
             opened: 0,
         }
     }
@@ -127,23 +179,49 @@ impl Shard {
     /// Ends what the present callback has doomed; each end may doom others.
     fn end_doomed(&mut self, io: &mut Io<Shard>) {
         while let Some((key, end)) = self.doomed.pop() {
-            let connection = self.accounts.session(key).map(|session| session.connection);
-            if let Some(stream) = connection.and_then(|connection| self.take(connection)) {
-                self.end(io, stream, end);
+            let Some(connection) = self.accounts.session(key).map(|session| session.connection) else { continue };
+            match connection {
+                Some(connection) => {
+                    if let Some(stream) = self.take(connection) {
+                        self.end(io, stream, end);
+                    }
+                }
+                None => self.give_up(io, key, &end.reason()),
             }
+        }
+    }
+
+    /// Ends what the present callback has doomed, and sees to what has to be done when the turn ends.
+    fn after(&mut self, io: &mut Io<Shard>) {
+        self.end_doomed(io);
+        if self.is_turn_end_wanted() {
+            io.want_turn_end();
         }
     }
 
     /// Ends a stream: says why, closes the connection, and lets everybody know whom it concerns.
     fn end(&mut self, io: &mut Io<Shard>, stream: Box<Stream>, end: End) {
         let connection = stream.connection;
-        if let (End::Error(error), Some(out)) = (&end, io.last_words(connection)) {
+        if let (Some(error), Some(out)) = (end.error(), io.last_words(connection)) {
             error.write_to(out);
         }
         io.close(connection);
         self.addresses.disconnected(stream.peer.ip());
+        let session = stream.session().map(|session| session.key);
+        // A session that goes on elsewhere has nothing to do with it any more.
+        let is_of = |key: &SessionKey| {
+            self.accounts.session(*key).is_some_and(|session| session.connection == Some(connection))
+        };
+        let session = session.filter(is_of);
+        let waits = end.is_of_connection() && session.is_some_and(|key| self.hibernate(io, key));
         let about = self.about(io, &stream);
         match &stream.phase {
+            Phase::Bound(_) if waits => {
+                session_event!(INFO, "session", about, reason = end.reason(), "session waits for its client");
+            }
+            Phase::Bound(_) if session.is_none() => {
+                session_event!(DEBUG, "session", about, reason = end.reason(), "connection of a session ends");
+            }
             // Whoever needs no account can begin and end as many as it likes.
             Phase::Bound(session) if self.settings.is_anonymous(session.address.bare()) => {
                 limited_event!(INFO, "session", about; reason = end.reason(), "session ends");
@@ -153,8 +231,8 @@ impl Shard {
                 session_event!(DEBUG, "stream", about, reason = end.reason(), "stream ends before login")
             }
         }
-        if let Phase::Bound(session) = &stream.phase {
-            self.leave(io, session.key);
+        if let Some(key) = session.filter(|_| !waits) {
+            self.leave(io, key);
         }
     }
 
@@ -220,6 +298,8 @@ impl Application for Shard {
             heard_ms: now_ms,
             phase: Phase::Login(Box::new(Negotiation::new(Arc::clone(&self.settings.negotiation), None))),
             waits: false,
+            is_held_back: false,
+            resumes: None,
             lookup: None,
             basis: None,
         };
@@ -242,12 +322,12 @@ impl Application for Shard {
             return;
         }
         self.come_home(io, stream);
-        self.end_doomed(io);
+        self.after(io);
     }
 
     fn received(&mut self, io: &mut Io<Self>, connection: ConnectionId, bytes: &[u8]) -> usize {
         let used = self.input(io, connection, bytes);
-        self.end_doomed(io);
+        self.after(io);
         used
     }
 
@@ -260,7 +340,7 @@ impl Application for Shard {
             let actions = negotiation.on_tls(bindings);
             self.act(io, stream, actions);
         }
-        self.end_doomed(io);
+        self.after(io);
     }
 
     fn closed(&mut self, io: &mut Io<Self>, connection: ConnectionId, why: Closed) {
@@ -268,7 +348,7 @@ impl Application for Shard {
             Some(stream) => self.end(io, stream, End::Gone(why)),
             None => self.lost(io, connection),
         }
-        self.end_doomed(io);
+        self.after(io);
     }
 
     fn concerns(&self, message: &Message) -> Option<ConnectionId> {
@@ -284,6 +364,9 @@ impl Application for Shard {
             Message::Stanza(routed) => self.arrive(io, routed),
             Message::Broadcast(broadcast) => self.broadcast_arrived(io, &broadcast),
             Message::Presences(answer) => self.presences_arrived(io, &answer),
+            Message::Settled(settled) => {
+                settled.iter().for_each(|(key, sequence)| self.released(io, *key, *sequence));
+            }
             Message::Stored(reply) => self.stored(io, reply),
             Message::Verified { token, outcome } => self.verified(io, token, outcome),
             Message::EndSessions(order) => {
@@ -291,24 +374,35 @@ impl Application for Shard {
                 let sessions = self.accounts.sessions(&account);
                 let ended = sessions.len();
                 self.doomed.extend(sessions.map(|(key, _)| (key, End::Error(error.clone()))));
-                self.end_doomed(io);
+                self.after(io);
                 // Whoever asked may have stopped waiting.
                 let _ = answer.send(ended);
             }
         }
-        self.end_doomed(io);
+        self.after(io);
     }
 
     fn deadline(&mut self, io: &mut Io<Self>, connection: ConnectionId) {
         self.look_after(io, connection);
-        self.end_doomed(io);
+        self.after(io);
     }
 
     fn timer(&mut self, io: &mut Io<Self>, token: u64) {
         if token == TIMER_ACCOUNTS {
             self.is_leaving_scheduled = false;
             self.let_accounts_go(io);
+        } else {
+            self.waited(io, token);
         }
+        self.after(io);
+    }
+
+    fn turn_ends(&mut self, io: &mut Io<Self>) {
+        self.turn_ended(io);
+    }
+
+    fn is_done(&self) -> bool {
+        self.tasks.are_done() && self.receipts.is_empty() && self.gathered.is_empty()
     }
 
     fn shutting_down(&mut self, io: &mut Io<Self>) {
@@ -326,7 +420,12 @@ impl Application for Shard {
             };
             self.act(io, stream, actions);
         }
-        self.end_doomed(io);
+        let waiting = self.accounts.all_sessions().filter(|(_, session)| session.connection.is_none());
+        let waiting: Vec<SessionKey> = waiting.map(|(key, _)| key).collect();
+        for key in waiting {
+            self.give_up(io, key, "the server ends");
+        }
+        self.after(io);
     }
 
     fn ended(self, _io: &mut Io<Self>) {}

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use rondel_shards::Io;
 
 use super::message::Routed;
+use super::roster::now_micros;
 use super::stream::{Established, Stream};
 use super::{End, Shard};
 use crate::account::subscription::{ContactGets, Grant};
-use crate::account::{Presence, PresenceType, SessionKey, StanzaKind};
+use crate::account::{Presence, PresenceType, SessionKey, StanzaKind, Traits};
 use crate::jid::Jid;
 use crate::stream::StanzaCondition;
 use crate::xml::{Frame, Stamp, escape, namespaces as ns};
@@ -71,19 +72,24 @@ impl Shard {
                 _ => {}
             }
         }
-        self.route(io, stream, frame, StanzaKind::Presence(kind), &to);
+        self.route(io, stream, frame, (StanzaKind::Presence(kind), Traits::NONE), &to);
         Ok(())
     }
 
     fn become_available(&mut self, io: &mut Io<Shard>, stream: &Stream, frame: &Frame<'_>) {
-        let Some(Established { key, address }) = stream.session() else { return };
+        let Some(Established { key, address, .. }) = stream.session() else { return };
         let stamp = Stamp { from: Some(address.escaped()), to: None, lang: stream.lang.as_deref() };
         let mut stanza = Vec::with_capacity(frame.stamped_len(&stamp));
         frame.write_stamped(&mut stanza, &stamp);
         let stanza: Arc<[u8]> = stanza.into();
-        let presence = Presence { priority: priority(frame), stanza: Arc::clone(&stanza) };
-        let takes_messages = presence.priority >= 0;
+        let priority = priority(frame);
+        let takes_messages = priority >= 0;
         let Some(session) = self.accounts.session_mut(*key) else { return };
+        let since_us = match &session.presence {
+            Some(before) if before.priority == priority => before.since_us,
+            _ => now_micros(),
+        };
+        let presence = Presence { priority, since_us, stanza: Arc::clone(&stanza) };
         let before = session.presence.replace(presence);
         let is_new = before.is_none();
         let took_messages = before.is_some_and(|before| before.priority >= 0);
@@ -108,7 +114,7 @@ impl Shard {
     }
 
     fn become_unavailable(&mut self, io: &mut Io<Shard>, stream: &Stream, frame: &Frame<'_>) {
-        let Some(Established { key, address }) = stream.session() else { return };
+        let Some(Established { key, address, .. }) = stream.session() else { return };
         let lang = stream.lang.as_deref();
         let stamp = Stamp { from: Some(address.escaped()), to: None, lang };
         let mut stanza = Vec::with_capacity(frame.stamped_len(&stamp));
@@ -136,7 +142,9 @@ impl Shard {
 
     /// A session has ended: whoever has heard of its presence hears of its absence.
     pub(super) fn leave(&mut self, io: &mut Io<Shard>, key: SessionKey) {
-        let Some(session) = self.accounts.unbind(key, io.now_ms()) else { return };
+        self.let_out(io, key);
+        let Some(mut session) = self.accounts.unbind(key, io.now_ms()) else { return };
+        self.leave_behind(io, &mut session);
         let (address, from) = (&session.address, session.address.escaped());
         if session.presence.is_some() {
             let stanza: Arc<[u8]> = format!("<presence type='unavailable' from='{from}'/>").into_bytes().into();

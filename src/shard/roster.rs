@@ -407,7 +407,7 @@ pub(super) fn written(outcome: Outcome) -> Result<(), Refusal> {
     }
 }
 
-fn failed(failure: &rondel_storage::Failure) -> Refusal {
+pub(super) fn failed(failure: &rondel_storage::Failure) -> Refusal {
     match failure.kind {
         rondel_storage::FailureKind::Busy | rondel_storage::FailureKind::DiskFull => {
             Refusal::new("wait", "resource-constraint")

@@ -9,12 +9,14 @@ use rondel_shards::Counter;
 use rondel_shards::rustls::ServerConfig;
 use rondel_shards::rustls::sign::CertifiedKey;
 
+use super::archiving::ArchiveSettings;
 use super::offline::OfflineLimits;
-use crate::account::Conflict;
 use crate::account::blocking::BlockingLimits;
+use crate::account::csi::HeldLimits;
 use crate::account::private::PrivateLimits;
 use crate::account::roster::RosterLimits;
 use crate::account::vcard::VcardLimits;
+use crate::account::{Conflict, ManagementLimits};
 use crate::certificates::CertificateStore;
 use crate::limits::AddressLimits;
 use crate::stream::{Config, StreamError};
@@ -74,6 +76,14 @@ pub struct Settings {
     pub kept: Kept,
     /// What bounds messages that wait.
     pub offline: OfflineLimits,
+    /// How archives are kept; absent: not at all.
+    pub archive: Option<ArchiveSettings>,
+    /// What no number of a message is before: microseconds since 1970.
+    pub numbers_after_us: u64,
+    /// What bounds stream management.
+    pub management: ManagementLimits,
+    /// What bounds what waits for an inactive client.
+    pub held: HeldLimits,
     /// What bounds rosters.
     pub roster: RosterLimits,
     /// When a resource is taken.

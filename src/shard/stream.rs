@@ -8,6 +8,7 @@ use rondel_storage::accounts::StoredAccount;
 
 use crate::account::{Address, SessionKey};
 use crate::jid::Jid;
+use crate::stream::management::Resume;
 use crate::stream::{BindRequests, Negotiation, TokenChange};
 use crate::xml::Framer;
 
@@ -25,6 +26,10 @@ pub struct Stream {
     pub(super) phase: Phase,
     /// A request of the session is waited for before anything else is read.
     pub(super) waits: bool,
+    /// Too much of what the session has sent is not safe yet: nothing else is read before it is.
+    pub(super) is_held_back: bool,
+    /// The session that the stream is about to take over.
+    pub(super) resumes: Option<SessionKey>,
     /// A user who is being looked up.
     pub(super) lookup: Option<Box<Lookup>>,
     /// What the login in progress relies on; absent for anonymous users.
@@ -49,8 +54,16 @@ pub(super) enum Purpose {
     Tokens { client: String, disabled: bool },
     /// To change the tokens of a client.
     ChangeTokens(Box<Changing>),
-    /// To see that the account still is what it was when the login began; then to bind.
+    /// To see that the account still is what it was when the login began; then to go on.
+    Proceed(Next),
+}
+
+/// What is next once a login is through.
+pub(super) enum Next {
+    /// To bind a resource.
     Bind { jid: Jid<'static>, agent: Option<String>, requests: BindRequests },
+    /// To go on with a session.
+    Resume { account: Jid<'static>, resume: Resume<'static> },
 }
 
 /// The tokens of a client on their way to be changed.
@@ -92,6 +105,8 @@ pub(super) struct Established {
     pub key: SessionKey,
     /// The same as the session's, so that it is at hand while the session is not.
     pub address: Arc<Address>,
+    /// Whether stream management is on.
+    pub is_managed: bool,
 }
 
 /// Characters of a language tag at most; the longest that are registered have half as many.

@@ -10,8 +10,9 @@ use rondel_shards::{ConnectionId, Io};
 use rondel_storage::{Answer as Read, Outcome, ReadRequest, Reply, WriteRequest};
 use slab::Slab;
 
-use super::Shard;
 use super::stream::Stream;
+use super::ticket::{Behalf, Ticket};
+use super::{Shard, archiving};
 use crate::account::{Address, SessionKey};
 use crate::service::Answer;
 use crate::stream::Refusal;
@@ -27,6 +28,8 @@ pub(super) struct Task {
     pub asker: Option<Box<Asker>>,
     /// The account in whose lane it runs.
     lane: Option<Box<str>>,
+    /// On whose behalf it goes on once it has waited; a task that has not waited yet runs on whosever it begins.
+    waited: Option<Option<Ticket>>,
 }
 
 /// Who has asked, and what the answer needs.
@@ -77,6 +80,16 @@ impl Tasks {
         self.pending.vacant_key() as u64 | TAG
     }
 
+    /// Whether nothing waits for the storage.
+    pub fn are_done(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Whether no further task fits into the lane of an account.
+    pub fn is_full(&self, bare_jid: &str) -> bool {
+        self.lanes.get(bare_jid).is_some_and(|lane| lane.len() >= LANE_MAX)
+    }
+
     /// Whether a task runs in the lane of an account.
     pub fn is_busy(&self, bare_jid: &str) -> bool {
         self.lanes.contains_key(bare_jid)
@@ -91,7 +104,7 @@ impl Task {
 
     /// A task that answers a request.
     pub fn of(asker: Asker) -> Task {
-        Task { asker: Some(Box::new(asker)), lane: None }
+        Task { asker: Some(Box::new(asker)), ..Task::default() }
     }
 }
 
@@ -162,21 +175,45 @@ impl Shard {
         start: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task) -> Step + 'static,
     ) -> bool {
         let task = Task { lane: Some(account.into()), ..task };
-        if let Some(lane) = self.tasks.lanes.get_mut(account) {
+        if let Some(lane) = self.tasks.lanes.get(account) {
             if lane.len() < LANE_MAX {
-                lane.push_back((task, Box::new(start)));
+                let task = self.waiting(io, task);
+                if let Some(lane) = self.tasks.lanes.get_mut(account) {
+                    lane.push_back((task, Box::new(start)));
+                }
                 return false;
             }
             // Somebody else's lane is not left by a task that has never been in it.
-            let task = Task { lane: None, ..task };
+            let task = Task { lane: None, waited: None, ..task };
             return self.proceed(io, task, Step::Answer(Answer::Refused(Refusal::new("wait", "resource-constraint"))));
         }
         self.tasks.lanes.insert(account.into(), VecDeque::new());
         self.advance(io, task, |shard, io, task| start(shard, io, task))
     }
 
+    /// A task that has to wait, with the ticket of whosever stanza it is for.
+    fn waiting(&mut self, io: &Io<Shard>, task: Task) -> Task {
+        let waited = task.waited.or_else(|| Some(self.ticket(io)));
+        Task { waited, ..task }
+    }
+
     /// Goes on with a task. Whether it is done.
     fn advance(
+        &mut self,
+        io: &mut Io<Shard>,
+        task: Task,
+        step: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task) -> Step,
+    ) -> bool {
+        match &task.waited {
+            None => self.advance_here(io, task, step),
+            Some(ticket) => {
+                let behalf = Behalf::of(ticket.clone());
+                self.on_behalf(behalf, |shard| shard.advance_here(io, task, step))
+            }
+        }
+    }
+
+    fn advance_here(
         &mut self,
         io: &mut Io<Shard>,
         task: Task,
@@ -209,18 +246,24 @@ impl Shard {
             Step::Read(request, then) => match self.storage.read(self.tasks.token(), request) {
                 Ok(Read::Now(outcome)) => (outcome, then),
                 Ok(Read::Later) => {
+                    let task = self.waiting(io, task);
                     self.tasks.pending.insert((task, then));
                     return false;
                 }
                 Err(busy) => (Outcome::Failed(busy.into()), then),
             },
-            Step::Write(request, then) => match self.storage.write(self.tasks.token(), request) {
-                Ok(()) => {
-                    self.tasks.pending.insert((task, then));
-                    return false;
+            Step::Write(request, then) => {
+                // What was gathered before is written before.
+                self.write_gathered(io);
+                match self.storage.write(self.tasks.token(), request) {
+                    Ok(()) => {
+                        let task = self.waiting(io, task);
+                        self.tasks.pending.insert((task, then));
+                        return false;
+                    }
+                    Err(busy) => (Outcome::Failed(busy.into()), then),
                 }
-                Err(busy) => (Outcome::Failed(busy.into()), then),
-            },
+            }
         };
         self.advance(io, task, |shard, io, task| then(shard, io, task, outcome))
     }
@@ -229,6 +272,9 @@ impl Shard {
     pub(super) fn stored(&mut self, io: &mut Io<Shard>, reply: Reply) {
         if reply.token & TAG == 0 {
             return self.login_stored(io, reply);
+        }
+        if archiving::is_gathered(reply.token) {
+            return self.gathered_stored(io, reply);
         }
         let Some((task, then)) = self.tasks.pending.try_remove((reply.token ^ TAG) as usize) else { return };
         let asker = task.session();
@@ -260,12 +306,9 @@ impl Shard {
 
     /// A session's request is answered: what it has sent meanwhile is read.
     fn read_on(&mut self, io: &mut Io<Shard>, key: SessionKey) {
-        let Some(connection) = self.accounts.session(key).map(|session| session.connection) else { return };
-        let Some(mut stream) = self.take(connection) else { return };
-        if std::mem::take(&mut stream.waits) {
-            io.resume(connection);
+        if let Some(connection) = self.accounts.session(key).and_then(|session| session.connection) {
+            self.let_read(io, connection, |stream| stream.waits = false);
         }
-        self.put(stream);
     }
 
     /// The connection that the reply with this token is for, if it is for one.
@@ -273,7 +316,10 @@ impl Shard {
         if token & TAG == 0 {
             return Some(ConnectionId::from_bits(token));
         }
+        if archiving::is_gathered(token) {
+            return None;
+        }
         let (task, _) = self.tasks.pending.get((token ^ TAG) as usize)?;
-        Some(self.accounts.session(task.session()?)?.connection)
+        self.accounts.session(task.session()?)?.connection
     }
 }

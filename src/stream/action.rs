@@ -2,7 +2,8 @@
 
 use super::error::StreamError;
 use super::fast::TokenChange;
-use super::inline::{BindRequests, Resume};
+use super::inline::BindRequests;
+use super::management::Resume;
 #[cfg(doc)]
 use super::negotiation::Negotiation;
 use crate::jid::Jid;
@@ -71,7 +72,7 @@ pub enum Action {
         /// Whose.
         account: Jid<'static>,
         /// Which one.
-        resume: Resume,
+        resume: Resume<'static>,
     },
     /// The stream has taken over a session, and the client has been told; what it has missed is next.
     Resumed,

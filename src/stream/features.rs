@@ -106,7 +106,7 @@ fn write_inline(out: &mut Vec<u8>, config: &Config, tokens: &[Ht]) {
 /// Appends the features after login: those of a stream that has a resource, or has yet to bind one.
 pub(super) fn write_after_login(out: &mut Vec<u8>, config: &Config, bound: Option<&BoundResource>) {
     out.extend_from_slice(b"<stream:features>");
-    let is_managed = bound.is_some_and(BoundResource::is_managed);
+    let is_managed = bound.is_some_and(|bound| bound.is_managed);
     if config.features.stream_management && !is_managed {
         out.extend_from_slice(format!("<sm xmlns='{}'/>", ns::STREAM_MANAGEMENT).as_bytes());
     }
@@ -149,7 +149,7 @@ mod tests {
     use crate::stream::SessionFeatures;
     use crate::xml::Element;
 
-    const SPECIFICATIONS: [(&str, &str); 11] = [
+    const SPECIFICATIONS: [(&str, &str); 13] = [
         (ns::TLS, "RFC 6120"),
         (ns::SASL, "RFC 6120"),
         (ns::BIND, "RFC 6120"),
@@ -161,6 +161,8 @@ mod tests {
         (ns::CHANNEL_BINDING, "XEP-0440"),
         (ns::STREAM_LIMITS, "XEP-0478"),
         (ns::FAST, "XEP-0484"),
+        (ns::STREAM_MANAGEMENT, "XEP-0198"),
+        (ns::CLIENT_STATE, "XEP-0352"),
     ];
 
     fn config() -> Config {
@@ -177,8 +179,7 @@ mod tests {
             idle_seconds: 60,
             unknown: UnknownUsers::new([7; 32], 4096),
             iterations: 4096,
-            // Those of what is not there yet have no documentation either.
-            features: SessionFeatures::default(),
+            features: SessionFeatures { stream_management: true, carbons: true, client_state: true },
             token_lifetime_s: 1,
         }
     }
@@ -202,7 +203,13 @@ mod tests {
         look(&|out| write_before_login(out, &config, "example.org", Some(&bindings)));
         look(&|out| write_after_login(out, &config, None));
         let jid = Jid::parse("juliet@example.org/balcony").unwrap().into_owned();
-        look(&|out| write_after_login(out, &config, Some(&BoundResource { jid: jid.clone(), results: Vec::new() })));
+        look(&|out| {
+            write_after_login(
+                out,
+                &config,
+                Some(&BoundResource { jid: jid.clone(), results: Vec::new(), is_managed: false }),
+            )
+        });
         let known: BTreeSet<_> = SPECIFICATIONS.iter().map(|(namespace, _)| (*namespace).to_owned()).collect();
         assert_eq!(seen, known, "what is advertised, and what this test knows the specification of");
         for (_, specification) in SPECIFICATIONS {

@@ -2,11 +2,12 @@
 //! of the session to be, stream management (XEP-0198 §9), tokens (XEP-0484). Read from `<authenticate/>` here, and
 //! answered in `<success/>`.
 //!
-//! Stream management itself is not here: a request is passed on as it was read, an answer is an element of whoever
-//! manages streams.
+//! Stream management itself is not here: a request is passed on as it was read, an answer is what whoever manages
+//! streams has written.
 
 use super::config::Config;
 use super::fast::{FastRequest, Issued};
+use super::management::{Enable, Failure as ManagementFailure, Resume};
 use crate::jid::{self, Jid};
 use crate::random;
 use crate::sasl::{Failure, Ht};
@@ -42,47 +43,6 @@ impl SessionFeatures {
     }
 }
 
-/// A wish to go on with an earlier stream (XEP-0198 §5).
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Resume {
-    /// Which one.
-    pub previd: String,
-    /// How many stanzas of it the client has handled.
-    pub h: u32,
-}
-
-impl Resume {
-    /// Reads `<resume/>`; an error is the `<failed/>` to answer with (XEP-0198 §6).
-    pub(super) fn parse(element: &Element) -> Result<Resume, Element> {
-        let previd = element.attribute("previd").map(str::to_owned);
-        let h = element.attribute("h").and_then(|h| h.parse().ok());
-        previd.zip(h).map(|(previd, h)| Resume { previd, h }).ok_or_else(|| failed("bad-request"))
-    }
-}
-
-/// A wish for stream management (XEP-0198 §3).
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Enable {
-    /// Whether the stream is to be resumable.
-    pub resume: bool,
-    /// For how long, in seconds, if the client has a wish.
-    pub max: Option<u32>,
-}
-
-impl Enable {
-    fn parse(element: &Element) -> Enable {
-        Enable {
-            resume: element.attribute("resume").is_some_and(is_true),
-            max: element.attribute("max").and_then(|max| max.parse().ok()),
-        }
-    }
-}
-
-/// `<failed/>` of stream management, with a stanza error's condition (XEP-0198 §6).
-pub(super) fn failed(condition: &str) -> Element {
-    Element::new("failed", ns::STREAM_MANAGEMENT).with_child(Element::new(condition, ns::STANZA_ERRORS))
-}
-
 /// An `xs:boolean` that says yes.
 pub(super) fn is_true(value: &str) -> bool {
     matches!(value.trim(), "true" | "1")
@@ -93,7 +53,7 @@ pub(super) fn is_true(value: &str) -> bool {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct BindRequests {
     /// Stream management; the answer, `<enabled/>` or `<failed/>`, belongs to the results of the bind.
-    pub stream_management: Option<Enable>,
+    pub stream_management: Option<Result<Enable, ManagementFailure>>,
     /// Carbons; there is no answer.
     pub carbons: bool,
     /// The client begins inactive; there is no answer.
@@ -104,7 +64,7 @@ impl BindRequests {
     fn parse(bind: &Element, offered: SessionFeatures) -> BindRequests {
         let enable = bind.child("enable", ns::STREAM_MANAGEMENT).filter(|_| offered.stream_management);
         BindRequests {
-            stream_management: enable.map(Enable::parse),
+            stream_management: enable.and_then(Enable::of),
             carbons: offered.carbons && bind.child("enable", ns::CARBONS).is_some(),
             inactive: offered.client_state && bind.child("inactive", ns::CLIENT_STATE).is_some(),
         }
@@ -116,15 +76,11 @@ impl BindRequests {
 pub struct BoundResource {
     /// The full JID.
     pub jid: Jid<'static>,
-    /// What `<bound/>` says about the features that were asked for; nothing where it was bound the old way.
-    pub results: Vec<Element>,
-}
-
-impl BoundResource {
+    /// What `<bound/>` says about the features that were asked for, as it stands in the stream; nothing where it was
+    /// bound the old way.
+    pub results: Vec<u8>,
     /// Whether stream management is on already.
-    pub(super) fn is_managed(&self) -> bool {
-        self.results.iter().any(|result| result.name == "enabled" && result.namespace == ns::STREAM_MANAGEMENT)
-    }
+    pub is_managed: bool,
 }
 
 /// `<bind/>` within `<authenticate/>`.
@@ -151,7 +107,7 @@ impl Bind2 {
 pub(super) struct Requests {
     /// The client's installation, if it says which (XEP-0388 §2.3).
     pub agent: Option<String>,
-    pub resume: Option<Result<Resume, Element>>,
+    pub resume: Option<Result<Resume<'static>, ManagementFailure>>,
     pub bind: Option<Bind2>,
     /// The mechanism of a token that it would like to have.
     pub token: Option<Ht>,
@@ -175,7 +131,8 @@ impl Requests {
         let token = token.filter(|_| agent.is_some());
         let token = tokens.iter().copied().find(|mechanism| Some(mechanism.name()) == token);
         let fast = element.child("fast", ns::FAST).map(FastRequest::parse).transpose()?;
-        Ok(Requests { agent, resume: resume.map(Resume::parse), bind, token, fast })
+        let resume = resume.and_then(Resume::of).map(|resume| resume.map(Resume::into_owned));
+        Ok(Requests { agent, resume, bind, token, fast })
     }
 }
 
@@ -186,8 +143,8 @@ pub(super) struct Success {
     pub additional_data: Option<String>,
     /// A new token, once it is safe on disk.
     pub token: Option<Issued>,
-    /// What became of the wish to resume: `<resumed/>` or `<failed/>`.
-    pub resumption: Option<Element>,
+    /// What became of the wish to resume: `<resumed/>` or `<failed/>`, as it stands in the stream.
+    pub resumption: Vec<u8>,
 }
 
 impl Success {
@@ -199,12 +156,10 @@ impl Success {
 
     /// The same for a stream to which Bind 2 has just bound a resource.
     pub fn write_bound(&self, out: &mut Vec<u8>, bound: &BoundResource) {
-        let results = bound.results.iter().cloned();
-        let element = results.fold(Element::new("bound", ns::BIND2), Element::with_child);
-        self.write_with(out, &bound.jid, Some(&element));
+        self.write_with(out, &bound.jid, Some(&bound.results));
     }
 
-    fn write_with(&self, out: &mut Vec<u8>, jid: &Jid<'_>, bound: Option<&Element>) {
+    fn write_with(&self, out: &mut Vec<u8>, jid: &Jid<'_>, bound: Option<&[u8]>) {
         out.extend_from_slice(format!("<success xmlns='{}'>", ns::SASL2).as_bytes());
         if let Some(data) = &self.additional_data {
             out.extend_from_slice(format!("<additional-data>{data}</additional-data>").as_bytes());
@@ -212,9 +167,18 @@ impl Success {
         out.extend_from_slice(b"<authorization-identifier>");
         escape::text(out, jid.as_str());
         out.extend_from_slice(b"</authorization-identifier>");
-        let token = self.token.as_ref().map(Issued::to_element);
-        for element in [self.resumption.as_ref(), bound, token.as_ref()].into_iter().flatten() {
-            element.write_to(out, ns::SASL2);
+        out.extend_from_slice(&self.resumption);
+        match bound {
+            None => {}
+            Some([]) => out.extend_from_slice(format!("<bound xmlns='{}'/>", ns::BIND2).as_bytes()),
+            Some(results) => {
+                out.extend_from_slice(format!("<bound xmlns='{}'>", ns::BIND2).as_bytes());
+                out.extend_from_slice(results);
+                out.extend_from_slice(b"</bound>");
+            }
+        }
+        if let Some(token) = &self.token {
+            token.to_element().write_to(out, ns::SASL2);
         }
         out.extend_from_slice(b"</success>");
     }

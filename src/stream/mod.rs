@@ -23,7 +23,7 @@ pub use action::{Action, BindRefusal, Credentials};
 pub use config::{Config, TlsPolicy};
 pub use error::{StreamCondition, StreamError};
 pub use fast::{Token, TokenChange, Tokens};
-pub use inline::{BindRequests, BoundResource, Enable, Resume, SessionFeatures};
+pub use inline::{BindRequests, BoundResource, SessionFeatures};
 pub use negotiation::{Header, Negotiation};
 pub use refusal::Refusal;
 pub use stanza_error::{StanzaCondition, error_reply};

@@ -8,7 +8,8 @@ use super::config::Config;
 use super::error::StreamError;
 use super::fast::{Issued, TokenChange, Tokens};
 use super::features;
-use super::inline::{self, BindRequests, BoundResource, Requests, Resume, Success};
+use super::inline::{BindRequests, BoundResource, Requests, Success};
+use super::management::{Failure as ManagementFailure, Resume, write_failed};
 use crate::jid::{self, Jid};
 use crate::random;
 use crate::sasl::{Bindings, Failure, Mechanism};
@@ -272,7 +273,8 @@ impl Negotiation {
         let wanted = self.requests.token.take().or(due);
         let (issued, token) = wanted.map(|mechanism| Issued::new(mechanism, lifetime_s, now_s)).unzip();
         let stands_and_falls = proved.used.as_ref().is_some_and(|used| used.has_to_be_noted);
-        let success = Box::new(Success { additional_data: proved.additional_data, token: issued, resumption: None });
+        let success =
+            Box::new(Success { additional_data: proved.additional_data, token: issued, resumption: Vec::new() });
         match &self.requests.agent {
             Some(client) if stands_and_falls || token.is_some() => {
                 let change = TokenChange::new(proved.used.as_ref(), &fast, token);
@@ -298,8 +300,9 @@ impl Negotiation {
         }
     }
 
-    /// What became of [`Action::Resume`]: `<resumed/>`, or `<failed/>` and the client binds a resource instead.
-    pub fn on_resumed(&mut self, outcome: Result<Element, Element>) -> Vec<Action> {
+    /// What became of [`Action::Resume`]: `<resumed/>`, or `<failed/>` and the client binds a resource instead; as it
+    /// stands in the stream.
+    pub fn on_resumed(&mut self, outcome: Result<Vec<u8>, Vec<u8>>) -> Vec<Action> {
         let state = std::mem::replace(&mut self.state, State::Over);
         let State::Resuming(success) = state else { return self.unexpected(state) };
         let (resumption, is_resumed) = match outcome {
@@ -309,16 +312,16 @@ impl Negotiation {
         let mut out = Vec::new();
         match success {
             Some(mut success) if is_resumed => {
-                success.resumption = Some(resumption);
+                success.resumption = resumption;
                 let Some(account) = &self.account else { return self.unexpected(State::Over) };
                 // The stream is established behind this; features are not sent again (XEP-0198 §9.2).
                 success.write(&mut out, account);
             }
             Some(mut success) => {
-                success.resumption = Some(resumption);
+                success.resumption = resumption;
                 return self.bind_or_succeed(success);
             }
-            None => resumption.write_to(&mut out, ns::CLIENT),
+            None => out = resumption,
         }
         if is_resumed {
             return vec![Action::Send(out), Action::Resumed];
@@ -370,7 +373,7 @@ impl Negotiation {
                 vec![Action::Resume { account, resume }]
             }
             (resume, _) => {
-                success.resumption = resume.and_then(Result::err);
+                success.resumption = resume.and_then(Result::err).map(failed).unwrap_or_default();
                 self.bind_or_succeed(success)
             }
         }
@@ -397,19 +400,17 @@ impl Negotiation {
     /// Stream management before there is a resource: nothing but resumption is possible (XEP-0198 §3, §5).
     fn stream_management_request(&mut self, name: &str, element: &Element) -> Vec<Action> {
         let resume = match name {
-            "resume" => Resume::parse(element),
-            _ => Err(inline::failed("unexpected-request")),
+            "resume" => Resume::of(element).unwrap_or(Err(ManagementFailure::BadRequest)).map(Resume::into_owned),
+            _ => Err(ManagementFailure::UnexpectedRequest),
         };
         match (resume, self.account.clone()) {
             (Ok(resume), Some(account)) => {
                 self.state = State::Resuming(None);
                 vec![Action::Resume { account, resume }]
             }
-            (Err(failed), _) => {
+            (Err(failure), _) => {
                 self.state = State::AwaitingBind;
-                let mut out = Vec::new();
-                failed.write_to(&mut out, ns::CLIENT);
-                vec![Action::Send(out)]
+                vec![Action::Send(failed(failure))]
             }
             (Ok(_), None) => self.unexpected(State::Over),
         }
@@ -554,6 +555,13 @@ impl Negotiation {
     fn unexpected(&mut self, _state: State) -> Vec<Action> {
         self.fail(StreamError::internal_server_error(""))
     }
+}
+
+/// `<failed/>` (XEP-0198 §6) to a client that has no session.
+fn failed(failure: ManagementFailure) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_failed(&mut out, failure, None);
+    out
 }
 
 /// Bytes of a resource that a client chooses.

@@ -102,6 +102,13 @@ impl<'a> Resume<'a> {
     }
 }
 
+impl Resume<'_> {
+    /// The same for as long as it is needed.
+    pub fn into_owned(self) -> Resume<'static> {
+        Resume { previous: Cow::Owned(self.previous.into_owned()), h: self.h }
+    }
+}
+
 fn is(element: &Element, name: &str) -> bool {
     element.name == name && element.namespace == ns::STREAM_MANAGEMENT
 }

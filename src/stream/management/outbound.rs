@@ -42,10 +42,10 @@ pub enum Fate {
 pub enum Stored {
     /// Nowhere.
     Nowhere,
-    /// In the account's archive, under this id.
-    Archive(u64),
-    /// Among the offline messages, under this number: once it is acknowledged, it can go there.
-    Offline(u64),
+    /// In the account's archive, under [`Memo::at_us`].
+    Archive,
+    /// Among the offline messages, under [`Memo::at_us`]: once it is acknowledged, it can go there.
+    Offline,
 }
 
 /// What is kept about a stanza.
@@ -55,8 +55,9 @@ pub struct Memo {
     pub fate: Fate,
     /// Where it is on disk.
     pub stored: Stored,
-    /// When it was sent first, in milliseconds since 1970: for a delayed delivery notation.
-    pub sent_ms: u64,
+    /// When it came to the account, in microseconds since 1970: for a delayed delivery notation. Of a message it is the
+    /// number by which it is told from every other one of the account, the same for all resources that get it.
+    pub at_us: u64,
 }
 
 /// A stanza that was not acknowledged.
@@ -257,15 +258,15 @@ impl Outbound {
 /// Room for the first stanza, so that the queue does not grow by a few bytes again and again.
 const BYTES_AT_FIRST: usize = 512;
 
-/// Before each stanza: its length, when it was sent, a byte that says the rest, and the id if it is on disk.
+/// Before each stanza: its length, when it came, and a byte that says the rest.
 struct Header {
     at: usize,
 }
 
 const LENGTH_BYTES: usize = 4;
-/// Milliseconds until the year 10889.
-const TIME_BYTES: usize = 6;
-const TIME_MAX: u64 = (1 << (8 * TIME_BYTES)) - 1;
+const TIME_BYTES: usize = 8;
+#[cfg(test)]
+const HEADER_BYTES: usize = LENGTH_BYTES + TIME_BYTES + 1;
 
 const FATE: u8 = 0b0011;
 const REDELIVER: u8 = 1;
@@ -281,17 +282,14 @@ impl Header {
             Fate::Redeliver => REDELIVER,
             Fate::Bounce => BOUNCE,
         };
-        let (place, id) = match memo.stored {
-            Stored::Nowhere => (0, None),
-            Stored::Archive(id) => (ARCHIVE, Some(id)),
-            Stored::Offline(id) => (OFFLINE, Some(id)),
+        let place = match memo.stored {
+            Stored::Nowhere => 0,
+            Stored::Archive => ARCHIVE,
+            Stored::Offline => OFFLINE,
         };
         out.extend_from_slice(&[0; LENGTH_BYTES]);
-        out.extend_from_slice(&memo.sent_ms.min(TIME_MAX).to_le_bytes()[..TIME_BYTES]);
+        out.extend_from_slice(&memo.at_us.to_le_bytes());
         out.push(fate | place);
-        if let Some(id) = id {
-            out.extend_from_slice(&id.to_le_bytes());
-        }
         Header { at }
     }
 
@@ -306,23 +304,19 @@ impl Header {
 fn read(queue: &[u8], at: usize) -> Option<(Unacknowledged<'_>, usize)> {
     let (length, rest) = queue.get(at..)?.split_first_chunk::<LENGTH_BYTES>()?;
     let (time, rest) = rest.split_first_chunk::<TIME_BYTES>()?;
-    let (&flags, mut rest) = rest.split_first()?;
-    let mut sent = [0; 8];
-    sent[..TIME_BYTES].copy_from_slice(time);
+    let (&flags, rest) = rest.split_first()?;
     let fate = match flags & FATE {
         REDELIVER => Fate::Redeliver,
         BOUNCE => Fate::Bounce,
         _ => Fate::Forget,
     };
-    let mut stored = Stored::Nowhere;
-    if flags & (ARCHIVE | OFFLINE) != 0 {
-        let (id, behind) = rest.split_first_chunk::<8>()?;
-        let id = u64::from_le_bytes(*id);
-        stored = if flags & ARCHIVE != 0 { Stored::Archive(id) } else { Stored::Offline(id) };
-        rest = behind;
-    }
+    let stored = match flags & (ARCHIVE | OFFLINE) {
+        ARCHIVE => Stored::Archive,
+        OFFLINE => Stored::Offline,
+        _ => Stored::Nowhere,
+    };
     let (stanza, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-    let memo = Memo { fate, stored, sent_ms: u64::from_le_bytes(sent) };
+    let memo = Memo { fate, stored, at_us: u64::from_le_bytes(*time) };
     Some((Unacknowledged { stanza, memo }, queue.len() - rest.len()))
 }
 
@@ -343,7 +337,7 @@ mod tests {
         answer_within_ms: 5000,
     };
 
-    const MESSAGE: Memo = Memo { fate: Fate::Redeliver, stored: Stored::Nowhere, sent_ms: 1_700_000_000_123 };
+    const MESSAGE: Memo = Memo { fate: Fate::Redeliver, stored: Stored::Nowhere, at_us: 1_700_000_000_123_456 };
 
     fn push(outbound: &mut Outbound, stanza: &str) {
         let pushed = outbound.push(&LIMITS, MESSAGE, |out| out.extend_from_slice(stanza.as_bytes()));
@@ -379,8 +373,8 @@ mod tests {
         let memos: Vec<Memo> = [Fate::Forget, Fate::Redeliver, Fate::Bounce]
             .into_iter()
             .flat_map(|fate| {
-                let all = [Stored::Nowhere, Stored::Archive(0), Stored::Archive(u64::MAX), Stored::Offline(1 << 50)];
-                all.map(|stored| Memo { fate, stored, sent_ms: TIME_MAX })
+                let all = [(Stored::Nowhere, 0), (Stored::Archive, u64::MAX), (Stored::Offline, 1 << 50)];
+                all.map(|(stored, at_us)| Memo { fate, stored, at_us })
             })
             .collect();
         let limits = OutboundLimits { bytes_max: 1 << 20, stanzas_max: 1 << 20, ..LIMITS };
@@ -479,12 +473,8 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Step> {
         let fate = prop_oneof![Just(Fate::Forget), Just(Fate::Redeliver), Just(Fate::Bounce)];
-        let stored = prop_oneof![
-            Just(Stored::Nowhere),
-            any::<u64>().prop_map(Stored::Archive),
-            any::<u64>().prop_map(Stored::Offline)
-        ];
-        let memo = (fate, stored, 0..TIME_MAX).prop_map(|(fate, stored, sent_ms)| Memo { fate, stored, sent_ms });
+        let stored = prop_oneof![Just(Stored::Nowhere), Just(Stored::Archive), Just(Stored::Offline)];
+        let memo = (fate, stored, any::<u64>()).prop_map(|(fate, stored, at_us)| Memo { fate, stored, at_us });
         prop_oneof![
             4 => (0..120usize, memo).prop_map(|(bytes, memo)| Step::Push { bytes, memo }),
             3 => (0..6u32).prop_map(Step::Acknowledge),
@@ -506,9 +496,8 @@ mod tests {
                 match step {
                     Step::Push { bytes, memo } => {
                         let stanza = vec![number as u8; bytes];
-                        let about = |memo: &Memo| if memo.stored == Stored::Nowhere { 11 } else { 19 };
-                        let held: usize = model.iter().map(|(stanza, memo)| stanza.len() + about(memo)).sum();
-                        let fits = model.len() < LIMITS.stanzas_max && held + bytes + about(&memo) <= LIMITS.bytes_max;
+                        let held: usize = model.iter().map(|(stanza, _)| stanza.len() + HEADER_BYTES).sum();
+                        let fits = model.len() < LIMITS.stanzas_max && held + bytes + HEADER_BYTES <= LIMITS.bytes_max;
                         let pushed = outbound.push(&LIMITS, memo, |out| out.extend_from_slice(&stanza));
                         prop_assert_eq!(pushed.is_ok(), fits);
                         if fits {

@@ -1,6 +1,7 @@
 //! What a client asks for along with its login (XEP-0386, XEP-0198 §9), and stream management before there is a
 //! resource (XEP-0198 §3, §5).
 
+use super::management::{Enable, Failure::BadRequest, Resume};
 use super::*;
 
 const ENABLE: &str = "<enable xmlns='urn:xmpp:sm:3' resume='true' max='600'/>";
@@ -48,14 +49,16 @@ fn features_of_the_session_come_with_the_resource() {
     let carbons = "<enable xmlns='urn:xmpp:carbons:2'/>";
     let inactive = "<inactive xmlns='urn:xmpp:csi:0'/>";
     let active = "<active xmlns='urn:xmpp:csi:0'/>";
-    let plain = "<enable xmlns='urn:xmpp:sm:3' max='soon'/>";
-    let managed = |resume, max| Some(Enable { resume, max });
+    let plain = "<enable xmlns='urn:xmpp:sm:3'/>";
+    let wrong = "<enable xmlns='urn:xmpp:sm:3' max='soon'/>";
+    let managed = |resume, max_s| Some(Ok(Enable { resume, max_s }));
     let rows = [
         (bind(""), BindRequests::default()),
         (bind(carbons), BindRequests { carbons: true, ..Default::default() }),
         (bind(active), BindRequests::default()),
         (bind(inactive), BindRequests { inactive: true, ..Default::default() }),
         (bind(plain), BindRequests { stream_management: managed(false, None), ..Default::default() }),
+        (bind(wrong), BindRequests { stream_management: Some(Err(BadRequest)), ..Default::default() }),
         (
             bind(&[ENABLE, carbons, inactive].concat()),
             BindRequests { stream_management: managed(true, Some(600)), carbons: true, inactive: true },
@@ -65,17 +68,21 @@ fn features_of_the_session_come_with_the_resource() {
         let mut play = Play::secured(config());
         let heard = play.say(&sasl2("PLAIN", &password(), &said));
         let is_managed = expected.stream_management;
+        let is_on = matches!(is_managed, Some(Ok(_)));
         assert_eq!(play.requests, Some(expected), "{said}");
         let bound = match is_managed {
             None => "<bound xmlns='urn:xmpp:bind:0'/>",
-            Some(Enable { resume: false, .. }) => {
+            Some(Ok(Enable { resume: false, .. })) => {
                 "<bound xmlns='urn:xmpp:bind:0'><enabled xmlns='urn:xmpp:sm:3'/></bound>"
             }
-            Some(_) => "<bound xmlns='urn:xmpp:bind:0'><enabled xmlns='urn:xmpp:sm:3' resume='true'/></bound>",
+            Some(Ok(_)) => {
+                "<bound xmlns='urn:xmpp:bind:0'><enabled xmlns='urn:xmpp:sm:3' id='new' resume='true' max='60'/></bo"
+            }
+            Some(Err(_)) => "<bound xmlns='urn:xmpp:bind:0'><failed xmlns='urn:xmpp:sm:3'><bad-request ",
         };
         assert!(heard.contains(bound), "{heard}");
         let features = between(&heard, "<stream:features>", "</stream:features>");
-        assert_eq!(features.contains("<sm "), is_managed.is_none(), "offered as long as it is off: {features}");
+        assert_eq!(features.contains("<sm "), !is_on, "offered as long as it is off: {features}");
         assert!(features.contains("<csi xmlns='urn:xmpp:csi:0'/>") && !features.contains("xmpp-bind"), "{features}");
     }
 }
@@ -125,7 +132,7 @@ fn where_a_stream_cannot_be_resumed_the_client_says_what_next() {
         );
         let mut bound = play();
         let heard = bound.say(&sasl2("PLAIN", &password(), &format!("{}{resume}", bind(ENABLE))));
-        let enabled = "<enabled xmlns='urn:xmpp:sm:3' resume='true'/>";
+        let enabled = "<enabled xmlns='urn:xmpp:sm:3' id='new' resume='true' max='60'/>";
         let expected = format!("{failed}<bound xmlns='urn:xmpp:bind:0'>{enabled}</bound></success>");
         assert!(heard.contains(&expected) && bound.established.is_some() && !bound.resumed, "{heard}");
         let mut unbound = play();
@@ -153,12 +160,12 @@ fn the_order_is_that_of_the_specifications() {
             Action::Authenticated(_) => ("home", play.negotiation.on_home(now_s)),
             Action::ChangeTokens { .. } => ("token", play.negotiation.on_tokens_changed(Ok(()))),
             Action::Resume { resume, .. } => {
-                assert_eq!(*resume, Resume { previd: "old".into(), h: 3 });
-                ("resume", play.negotiation.on_resumed(Err(Element::new("failed", ns::STREAM_MANAGEMENT))))
+                assert_eq!(*resume, Resume { previous: "old".into(), h: 3 });
+                ("resume", play.negotiation.on_resumed(Err(b"<failed xmlns='urn:xmpp:sm:3'/>".to_vec())))
             }
             Action::Bind { jid, agent, .. } => {
                 assert_eq!(agent.as_deref(), Some("a"));
-                let bound = BoundResource { jid: jid.clone(), results: Vec::new() };
+                let bound = BoundResource { jid: jid.clone(), results: Vec::new(), is_managed: false };
                 ("bind", play.negotiation.on_bound(Ok(bound)))
             }
             other => panic!("{other:?}"),

@@ -146,10 +146,16 @@ impl Play {
                 }
                 Action::Resume { resume, .. } => {
                     assert!(self.negotiation.is_waiting());
-                    let answer = |name: &str| Element::new(name, ns::STREAM_MANAGEMENT);
-                    self.negotiation.on_resumed(match self.world.resumable.contains(&resume.previd) {
-                        true => Ok(answer("resumed").with_attribute("previd", &resume.previd).with_attribute("h", "7")),
-                        false => Err(answer("failed").with_child(Element::new("item-not-found", ns::STANZA_ERRORS))),
+                    let mut answer = Vec::new();
+                    self.negotiation.on_resumed(match self.world.resumable.contains(&resume.previous.to_string()) {
+                        true => {
+                            management::write_resumed(&mut answer, &resume.previous, 7);
+                            Ok(answer)
+                        }
+                        false => {
+                            management::write_failed(&mut answer, management::Failure::ItemNotFound, None);
+                            Err(answer)
+                        }
                     })
                 }
                 Action::Resumed => {
@@ -157,13 +163,20 @@ impl Play {
                     Vec::new()
                 }
                 Action::Bind { jid, requests, .. } => {
-                    let enabled = requests.stream_management.map(|enable| {
-                        let enabled = Element::new("enabled", ns::STREAM_MANAGEMENT);
-                        if enable.resume { enabled.with_attribute("resume", "true") } else { enabled }
-                    });
+                    let mut results = Vec::new();
+                    let is_managed = match requests.stream_management {
+                        None => false,
+                        Some(Ok(enable)) => {
+                            management::write_enabled(&mut results, enable.resume.then_some(("new", 60)));
+                            true
+                        }
+                        Some(Err(failure)) => {
+                            management::write_failed(&mut results, failure, None);
+                            false
+                        }
+                    };
                     self.requests = Some(requests);
-                    let results = enabled.into_iter().collect();
-                    self.negotiation.on_bound(Ok(BoundResource { jid, results }))
+                    self.negotiation.on_bound(Ok(BoundResource { jid, results, is_managed }))
                 }
                 Action::Established(jid) => {
                     self.established = Some(jid.to_string());

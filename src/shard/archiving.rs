@@ -1,0 +1,216 @@
+//! Writing archives (XEP-0313): what an account sends and gets goes into its archive while it is on its way, and nobody
+//! waits for it but the acknowledgement to its sender. What is archived is decided in [`crate::account`].
+
+use rondel_shards::Io;
+use rondel_storage::{Outcome, Reply, WriteRequest, archive as stored};
+
+use super::Shard;
+use super::message::Sender;
+use super::roster::{failed, now_micros};
+use super::ticket::Ticket;
+use crate::account::archive_ids::{ArchiveIds, IdText};
+use crate::account::{
+    DefaultPolicy, Direction, Facts, MessageType, Preferences, StanzaKind, Traits, append_stanza_id, archive,
+};
+use crate::jid::Jid;
+use crate::limited_event;
+use crate::stream::Refusal;
+use crate::xml::{attribute, escape};
+
+/// How archives are kept.
+#[derive(Clone, Copy)]
+pub struct ArchiveSettings {
+    /// How ids are shown to clients.
+    pub ids: ArchiveIds,
+    /// Whose messages are archived for an account that has not chosen.
+    pub default: DefaultPolicy,
+}
+
+/// What waits for a write of the shard's own accord.
+pub(super) struct Receipt {
+    /// On whose behalf it was.
+    _ticket: Option<Ticket>,
+    /// Who hears of it if it fails.
+    sender: Option<Box<Awaiting>>,
+    /// The account for which it is to wait, if it is.
+    waits_for: Option<Box<str>>,
+}
+
+/// The sender of a message that may turn out not to be kept.
+struct Awaiting {
+    kind: StanzaKind,
+    from: String,
+    to: String,
+    id: Option<String>,
+}
+
+impl Awaiting {
+    fn of(message: &Archived<'_>, id: Option<String>) -> Awaiting {
+        let (from, to) = (message.from.as_str().to_owned(), message.to.to_owned());
+        Awaiting { kind: StanzaKind::Message(message.facts.kind), from, to, id }
+    }
+}
+
+/// Set in the tokens of what is gathered; those of tasks have the highest bit, too, but not this one.
+const GATHERED: u64 = 3 << 62;
+
+/// The token of what nobody waits for.
+const NOBODY: u64 = GATHERED | u32::MAX as u64;
+
+/// Whether a reply is to something that was gathered.
+pub(super) fn is_gathered(token: u64) -> bool {
+    token & GATHERED == GATHERED
+}
+
+/// A message as it is archived for one account.
+pub(super) struct Archived<'a> {
+    /// The account.
+    pub account: &'a str,
+    /// Who has sent it.
+    pub from: Sender<'a>,
+    /// To whom.
+    pub to: &'a str,
+    /// What it is.
+    pub facts: Facts,
+    /// Bytes of the stanza.
+    pub size: usize,
+}
+
+impl Archived<'_> {
+    fn peer(&self) -> &str {
+        match self.facts.direction {
+            Direction::Sent => self.to,
+            Direction::Received => self.from.as_str(),
+        }
+    }
+}
+
+impl Shard {
+    /// The number of what comes to an account now, which no other message of an account here has: microseconds since
+    /// 1970.
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.last_number = now_micros().max(self.last_number + 1);
+        self.last_number
+    }
+
+    /// Whether a message goes into an account's archive.
+    pub(super) fn is_archived(&self, message: &Archived<'_>) -> bool {
+        let Some(settings) = &self.settings.archive else { return false };
+        let Some(account) = self.accounts.account(message.account) else { return false };
+        if account.owner.is_none() || !archive(&message.facts).is_yes() {
+            return false;
+        }
+        if account.archiving.is_none() && settings.default == DefaultPolicy::Always {
+            return true;
+        }
+        let Ok(peer) = Jid::parse(message.peer()) else { return false };
+        let by_default = Preferences::new::<&str>(settings.default, &[], &[]);
+        let preferences = account.archiving.as_deref().unwrap_or(&by_default);
+        preferences.archives(&peer, || account.contacts.state(peer.bare()).listed).is_yes()
+    }
+
+    /// Has a message written to an account's archive, under this number, when the turn ends.
+    pub(super) fn archive(
+        &mut self,
+        io: &mut Io<Shard>,
+        message: &Archived<'_>,
+        number: u64,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let Some(owner) = self.accounts.account(message.account).and_then(|account| account.owner.clone()) else {
+            return;
+        };
+        let is_sent = message.facts.direction == Direction::Sent;
+        let peer = message.peer();
+        let with = &peer[..peer.find('/').unwrap_or(peer.len())];
+        let mut id: Option<String> = None;
+        let ticket = self.ticket(io);
+        let request = stored::append(WriteRequest::new(owner), number, with, is_sent, message.size, |out| {
+            let start = out.len();
+            write(out);
+            if ticket.is_some() {
+                let id_attribute = attribute(out.get(start..).unwrap_or_default(), "id");
+                id = id_attribute.map(|id| id.decoded().into_owned());
+            }
+        });
+        let receipt = ticket.map(|ticket| {
+            let sender = Some(Box::new(Awaiting::of(message, id)));
+            Receipt { _ticket: Some(ticket), sender, waits_for: None }
+        });
+        self.gather(receipt, request);
+        io.want_turn_end();
+    }
+
+    /// Has a message written when the turn ends that is to wait for its addressee.
+    pub(super) fn gather_waiting(
+        &mut self,
+        io: &mut Io<Shard>,
+        message: &Archived<'_>,
+        id: Option<String>,
+        request: WriteRequest,
+    ) {
+        let sender = Some(Box::new(Awaiting::of(message, id)));
+        let receipt = Receipt { _ticket: self.ticket(io), sender, waits_for: Some(message.account.into()) };
+        self.gather(Some(receipt), request);
+        io.want_turn_end();
+    }
+
+    /// Has something written when the turn ends.
+    pub(super) fn gather(&mut self, receipt: Option<Receipt>, request: WriteRequest) {
+        let token = receipt.map_or(NOBODY, |receipt| GATHERED | self.receipts.insert(receipt) as u64);
+        self.gathered.push((token, request));
+    }
+
+    /// Hands over to the storage what was gathered.
+    pub(super) fn write_gathered(&mut self, io: &mut Io<Shard>) {
+        if self.gathered.is_empty() {
+            return;
+        }
+        let gathered = std::mem::take(&mut self.gathered);
+        let tokens: Vec<u64> = gathered.iter().map(|(token, _)| *token).collect();
+        if let Err(busy) = self.storage.write_many(gathered) {
+            for token in tokens {
+                self.gathered_stored(io, Reply { token, outcome: Outcome::Failed(busy.into()) });
+            }
+        }
+    }
+
+    /// The storage has answered what was gathered: the ticket goes back, and the sender of a message that was not kept
+    /// hears of it.
+    pub(super) fn gathered_stored(&mut self, io: &mut Io<Shard>, reply: Reply) {
+        let receipt = match reply.token {
+            NOBODY => None,
+            token => self.receipts.try_remove((token & !GATHERED) as usize),
+        };
+        let is_written = reply.outcome == Outcome::Written;
+        if let Some(account) = receipt.as_ref().and_then(|receipt| receipt.waits_for.as_ref()) {
+            self.waiting_stored(io, account, is_written);
+        }
+        let refusal = match reply.outcome {
+            Outcome::Written => return,
+            Outcome::Failed(failure) => {
+                limited_event!(ERROR, "storage", "a message was not written: {failure}");
+                failed(&failure)
+            }
+            _ => Refusal::internal_server_error(),
+        };
+        let Some(Receipt { sender: Some(sender), .. }) = receipt else { return };
+        self.refuse(io, sender.kind, &sender.from, &sender.to, sender.id.as_deref(), &refusal);
+    }
+}
+
+/// Appends a message and the id under which the account's archive has it (XEP-0359).
+pub(super) fn write_with_id(out: &mut Vec<u8>, account: &str, id: &IdText, write: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    write(out);
+    if account.contains(['&', '<', '\'', '"', '>']) {
+        append_stanza_id(out, start, &escape::attribute_value(account), id.as_str());
+    } else {
+        append_stanza_id(out, start, account, id.as_str());
+    }
+}
+
+/// The facts by which it is decided what becomes of a message.
+pub(super) fn facts(kind: MessageType, traits: Traits, direction: Direction, from: &str, to: &str) -> Facts {
+    Facts { kind, traits, direction, from_full: from.contains('/'), to_full: to.contains('/') }
+}
