@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Action::User(action) => cli::user::run(action),
         Action::Log(action) => cli::log::run(action),
         Action::Status(flags) => cli::status::run(&flags),
+        Action::Trace(flags) => cli::trace::run(&flags),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

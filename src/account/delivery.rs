@@ -1,6 +1,8 @@
 //! Who gets a stanza that has reached the home of its addressee: RFC 6121 §8.5, as a function from plain values to a
 //! decision with its reason.
 
+use std::fmt;
+
 use super::subscription::SubscriptionType;
 
 /// The type of a message (RFC 6121 §5.2.2).
@@ -69,6 +71,27 @@ impl StanzaKind {
     }
 }
 
+impl fmt::Display for StanzaKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StanzaKind::Message(MessageType::Chat) => "message chat",
+            StanzaKind::Message(MessageType::Error) => "message error",
+            StanzaKind::Message(MessageType::Groupchat) => "message groupchat",
+            StanzaKind::Message(MessageType::Headline) => "message headline",
+            StanzaKind::Message(MessageType::Normal) => "message normal",
+            StanzaKind::Presence(PresenceType::Available) => "presence",
+            StanzaKind::Presence(PresenceType::Unavailable) => "presence unavailable",
+            StanzaKind::Presence(PresenceType::Error) => "presence error",
+            StanzaKind::Presence(PresenceType::Probe) => "presence probe",
+            StanzaKind::Presence(PresenceType::Subscription(kind)) => return write!(f, "presence {}", kind.as_str()),
+            StanzaKind::Iq(IqType::Get) => "iq get",
+            StanzaKind::Iq(IqType::Set) => "iq set",
+            StanzaKind::Iq(IqType::Result) => "iq result",
+            StanzaKind::Iq(IqType::Error) => "iq error",
+        })
+    }
+}
+
 /// What the decision needs to know of one connected resource.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ResourceState {
@@ -97,6 +120,20 @@ pub enum Decision {
     Refuse(&'static str),
     /// Nothing happens.
     Drop(&'static str),
+}
+
+impl Decision {
+    /// Why, in a few words.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Decision::ToResource(_) => "addressed to a resource that is connected",
+            Decision::ToPriority(_) => "to the resources of the highest priority",
+            Decision::ToNonNegative => "to all resources whose priority is not negative",
+            Decision::ToAvailable => "to all available resources",
+            Decision::ByServer => "the server answers for the account",
+            Decision::NobodyThere(reason) | Decision::Refuse(reason) | Decision::Drop(reason) => reason,
+        }
+    }
 }
 
 /// Decides for a stanza to an account of this server. `resources` are the account's connected resources; `addressed` is

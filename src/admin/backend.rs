@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::jid::Jid;
 use crate::sasl::ScramKeys;
+use crate::shard::Traced;
 
 /// Accounts in one page of a list at most.
 pub const PAGE_USERS_MAX: usize = 1_000;
@@ -35,6 +36,10 @@ pub trait Backend: Send + Sync {
 
     /// What is stored about an account.
     fn show_user(&self, jid: &Jid<'_>) -> Result<UserDetails, Failure>;
+
+    /// Tells what is decided for the stanzas of an account from now on, until `tell` answers that nobody listens; asked
+    /// with nothing now and then, so that it can say so.
+    fn trace(&self, jid: &Jid<'_>, tell: &mut dyn FnMut(Option<Traced>) -> bool) -> Result<(), Failure>;
 
     /// The levels of log lines, as `info,session=debug`.
     fn log_levels(&self) -> Result<String, Failure>;

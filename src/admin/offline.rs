@@ -9,6 +9,7 @@ use super::backend::{Backend, Failure, FailureKind, ListUsers, Status, UserDetai
 use super::users::Users;
 use crate::jid::Jid;
 use crate::sasl::ScramKeys;
+use crate::shard::Traced;
 
 /// An open store with nobody behind it: what concerns sessions or logging cannot be asked.
 #[derive(Clone)]
@@ -67,6 +68,10 @@ impl Backend for Offline {
 
     fn show_user(&self, jid: &Jid<'_>) -> Result<UserDetails, Failure> {
         self.users.show(jid)
+    }
+
+    fn trace(&self, _jid: &Jid<'_>, _tell: &mut dyn FnMut(Option<Traced>) -> bool) -> Result<(), Failure> {
+        no_server()
     }
 
     fn log_levels(&self) -> Result<String, Failure> {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::backend::{Backend, Failure, FailureKind, ListUsers, Status, UserDetails, UserPage};
 use super::keys::{self, WrittenKeys};
 use crate::jid::Jid;
+use crate::shard::Traced;
 
 /// Changes with every change that an older end would not understand.
 pub(super) const VERSION: u32 = 1;
@@ -43,15 +44,36 @@ pub(super) struct Numbered {
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub(super) enum Request {
     Status,
-    AddUser { jid: String, keys: Vec<WrittenKeys> },
-    SetKeys { jid: String, keys: Vec<WrittenKeys> },
-    RemoveUser { jid: String },
-    DisableUser { jid: String, reason: String },
-    EnableUser { jid: String },
+    AddUser {
+        jid: String,
+        keys: Vec<WrittenKeys>,
+    },
+    SetKeys {
+        jid: String,
+        keys: Vec<WrittenKeys>,
+    },
+    RemoveUser {
+        jid: String,
+    },
+    DisableUser {
+        jid: String,
+        reason: String,
+    },
+    EnableUser {
+        jid: String,
+    },
     ListUsers(ListUsers),
-    ShowUser { jid: String },
+    ShowUser {
+        jid: String,
+    },
     LogLevels,
-    ChangeLogLevels { changes: String },
+    ChangeLogLevels {
+        changes: String,
+    },
+    /// Answered again and again, until the client closes the connection.
+    Trace {
+        jid: String,
+    },
 }
 
 impl Request {
@@ -68,6 +90,7 @@ impl Request {
             Request::ShowUser { .. } => "show-user",
             Request::LogLevels => "log-levels",
             Request::ChangeLogLevels { .. } => "change-log-levels",
+            Request::Trace { .. } => "trace",
         }
     }
 }
@@ -97,10 +120,15 @@ pub(super) enum Done {
     Users(UserPage),
     User(UserDetails),
     Levels(String),
+    Traced(Traced),
 }
 
-/// Has a request carried out.
-pub(super) fn carry_out(backend: &dyn Backend, request: Request) -> Result<Done, Failure> {
+/// Has a request carried out. What comes of it on the way is handed to `tell`, which answers whether anybody listens.
+pub(super) fn carry_out(
+    backend: &dyn Backend,
+    request: Request,
+    tell: &mut dyn FnMut(Done) -> bool,
+) -> Result<Done, Failure> {
     match request {
         Request::Status => backend.status().map(Done::Status),
         Request::AddUser { jid, keys } => backend.add_user(&account(&jid)?, keys::read(&keys)?).map(|()| Done::Nothing),
@@ -112,6 +140,11 @@ pub(super) fn carry_out(backend: &dyn Backend, request: Request) -> Result<Done,
         Request::ShowUser { jid } => backend.show_user(&account(&jid)?).map(Done::User),
         Request::LogLevels => backend.log_levels().map(Done::Levels),
         Request::ChangeLogLevels { changes } => backend.change_log_levels(&changes).map(Done::Levels),
+        Request::Trace { jid } => {
+            let account = account(&jid)?;
+            let mut each = |traced: Option<Traced>| tell(traced.map_or(Done::Nothing, Done::Traced));
+            backend.trace(&account, &mut each).map(|()| Done::Nothing)
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use super::keys;
 use super::protocol::{self, ANSWER_BYTES_MAX, Answer, Done, Greeting, NoLine, Numbered, Outcome, Request, VERSION};
 use crate::jid::Jid;
 use crate::sasl::ScramKeys;
+use crate::shard::Traced;
 
 /// A server that takes longer is not going to answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -76,21 +77,33 @@ impl Remote {
     }
 
     fn ask(&self, request: Request) -> Result<Done, Failure> {
-        let broken = |reason: String| {
-            Failure::new(FailureKind::Failed, format!("the server at {}: {reason}", self.path.display()))
-        };
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let id = connection.next;
         connection.next += 1;
         protocol::write(connection.reader.get_mut(), &Numbered { id, request })
-            .map_err(|error| broken(describe(NoLine::Broken(error))))?;
+            .map_err(|error| self.broken(&describe(NoLine::Broken(error))))?;
+        self.answer(&mut connection, id)
+    }
+
+    /// The next answer to the last request, of one that has several.
+    fn next(&self) -> Result<Done, Failure> {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = connection.next - 1;
+        self.answer(&mut connection, id)
+    }
+
+    fn answer(&self, connection: &mut Connection, id: u64) -> Result<Done, Failure> {
         let answer: Answer =
-            protocol::read(&mut connection.reader, ANSWER_BYTES_MAX).map_err(|why| broken(describe(why)))?;
+            protocol::read(&mut connection.reader, ANSWER_BYTES_MAX).map_err(|why| self.broken(&describe(why)))?;
         match answer.outcome {
             Outcome::Done(done) if answer.id == id => Ok(done),
             Outcome::Failed(failure) => Err(failure),
-            Outcome::Done(_) => Err(broken("an answer to another question".into())),
+            Outcome::Done(_) => Err(self.broken("an answer to another question")),
         }
+    }
+
+    fn broken(&self, reason: &str) -> Failure {
+        Failure::new(FailureKind::Failed, format!("the server at {}: {reason}", self.path.display()))
     }
 
     fn ask_for<T>(&self, request: Request, expected: impl FnOnce(Done) -> Option<T>) -> Result<T, Failure> {
@@ -156,6 +169,20 @@ impl Backend for Remote {
             Done::User(user) => Some(user),
             _ => None,
         })
+    }
+
+    fn trace(&self, jid: &Jid<'_>, tell: &mut dyn FnMut(Option<Traced>) -> bool) -> Result<(), Failure> {
+        let mut done = self.ask(Request::Trace { jid: jid.to_string() })?;
+        loop {
+            let goes_on = match done {
+                Done::Traced(traced) => tell(Some(traced)),
+                _ => tell(None),
+            };
+            if !goes_on {
+                return Ok(());
+            }
+            done = self.next()?;
+        }
     }
 
     fn log_levels(&self) -> Result<String, Failure> {

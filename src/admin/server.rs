@@ -181,7 +181,9 @@ fn converse(stream: &UnixStream, backend: &dyn Backend) -> std::io::Result<()> {
         let (id, outcome) = match protocol::read::<Numbered>(&mut reader, REQUEST_BYTES_MAX) {
             Ok(Numbered { id, request }) => {
                 tracing::debug!(target: "admin", request = request.name(), "asked");
-                (id, protocol::carry_out(backend, request))
+                let mut told = stream;
+                let mut tell = |done| protocol::write(&mut told, &Answer { id, outcome: Outcome::Done(done) }).is_ok();
+                (id, protocol::carry_out(backend, request, &mut tell))
             }
             Err(NoLine::Malformed(why)) => (0, Err(Failure::new(FailureKind::Invalid, why))),
             Err(NoLine::TooLong) => {

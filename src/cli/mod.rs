@@ -17,6 +17,7 @@ mod sessions;
 pub mod status;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 pub mod user;
 pub mod values;
 
@@ -33,6 +34,7 @@ pub use reference::page as reference_page;
 pub use serve::{ResourceConflict, SaslMechanism, ServeOptions};
 pub use sessions::Sessions;
 pub use status::StatusFlags;
+pub use trace::TraceFlags;
 pub use user::UserAction;
 
 /// Exit code: a mistake in the flags.
@@ -67,6 +69,8 @@ pub enum Action {
     Log(LogAction),
     /// Shows what a running server has counted
     Status(StatusFlags),
+    /// Shows live what a running server decides for the stanzas of an account, and why
+    Trace(TraceFlags),
 }
 
 /// Where a server or its data is found.

@@ -1,9 +1,10 @@
 //! What an operator can ask of the running server: the accounts in its store, and its sessions.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crossbeam::channel::{RecvTimeoutError, Sender};
 use rondel_shards::{Metrics, Remote};
 use rondel_storage::Store;
 
@@ -12,14 +13,21 @@ use crate::home::home;
 use crate::jid::Jid;
 use crate::logging::LevelControl;
 use crate::sasl::ScramKeys;
-use crate::shard::{EndSessions, Message, Settings};
+use crate::shard::{EndSessions, Message, Settings, Traced, Watch};
 use crate::stream::StreamError;
 
 /// How long a shard may take to end an account's sessions.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Decisions that may wait to be told.
+const TRACED_MAX: usize = 10_000;
+
+/// How often it is seen to whether anybody still listens.
+const ASKED_EVERY: Duration = Duration::from_secs(1);
+
 /// The running server, for its admin socket.
 pub struct Running {
+    watches: AtomicU64,
     users: Users,
     remotes: Vec<Remote<Message>>,
     settings: Arc<Settings>,
@@ -36,7 +44,15 @@ impl Running {
         levels: LevelControl,
         metrics: Vec<Arc<Metrics>>,
     ) -> Running {
-        Running { users: Users::new(Arc::clone(&store)), remotes, settings, levels, metrics, store }
+        Running {
+            watches: AtomicU64::new(0),
+            users: Users::new(Arc::clone(&store)),
+            remotes,
+            settings,
+            levels,
+            metrics,
+            store,
+        }
     }
 
     fn counters(&self) -> Vec<Counted> {
@@ -74,11 +90,11 @@ impl Running {
     }
 
     /// Ends an account's sessions at its home, and waits until that is done.
-    fn end_sessions(&self, jid: &Jid<'_>, error: StreamError) {
+    fn end_sessions(&self, jid: &Jid<'_>, is_removed: bool, error: StreamError) {
         let account = jid.bare().to_owned();
         let Some(remote) = self.remotes.get(home(&account, self.remotes.len())) else { return };
         let (answer, ended) = crossbeam::channel::bounded(1);
-        remote.send(Message::EndSessions(Box::new(EndSessions { account, error, answer })));
+        remote.send(Message::EndSessions(Box::new(EndSessions { account, is_removed, error, answer })));
         if ended.recv_timeout(PATIENCE).is_err() {
             tracing::warn!(target: "admin", "a shard did not end an account's sessions in time");
         }
@@ -114,14 +130,14 @@ impl Backend for Running {
     fn remove_user(&self, jid: &Jid<'_>) -> Result<(), Failure> {
         self.users.remove(jid)?;
         self.account_changed();
-        self.end_sessions(jid, StreamError::not_authorized("this account was removed"));
+        self.end_sessions(jid, true, StreamError::not_authorized("this account was removed"));
         Ok(())
     }
 
     fn disable_user(&self, jid: &Jid<'_>, reason: &str) -> Result<(), Failure> {
         self.users.disable(jid, reason)?;
         self.account_changed();
-        self.end_sessions(jid, StreamError::not_authorized("this account was disabled"));
+        self.end_sessions(jid, false, StreamError::not_authorized("this account was disabled"));
         Ok(())
     }
 
@@ -135,6 +151,30 @@ impl Backend for Running {
 
     fn show_user(&self, jid: &Jid<'_>) -> Result<UserDetails, Failure> {
         self.users.show(jid)
+    }
+
+    fn trace(&self, jid: &Jid<'_>, tell: &mut dyn FnMut(Option<Traced>) -> bool) -> Result<(), Failure> {
+        let (sender, lines) = crossbeam::channel::bounded(TRACED_MAX);
+        let (number, account) = (self.watches.fetch_add(1, Ordering::Relaxed), jid.bare().to_owned());
+        let watch = |to: Option<Sender<Traced>>| {
+            for remote in &self.remotes {
+                let watch = Watch { number, account: account.clone(), to: to.clone() };
+                remote.send(Message::Watch(Box::new(watch)));
+            }
+        };
+        watch(Some(sender));
+        // The first answer says that it has begun.
+        let mut goes_on = tell(None);
+        while goes_on {
+            goes_on = match lines.recv_timeout(ASKED_EVERY) {
+                Ok(traced) => tell(Some(traced)),
+                Err(RecvTimeoutError::Timeout) => tell(None),
+                // The shards have ended.
+                Err(RecvTimeoutError::Disconnected) => false,
+            };
+        }
+        watch(None);
+        Ok(())
     }
 
     fn log_levels(&self) -> Result<String, Failure> {

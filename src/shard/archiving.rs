@@ -10,7 +10,7 @@ use super::roster::{failed, now_micros};
 use super::ticket::Ticket;
 use crate::account::archive_ids::{ArchiveIds, IdText};
 use crate::account::{
-    DefaultPolicy, Direction, Facts, MessageType, Preferences, StanzaKind, Traits, append_stanza_id, archive,
+    DefaultPolicy, Direction, Facts, MessageType, Preferences, StanzaKind, Traits, Verdict, append_stanza_id, archive,
 };
 use crate::jid::Jid;
 use crate::limited_event;
@@ -95,18 +95,22 @@ impl Shard {
 
     /// Whether a message goes into an account's archive.
     pub(super) fn is_archived(&self, message: &Archived<'_>) -> bool {
-        let Some(settings) = &self.settings.archive else { return false };
-        let Some(account) = self.accounts.account(message.account) else { return false };
-        if account.owner.is_none() || !archive(&message.facts).is_yes() {
-            return false;
+        self.archive_verdict(message).is_yes()
+    }
+
+    /// The same with the reason.
+    pub(super) fn archive_verdict(&self, message: &Archived<'_>) -> Verdict {
+        let Some(settings) = &self.settings.archive else { return Verdict::No("there are no archives") };
+        let account = self.accounts.account(message.account).filter(|account| account.owner.is_some());
+        let Some(account) = account else { return Verdict::No("nothing is stored of the account") };
+        let verdict = archive(&message.facts);
+        if !verdict.is_yes() || (account.archiving.is_none() && settings.default == DefaultPolicy::Always) {
+            return verdict;
         }
-        if account.archiving.is_none() && settings.default == DefaultPolicy::Always {
-            return true;
-        }
-        let Ok(peer) = Jid::parse(message.peer()) else { return false };
+        let Ok(peer) = Jid::parse(message.peer()) else { return Verdict::No("with nobody") };
         let by_default = Preferences::new::<&str>(settings.default, &[], &[]);
         let preferences = account.archiving.as_deref().unwrap_or(&by_default);
-        preferences.archives(&peer, || account.contacts.state(peer.bare()).listed).is_yes()
+        preferences.archives(&peer, || account.contacts.state(peer.bare()).listed)
     }
 
     /// Has a message written to an account's archive, under this number, when the turn ends.

@@ -75,7 +75,7 @@ impl Shard {
     ) {
         let Some(account) = self.accounts.account(from.bare()) else { return };
         if account.contacts.is_empty() {
-            return;
+            return self.trace(StanzaKind::Presence(kind), from.as_str(), "", |_| "to 0 contacts".into());
         }
         let mut shares: Vec<Option<Broadcast>> = (0..io.shards()).map(|_| None).collect();
         let own = Jid::parse(from.bare());
@@ -102,6 +102,10 @@ impl Shard {
             });
             share.push(contact.jid, sent);
         }
+        self.trace(StanzaKind::Presence(kind), from.as_str(), "", |_| {
+            let contacts = shares.iter().flatten().flat_map(|share| share.contacts());
+            format!("to {} contacts", contacts.filter(|(_, sent)| sent.presence).count())
+        });
         for (shard, share) in shares.into_iter().enumerate() {
             match share {
                 Some(share) if shard == io.shard() => self.broadcast_arrived(io, &share),
@@ -131,6 +135,11 @@ impl Shard {
             if sent.probe && account.contacts.state(from.bare()).from == Grant::Granted {
                 let presences = self.accounts.sessions(contact).filter_map(|(_, session)| session.presence.as_ref());
                 found.extend(presences.map(|presence| Arc::clone(&presence.stanza)));
+            }
+            if sent.presence {
+                self.trace(StanzaKind::Presence(broadcast.kind), from.as_str(), contact, |_| {
+                    "to all available resources, from somebody it is subscribed to".into()
+                });
             }
             if sent.presence && !self.tasks.is_busy(contact) {
                 self.give_available(io, contact, broadcast.kind, &broadcast.stanza);

@@ -11,6 +11,7 @@ use super::message::{Message, Routed, Sender};
 use super::stream::{Established, Stream};
 use super::task::{Step, Task};
 use super::ticket::Behalf;
+use super::trace::shown;
 use super::{End, Shard, kept};
 use crate::account::blocking::{self, Inbound};
 use crate::account::{
@@ -132,12 +133,15 @@ impl Shard {
         if let Some(account) = self.accounts.account(session.address.bare())
             && is_blocked(account, session.address.bare(), to)
         {
+            self.trace(kind, session.address.as_str(), to.as_str(), |_| "refused: the sender blocks it".into());
             return self.answer_refusal(io, stream, frame, &blocking::outbound_refusal());
         }
         if !self.settings.serves(to.domain()) {
+            self.trace(kind, session.address.as_str(), to.as_str(), |_| "refused: not a domain of this server".into());
             return self.answer_error(io, stream, frame, StanzaCondition::RemoteServerNotFound);
         }
         if to.local().is_none() {
+            self.trace(kind, session.address.as_str(), to.as_str(), |_| "refused: nothing is there".into());
             return self.answer_error(io, stream, frame, StanzaCondition::ServiceUnavailable);
         }
         let stamp = Stamp { from: Some(session.address.escaped()), to: None, lang: stream.lang.as_deref() };
@@ -275,6 +279,10 @@ impl Shard {
     ) -> Result<Delivered, Refusal> {
         let Passing { kind, traits, from, bare, resource, .. } = *passing;
         if let Err(refusal) = self.may_reach(kind, from, bare) {
+            self.trace(kind, from.as_str(), passing.to, |_| {
+                let how = if refusal.is_some() { "refused" } else { "dropped" };
+                format!("{how}: there is no such account, or it blocks the sender")
+            });
             return refusal.map_or(Ok(Delivered::Done), Err);
         }
         let sessions = self.accounts.sessions(bare);
@@ -290,14 +298,19 @@ impl Shard {
                 _ => false,
             }
         };
-        match (decision, kind) {
-            (Decision::ByServer | Decision::Refuse(_), _) => return Err(Refusal::service_unavailable()),
-            (Decision::Drop(_) | Decision::NobodyThere(_), StanzaKind::Message(_)) => {
-                return Ok(Delivered::NobodyThere);
+        let outcome = match (decision, kind) {
+            (Decision::ByServer | Decision::Refuse(_), _) => Some(Err(Refusal::service_unavailable())),
+            (Decision::Drop(_) | Decision::NobodyThere(_), StanzaKind::Message(_)) => Some(Ok(Delivered::NobodyThere)),
+            (Decision::Drop(_), _) => Some(Ok(Delivered::Done)),
+            (Decision::NobodyThere(_), _) => Some(Ok(Delivered::NobodyThere)),
+            _ => None,
+        };
+        if let Some(outcome) = outcome {
+            if !matches!(outcome, Ok(Delivered::NobodyThere)) {
+                let how = if outcome.is_ok() { "dropped" } else { "refused" };
+                self.trace(kind, from.as_str(), passing.to, |_| format!("{how}: {}", decision.reason()));
             }
-            (Decision::Drop(_), _) => return Ok(Delivered::Done),
-            (Decision::NobodyThere(_), _) => return Ok(Delivered::NobodyThere),
-            _ => {}
+            return outcome;
         }
         let mut chosen = SmallVec::<[SessionKey; 4]>::new();
         let mut others = SmallVec::<[SessionKey; 4]>::new();
@@ -310,6 +323,9 @@ impl Shard {
         }
         let StanzaKind::Message(message) = kind else {
             // What a session that goes just now does not get, an answer tells to who has asked.
+            self.trace(kind, from.as_str(), passing.to, |shard| {
+                format!("{}: {}", decision.reason(), shard.names(&chosen, &kind.into()))
+            });
             let mut reached = false;
             for key in chosen {
                 reached |= self.give(io, key, kind, &write);
@@ -328,6 +344,12 @@ impl Shard {
         };
         let stored = if is_archived { Stored::Archive } else { Stored::Nowhere };
         let what = What { kind, traits, copy: None, stored, at_us: Some(number) };
+        self.trace(kind, from.as_str(), passing.to, |shard| {
+            let copies = shown("copied", carbon(&facts));
+            let (to, others) = (shard.names(&chosen, &what), shard.names(&others, &what));
+            let archived = shown("archived for the addressee", shard.archive_verdict(&archived));
+            format!("{}: {to}; {archived}; {copies} to other clients: {others}", decision.reason())
+        });
         let mut reached = false;
         for key in chosen {
             reached |= self.give(io, key, what, write_as_kept);
@@ -367,6 +389,12 @@ impl Shard {
         let others = sessions.filter(|(key, other)| *key != session.key && other.carbons_since_us.is_some());
         let others: SmallVec<[SessionKey; 4]> = others.map(|(key, _)| key).collect();
         let gets_copies = !others.is_empty() && carbon(&facts).is_yes();
+        self.trace(StanzaKind::Message(message), from.as_str(), to, |shard| {
+            let copies = shown("copied", carbon(&facts));
+            let others = shard.names(&others, &StanzaKind::Message(message).into());
+            let archived = shown("archived for the sender", shard.archive_verdict(&archived));
+            format!("accepted; {archived}; {copies} to other clients: {others}")
+        });
         if !is_archived && !gets_copies {
             return;
         }

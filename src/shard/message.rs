@@ -4,6 +4,7 @@ use rondel_storage::Reply;
 
 use super::broadcast::{Broadcast, Presences};
 use super::ticket::{Settled, TicketId};
+use super::trace::Watch;
 use crate::account::{Address, StanzaKind, Traits};
 use crate::sasl::Failure;
 use crate::stream::StreamError;
@@ -27,6 +28,8 @@ pub enum Message {
         /// Right, or wrong and how.
         outcome: Option<Result<(), Failure>>,
     },
+    /// Somebody looks at what is decided for an account, or no longer.
+    Watch(Box<Watch>),
     /// Ends all sessions of an account and answers how many there were.
     EndSessions(Box<EndSessions>),
 }
@@ -38,6 +41,8 @@ const _: () = assert!(std::mem::size_of::<Message>() <= 64);
 pub struct EndSessions {
     /// The bare JID.
     pub account: String,
+    /// Whether the account is gone, and nothing is stored of it any more.
+    pub is_removed: bool,
     /// What the clients are told.
     pub error: StreamError,
     /// Where the answer goes.

@@ -24,6 +24,7 @@ mod stream;
 mod task;
 mod ticket;
 mod tokens;
+mod trace;
 mod verify;
 
 use std::sync::Arc;
@@ -33,7 +34,7 @@ use rondel_shards::{Accepted, Application, Closed, ConnectionId, Io, Origin, Tls
 use rondel_storage::{Client, WriteRequest};
 use slab::Slab;
 
-use crate::account::{Accounts, SessionKey};
+use crate::account::{Accounts, SessionKey, Standing};
 use crate::limits::Addresses;
 use crate::sasl::Bindings;
 use crate::stream::{Negotiation, StreamError};
@@ -52,6 +53,8 @@ pub use settings::{Kept, ListenerKind, Settings, Tls};
 use stream::{Phase, Stream};
 use task::Tasks;
 use ticket::Tickets;
+use trace::Watches;
+pub use trace::{Traced, Watch};
 pub use verify::Verifier;
 
 /// Why a stream ends, as its log line says.
@@ -120,6 +123,7 @@ pub struct Shard {
     /// Sessions to end once the present callback is through.
     doomed: Vec<(SessionKey, End)>,
     tickets: Tickets,
+    watches: Watches,
     waiting: Waiting,
     /// Sessions to be looked at when the turn ends.
     touched: Vec<SessionKey>,
@@ -153,6 +157,7 @@ impl Shard {
             verifier,
             doomed: Vec::new(),
             tickets: Tickets::default(),
+            watches: Watches::default(),
             waiting: Waiting::default(),
             touched: Vec::new(),
             gathered: Vec::new(),
@@ -364,17 +369,25 @@ impl Application for Shard {
             Message::Stanza(routed) => self.arrive(io, routed),
             Message::Broadcast(broadcast) => self.broadcast_arrived(io, &broadcast),
             Message::Presences(answer) => self.presences_arrived(io, &answer),
+            Message::Watch(watch) => self.watches.change(*watch),
             Message::Settled(settled) => {
                 settled.iter().for_each(|(key, sequence)| self.released(io, *key, *sequence));
             }
             Message::Stored(reply) => self.stored(io, reply),
             Message::Verified { token, outcome } => self.verified(io, token, outcome),
             Message::EndSessions(order) => {
-                let EndSessions { account, error, answer } = *order;
+                let EndSessions { account, is_removed, error, answer } = *order;
+                if let (true, Some(account)) = (is_removed, self.accounts.account_mut(&account)) {
+                    // What its sessions leave behind goes nowhere.
+                    (account.standing, account.owner) = (Standing::Absent, None);
+                }
                 let sessions = self.accounts.sessions(&account);
                 let ended = sessions.len();
                 self.doomed.extend(sessions.map(|(key, _)| (key, End::Error(error.clone()))));
                 self.after(io);
+                if is_removed {
+                    self.accounts.forget(&account);
+                }
                 // Whoever asked may have stopped waiting.
                 let _ = answer.send(ended);
             }

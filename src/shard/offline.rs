@@ -10,6 +10,7 @@ use super::message::{Routed, Sender};
 use super::roster::written;
 use super::task::{Step, Task};
 use super::ticket::{Behalf, Ticket};
+use super::trace::shown;
 use super::{Shard, now_s};
 use crate::account::delay::Delay;
 use crate::account::{
@@ -66,7 +67,16 @@ impl Shard {
     /// Nobody is there to get a message: it is stored, if it is of a kind that is, or its sender hears that nobody is.
     pub(super) fn nobody_there(&mut self, io: &mut Io<Shard>, routed: Routed, kind: MessageType) {
         let facts = facts(kind, routed.traits, Direction::Received, routed.from().as_str(), routed.to());
-        match (offline(&facts), self.owner_of(routed.bare())) {
+        let outcome = offline(&facts);
+        self.trace(routed.kind, routed.from().as_str(), routed.to(), |shard| {
+            let archived = shown("archived for the addressee", shard.archive_verdict(&archived(&routed, facts)));
+            match outcome {
+                Offline::Store(reason) => format!("nobody is there: waits ({reason}); {archived}"),
+                Offline::Drop(reason) => format!("nobody is there: dropped ({reason}); {archived}"),
+                Offline::Refuse(reason) => format!("nobody is there: refused ({reason})"),
+            }
+        });
+        match (outcome, self.owner_of(routed.bare())) {
             (Offline::Store(_), Some(owner)) => {
                 self.store_or_count(io, owner, Uncounted { routed, facts, ticket: None })
             }
@@ -272,7 +282,12 @@ impl Shard {
     fn no_room(&mut self, io: &mut Io<Shard>, message: &Uncounted, refusal: &Refusal) {
         let Uncounted { routed, facts, .. } = message;
         let kept = archived(routed, *facts);
-        if self.is_archived(&kept) {
+        let is_archived = self.is_archived(&kept);
+        self.trace(routed.kind, routed.from().as_str(), routed.to(), |_| match is_archived {
+            true => "too much waits already: it is in the archive only".into(),
+            false => "refused: too much waits already".into(),
+        });
+        if is_archived {
             let number = self.next_number();
             self.archive(io, &kept, number, |out| out.extend_from_slice(routed.stanza()));
         } else {

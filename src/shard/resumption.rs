@@ -266,17 +266,21 @@ impl Shard {
         let sessions = self.accounts.sessions(account);
         let decision = decide(StanzaKind::Message(message), None, sessions.clone().map(|(_, session)| session.state()));
         let Decision::ToPriority(most) = decision else {
+            self.trace(kind, &from, &to, |_| "not acknowledged, and nobody else is there: waits".into());
             return Some(Leftover { number: memo.at_us, stored: memo.stored, facts, stanza: stanza.into() });
         };
         let is_next = |session: &Session| {
             let state = session.state();
             state.available && state.priority == most && !session.has_got(memo.at_us, !facts.to_full, priority)
         };
+        let what = What { kind, traits, copy: None, stored: memo.stored, at_us: Some(memo.at_us) };
         let next: Vec<SessionKey> = sessions.filter(|(_, session)| is_next(session)).map(|(key, _)| key).collect();
         let domain = account.rsplit_once('@').map(|(_, domain)| domain);
         let delay = Delay { from: domain, at_us: memo.at_us, reason: "" };
+        self.trace(kind, &from, &to, |shard| {
+            format!("not acknowledged: goes to those who have not got it: {}", shard.names(&next, &what))
+        });
         for key in next {
-            let what = What { kind, traits, copy: None, stored: memo.stored, at_us: Some(memo.at_us) };
             self.give(io, key, what, |out| {
                 let start = out.len();
                 out.extend_from_slice(stanza);

@@ -50,7 +50,11 @@ impl Shard {
 
     /// The owner of what is stored of an account; none for an anonymous one.
     pub(super) fn owner_of(&self, bare_jid: &str) -> Option<Owner> {
-        if self.settings.is_anonymous(bare_jid) { None } else { Owner::parse(bare_jid).ok() }
+        match self.accounts.account(bare_jid) {
+            Some(account) => account.owner.clone(),
+            None if self.settings.is_anonymous(bare_jid) => None,
+            None => Owner::parse(bare_jid).ok(),
+        }
     }
 
     fn get_roster(&mut self, owner: Owner, task: &Task, query: &Element) -> Step {
