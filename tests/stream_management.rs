@@ -275,3 +275,17 @@ fn the_server_asks_and_notices_who_does_not_answer() {
     assert!(heard.contains("<connection-timeout "), "{heard}");
     server.wait_for_log(|line| line.contains("session waits for its client"));
 }
+
+/// Who cannot resume, or does not, is not kept out by its earlier sessions.
+#[test]
+fn sessions_that_wait_make_room() {
+    let mut server = server(&["--max-sessions-per-account", "2", "--resource-conflict", "refuse"]);
+    for resource in ["balcony", "garden"] {
+        drop(resumable(&server, "juliet", resource));
+        server.wait_for_log(|line| line.contains("session waits for its client"));
+        server.logged.clear();
+    }
+    let (_juliet, _) = resumable(&server, "juliet", "balcony");
+    let (mut juliet, _) = resumable(&server, "juliet", "orchard");
+    acknowledged(&mut juliet, 1);
+}

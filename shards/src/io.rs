@@ -78,6 +78,8 @@ pub struct Io<A: Application> {
     pub(crate) sealed: Vec<u8>,
     /// A ring was full; nobody reads until there is room again.
     pub(crate) reads_held: bool,
+    /// The application wants nobody to read.
+    pub(crate) reads_unwanted: bool,
     pub(crate) held: Vec<ConnectionId>,
     /// Handshake steps made in this turn, and who waits for the next turn to make one.
     pub(crate) handshakes: usize,
@@ -137,6 +139,7 @@ impl<A: Application> Io<A> {
             pool: Vec::new(),
             sealed: Vec::new(),
             reads_held: false,
+            reads_unwanted: false,
             held: Vec::new(),
             handshakes: 0,
             handshake_queue: Vec::new(),
@@ -200,6 +203,13 @@ impl<A: Application> Io<A> {
         if self.outgoing.bytes() > OUTGOING_BYTES_MAX {
             self.reads_held = true;
         }
+        self.want_flush();
+    }
+
+    /// From now on nobody is read from, or everybody again. What is read already is handed in.
+    pub fn hold_reads(&mut self, hold: bool) {
+        self.reads_unwanted = hold;
+        self.reads_held |= hold;
         self.want_flush();
     }
 

@@ -287,7 +287,7 @@ impl<A: Application> Local<A> {
         if flushed.left > 0 && !io.reads_held {
             io.reads_held = true;
             io.metrics.mesh_full.add(1);
-        } else if flushed.left == 0 && io.reads_held {
+        } else if flushed.left == 0 && io.reads_held && !io.reads_unwanted {
             io.reads_held = false;
             let held = std::mem::take(&mut io.held);
             for connection in held {

@@ -169,8 +169,11 @@ impl Accounts {
     ) -> Result<Bound, BindError> {
         let name = jid.resource().unwrap_or_default();
         let taken = self.sessions(jid.bare()).find(|(_, session)| session.resource() == name).map(|(key, _)| key);
+        let is_away = |key: SessionKey| self.session(key).is_some_and(|session| session.connection.is_none());
         let (address, taken) = match (taken, limits.policy) {
             (None, _) => (Address::new(jid), None),
+            // Whoever takes the name again has not come back to resume.
+            (Some(key), _) if is_away(key) => (Address::new(jid), Some(key)),
             (Some(_), Conflict::Refuse) => return Err(BindError::Conflict),
             (Some(_), Conflict::Rename) => (Address::new(&jid.with_resource(&other())), None),
             (Some(key), Conflict::Replace) => (Address::new(jid), Some(key)),
@@ -180,8 +183,15 @@ impl Accounts {
         };
         let sessions = self.sessions(jid.bare());
         let count = sessions.len();
-        let replaced: Vec<_> =
-            sessions.filter(|&(key, session)| is_earlier(key, session)).map(|(key, _)| key).collect();
+        let mut replaced: Vec<_> =
+            sessions.clone().filter(|&(key, session)| is_earlier(key, session)).map(|(key, _)| key).collect();
+        // Sessions that wait for their clients do not keep others out.
+        let away = sessions.filter(|(_, session)| session.connection.is_none()).map(|(key, _)| key);
+        for key in away {
+            if count - replaced.len() >= limits.sessions_max && !replaced.contains(&key) {
+                replaced.push(key);
+            }
+        }
         if count - replaced.len() >= limits.sessions_max {
             return Err(BindError::TooMany);
         }

@@ -1,13 +1,15 @@
 //! Writing archives (XEP-0313): what an account sends and gets goes into its archive while it is on its way, and nobody
 //! waits for it but the acknowledgement to its sender. What is archived is decided in [`crate::account`].
 
-use rondel_shards::Io;
-use rondel_storage::{Outcome, Reply, WriteRequest, archive as stored};
+use std::time::Duration;
 
-use super::Shard;
+use rondel_shards::Io;
+use rondel_storage::{Outcome, QUIET, Reply, WriteRequest, archive as stored};
+
 use super::message::Sender;
 use super::roster::{failed, now_micros};
 use super::ticket::Ticket;
+use super::{Shard, TIMER_STORAGE};
 use crate::account::archive_ids::{ArchiveIds, IdText};
 use crate::account::{
     DefaultPolicy, Direction, Facts, MessageType, Preferences, StanzaKind, Traits, Verdict, append_stanza_id, archive,
@@ -54,8 +56,8 @@ impl Awaiting {
 /// Set in the tokens of what is gathered; those of tasks have the highest bit, too, but not this one.
 const GATHERED: u64 = 3 << 62;
 
-/// The token of what nobody waits for.
-const NOBODY: u64 = GATHERED | u32::MAX as u64;
+/// How long it is waited before it is seen to whether the storage has caught up.
+const CATCHES_UP_WITHIN: Duration = Duration::from_millis(2);
 
 /// Whether a reply is to something that was gathered.
 pub(super) fn is_gathered(token: u64) -> bool {
@@ -161,7 +163,7 @@ impl Shard {
 
     /// Has something written when the turn ends.
     pub(super) fn gather(&mut self, receipt: Option<Receipt>, request: WriteRequest) {
-        let token = receipt.map_or(NOBODY, |receipt| GATHERED | self.receipts.insert(receipt) as u64);
+        let token = receipt.map_or(QUIET, |receipt| GATHERED | self.receipts.insert(receipt) as u64);
         self.gathered.push((token, request));
     }
 
@@ -171,6 +173,7 @@ impl Shard {
             return;
         }
         let gathered = std::mem::take(&mut self.gathered);
+        self.wait_for_storage(io);
         let tokens: Vec<u64> = gathered.iter().map(|(token, _)| *token).collect();
         if let Err(busy) = self.storage.write_many(gathered) {
             for token in tokens {
@@ -179,11 +182,22 @@ impl Shard {
         }
     }
 
+    /// Nobody is read from while too much waits to be written: what cannot be kept would have to be refused.
+    pub(super) fn wait_for_storage(&mut self, io: &mut Io<Shard>) {
+        if !self.storage.is_behind() {
+            return;
+        }
+        io.hold_reads(true);
+        if !std::mem::replace(&mut self.is_storage_awaited, true) {
+            io.schedule(CATCHES_UP_WITHIN, TIMER_STORAGE);
+        }
+    }
+
     /// The storage has answered what was gathered: the ticket goes back, and the sender of a message that was not kept
     /// hears of it.
     pub(super) fn gathered_stored(&mut self, io: &mut Io<Shard>, reply: Reply) {
         let receipt = match reply.token {
-            NOBODY => None,
+            QUIET => None,
             token => self.receipts.try_remove((token & !GATHERED) as usize),
         };
         let is_written = reply.outcome == Outcome::Written;

@@ -106,6 +106,9 @@ impl End {
 /// The timer that lets accounts leave memory.
 const TIMER_ACCOUNTS: u64 = 0;
 
+/// The timer that sees to whether the storage has caught up. All others are those of sessions.
+const TIMER_STORAGE: u64 = u64::MAX;
+
 /// One shard of the server.
 pub struct Shard {
     settings: Arc<Settings>,
@@ -131,6 +134,8 @@ pub struct Shard {
     gathered: Vec<(u64, WriteRequest)>,
     /// Messages that wait, by account, until it is known how much waits already.
     uncounted: HashMap<Box<str>, Vec<Uncounted>>,
+    /// Whether nobody is read from before the storage has caught up.
+    is_storage_awaited: bool,
     /// What waits for what was gathered.
     receipts: Slab<Receipt>,
     /// The last number that was given to what has come to an account.
@@ -162,6 +167,7 @@ impl Shard {
             touched: Vec::new(),
             gathered: Vec::new(),
             uncounted: HashMap::new(),
+            is_storage_awaited: false,
             receipts: Slab::new(),
             opened: 0,
         }
@@ -404,6 +410,10 @@ impl Application for Shard {
         if token == TIMER_ACCOUNTS {
             self.is_leaving_scheduled = false;
             self.let_accounts_go(io);
+        } else if token == TIMER_STORAGE {
+            self.is_storage_awaited = false;
+            io.hold_reads(false);
+            self.wait_for_storage(io);
         } else {
             self.waited(io, token);
         }

@@ -10,6 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
+/// The token of writes of which only a failure is told.
+pub const QUIET: u64 = u64::MAX;
+
 /// Why a request was not taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Busy {
@@ -43,7 +46,8 @@ impl Client {
     }
 
     /// Queues a write. Its outcome ([`Outcome::Written`], [`Outcome::Refused`] or [`Outcome::Failed`]) is delivered
-    /// with `token`. Writes of one client are carried out in the order of the calls.
+    /// with `token`, or not at all if that is [`QUIET`] and all is well. Writes of one client are carried out in the
+    /// order of the calls.
     pub fn write(&self, token: u64, request: WriteRequest) -> Result<(), Busy> {
         self.write_many(vec![(token, request)])
     }
@@ -54,6 +58,11 @@ impl Client {
         let count = requests.len();
         let taken = if count > 0 { self.try_write(self.batch(requests)) } else { Ok(()) };
         taken.inspect_err(|_| add(&self.shared.counters.busy, count))
+    }
+
+    /// Whether so much waits to be written that whoever can wait had better do so.
+    pub fn is_behind(&self) -> bool {
+        self.shared.backlog.is_half_full()
     }
 
     /// Reads: at once if memory holds what is asked for, else through a reader thread.
@@ -206,6 +215,11 @@ impl Backlog {
         self.bytes.fetch_sub(bytes, AcqRel);
     }
 
+    fn is_half_full(&self) -> bool {
+        let (requests, bytes) = self.waiting();
+        requests > self.requests_max / 2 || bytes > self.bytes_max / 2
+    }
+
     /// Requests and bytes that wait now.
     pub(crate) fn waiting(&self) -> (usize, usize) {
         (self.requests.load(Acquire), self.bytes.load(Acquire))
@@ -277,7 +291,8 @@ pub(crate) fn answer_batches(batches: impl Iterator<Item = Batch>, outcomes: Vec
         // A request without an outcome would stay, and be answered when its batch is dropped.
         let answered = batch.requests.len().min(outcomes.len());
         let answers = batch.requests.drain(..answered).zip(outcomes.by_ref());
-        replies.extend(answers.map(|((token, _), outcome)| Reply { token, outcome }));
+        let told = answers.filter(|((token, _), outcome)| *token != QUIET || *outcome != Outcome::Written);
+        replies.extend(told.map(|((token, _), outcome)| Reply { token, outcome }));
     }
     deliveries.deliver();
 }
@@ -297,6 +312,7 @@ impl Deliveries {
     }
 
     fn deliver(self) {
-        self.0.into_iter().for_each(|(addressee, replies)| addressee.deliver(replies));
+        let told = self.0.into_iter().filter(|(_, replies)| !replies.is_empty());
+        told.for_each(|(addressee, replies)| addressee.deliver(replies));
     }
 }

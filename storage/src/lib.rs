@@ -42,7 +42,7 @@ pub mod vcards;
 mod writer;
 
 pub use catalogue::{Descriptor, Family, KeyShape, Size, WritePattern};
-pub use client::{Answer, Busy, Client};
+pub use client::{Answer, Busy, Client, QUIET};
 pub use codec::{DecodeError, LoadError};
 pub use metrics::{Memory, Metrics, SYNC_BUCKETS};
 pub use open::OpenError;

@@ -8,7 +8,7 @@ use rondel_storage::accounts;
 use rondel_storage::offline;
 use rondel_storage::preferences::{self, Preferences};
 use rondel_storage::{
-    Answer, Busy, FailureKind, Family, Outcome, PAGE_BYTES_MAX, PageRequest, ReadRequest, Reply, WriteRequest,
+    Answer, Busy, FailureKind, Family, Outcome, PAGE_BYTES_MAX, PageRequest, QUIET, ReadRequest, Reply, WriteRequest,
 };
 use std::thread;
 use tempfile::tempdir;
@@ -45,6 +45,20 @@ fn one_that_is_refused_does_not_keep_the_others_from_being_written() {
     client.write_many(requests).unwrap();
     assert_eq!(inbox.delivery(), [written(1), Reply { token: 2, outcome: Outcome::Refused(0) }, written(3)]);
     assert_eq!((stored(&store, "a"), stored(&store, "b")), (Some(b"old".to_vec()), Some(b"new".to_vec())));
+}
+
+#[test]
+fn who_wants_to_hear_of_failures_only_hears_of_nothing_else() {
+    let directory = tempdir().unwrap();
+    let store = open(&directory);
+    let (client, inbox) = Inbox::client(&store);
+    let absent = put("a", b"new").require_absent(Family::Accounts, b"");
+    client.write_many(vec![(QUIET, put("a", b"old")), (QUIET, absent), (3, put("b", b"b"))]).unwrap();
+    assert_eq!(inbox.delivery(), [Reply { token: QUIET, outcome: Outcome::Refused(0) }, written(3)]);
+    client.write_many(vec![(QUIET, put("c", b"c"))]).unwrap();
+    drop(client);
+    assert_eq!(inbox.rest(), []);
+    assert_eq!(stored(&store, "c"), Some(b"c".to_vec()));
 }
 
 #[test]
