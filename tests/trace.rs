@@ -23,7 +23,7 @@ fn decisions_of_an_account_are_shown_live() {
     nurse.say("<message to='romeo@localhost' type='chat'><body>not hers</body></message>");
     romeo.hear("not hers");
     romeo.say("<message to='juliet@localhost' type='chat'><body>secret</body></message>");
-    let mut expect = |parts: &[&str]| {
+    let expect = |parts: &[&str]| {
         let line = lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("nothing about {parts:?}"));
         assert!(parts.iter().all(|part| line.contains(part)) && !line.contains("secret"), "{line}");
     };

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use rondel_shards::Io;
-use rondel_storage::{Outcome, QUIET, Reply, WriteRequest, archive as stored};
+use rondel_storage::{Outcome, QUIET, Reply, WriteRequest};
 
 use super::message::Sender;
 use super::roster::{failed, now_micros};
@@ -74,8 +74,6 @@ pub(super) struct Archived<'a> {
     pub to: &'a str,
     /// What it is.
     pub facts: Facts,
-    /// Bytes of the stanza.
-    pub size: usize,
 }
 
 impl Archived<'_> {
@@ -123,27 +121,27 @@ impl Shard {
         number: u64,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
-        let Some(owner) = self.accounts.account(message.account).and_then(|account| account.owner.clone()) else {
+        let ticket = self.ticket(io);
+        let Some(owner) = self.accounts.account(message.account).and_then(|account| account.owner.as_ref()) else {
             return;
         };
         let is_sent = message.facts.direction == Direction::Sent;
         let peer = message.peer();
         let with = &peer[..peer.find('/').unwrap_or(peer.len())];
+        let Some(ticket) = ticket else {
+            self.appends.push(QUIET, owner, number, with, is_sent, write);
+            return io.want_turn_end();
+        };
+        let token = GATHERED | self.receipts.vacant_key() as u64;
         let mut id: Option<String> = None;
-        let ticket = self.ticket(io);
-        let request = stored::append(WriteRequest::new(owner), number, with, is_sent, message.size, |out| {
+        self.appends.push(token, owner, number, with, is_sent, |out| {
             let start = out.len();
             write(out);
-            if ticket.is_some() {
-                let id_attribute = attribute(out.get(start..).unwrap_or_default(), "id");
-                id = id_attribute.map(|id| id.decoded().into_owned());
-            }
+            let id_attribute = attribute(out.get(start..).unwrap_or_default(), "id");
+            id = id_attribute.map(|id| id.decoded().into_owned());
         });
-        let receipt = ticket.map(|ticket| {
-            let sender = Some(Box::new(Awaiting::of(message, id)));
-            Receipt { _ticket: Some(ticket), sender, waits_for: None }
-        });
-        self.gather(receipt, request);
+        let sender = Some(Box::new(Awaiting::of(message, id)));
+        self.receipts.insert(Receipt { _ticket: Some(ticket), sender, waits_for: None });
         io.want_turn_end();
     }
 
@@ -169,14 +167,17 @@ impl Shard {
 
     /// Hands over to the storage what was gathered.
     pub(super) fn write_gathered(&mut self, io: &mut Io<Shard>) {
-        if self.gathered.is_empty() {
+        if self.gathered.is_empty() && self.appends.is_empty() {
             return;
         }
         let gathered = std::mem::take(&mut self.gathered);
+        let appends = std::mem::take(&mut self.appends);
         self.wait_for_storage(io);
-        let tokens: Vec<u64> = gathered.iter().map(|(token, _)| *token).collect();
-        if let Err(busy) = self.storage.write_many(gathered) {
-            for token in tokens {
+        let awaited: Vec<u64> =
+            gathered.iter().map(|(token, _)| *token).chain(appends.tokens()).filter(|&token| token != QUIET).collect();
+        if let Err(busy) = self.storage.write_turn(gathered, appends) {
+            limited_event!(ERROR, "storage", "messages were not written: {busy}");
+            for token in awaited {
                 self.gathered_stored(io, Reply { token, outcome: Outcome::Failed(busy.into()) });
             }
         }

@@ -42,8 +42,6 @@ pub(super) struct Passing<'a> {
     pub bare: &'a str,
     /// The resource.
     pub resource: Option<&'a str>,
-    /// Its bytes.
-    pub size: usize,
 }
 
 impl<'a> Passing<'a> {
@@ -55,7 +53,6 @@ impl<'a> Passing<'a> {
             to: routed.to(),
             bare: routed.bare(),
             resource: routed.resource(),
-            size: routed.stanza().len(),
         }
     }
 }
@@ -150,13 +147,12 @@ impl Shard {
         if let StanzaKind::Message(message) = kind
             && to.bare() != session.address.bare()
         {
-            self.sent(io, session, to.as_str(), (message, traits), size, write);
+            self.sent(io, session, to.as_str(), (message, traits), write);
         }
         let home = home(to.bare(), io.shards());
         let from = Sender::session(&session.address);
         if home == io.shard() && self.is_direct(kind, to) {
-            let passing =
-                Passing { kind, traits, from, to: to.as_str(), bare: to.bare(), resource: to.resource(), size };
+            let passing = Passing { kind, traits, from, to: to.as_str(), bare: to.bare(), resource: to.resource() };
             match self.deliver(io, &passing, write) {
                 Ok(Delivered::Done) => return,
                 Err(refusal) => return self.answer_refusal(io, stream, frame, &refusal),
@@ -334,7 +330,7 @@ impl Shard {
             return if is_told { Ok(Delivered::Done) } else { Err(Refusal::service_unavailable()) };
         };
         let facts = facts(message, traits, Direction::Received, from.as_str(), passing.to);
-        let archived = Archived { account: bare, from, to: passing.to, facts, size: passing.size };
+        let archived = Archived { account: bare, from, to: passing.to, facts };
         let is_archived = self.is_archived(&archived);
         let number = self.next_number();
         let id = self.settings.archive.as_ref().filter(|_| is_archived).map(|settings| settings.ids.text(number));
@@ -377,13 +373,12 @@ impl Shard {
         session: &Established,
         to: &str,
         (message, traits): (MessageType, Traits),
-        size: usize,
         write: impl Fn(&mut Vec<u8>),
     ) {
         let account = session.address.bare();
         let from = Sender::session(&session.address);
         let facts = facts(message, traits, Direction::Sent, from.as_str(), to);
-        let archived = Archived { account, from, to, facts, size };
+        let archived = Archived { account, from, to, facts };
         let is_archived = self.is_archived(&archived);
         let sessions = self.accounts.sessions(account);
         let others = sessions.filter(|(key, other)| *key != session.key && other.carbons_since_us.is_some());

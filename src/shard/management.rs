@@ -57,7 +57,10 @@ impl Shard {
 
     /// Whether there is something to be done when the turn ends.
     pub(super) fn is_turn_end_wanted(&self) -> bool {
-        !self.touched.is_empty() || !self.gathered.is_empty() || self.tickets.have_returned()
+        !self.touched.is_empty()
+            || !self.gathered.is_empty()
+            || !self.appends.is_empty()
+            || self.tickets.have_returned()
     }
 
     /// The turn ends: what it has gathered goes to the storage, tickets to their sessions, acknowledgements and

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rondel_shards::{Accepted, Application, Closed, ConnectionId, Io, Origin, TlsFacts, Verdict};
+use rondel_storage::archive::Appends;
 use rondel_storage::{Client, WriteRequest};
 use slab::Slab;
 
@@ -132,6 +133,8 @@ pub struct Shard {
     touched: Vec<SessionKey>,
     /// What is written when the turn ends.
     gathered: Vec<(u64, WriteRequest)>,
+    /// What is archived when the turn ends.
+    appends: Appends,
     /// Messages that wait, by account, until it is known how much waits already.
     uncounted: HashMap<Box<str>, Vec<Uncounted>>,
     /// Whether nobody is read from before the storage has caught up.
@@ -166,6 +169,7 @@ impl Shard {
             waiting: Waiting::default(),
             touched: Vec::new(),
             gathered: Vec::new(),
+            appends: Appends::default(),
             uncounted: HashMap::new(),
             is_storage_awaited: false,
             receipts: Slab::new(),
@@ -425,7 +429,7 @@ impl Application for Shard {
     }
 
     fn is_done(&self) -> bool {
-        self.tasks.are_done() && self.receipts.is_empty() && self.gathered.is_empty()
+        self.tasks.are_done() && self.receipts.is_empty() && self.gathered.is_empty() && self.appends.is_empty()
     }
 
     fn shutting_down(&mut self, io: &mut Io<Self>) {

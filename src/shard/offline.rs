@@ -396,7 +396,7 @@ impl Shard {
 /// A message as it goes into the archive of its addressee.
 pub(super) fn archived(routed: &Routed, facts: Facts) -> Archived<'_> {
     let from: Sender<'_> = routed.from();
-    Archived { account: routed.bare(), from, to: routed.to(), facts, size: routed.stanza().len() }
+    Archived { account: routed.bare(), from, to: routed.to(), facts }
 }
 
 fn count(page: &Page) -> Waiting {

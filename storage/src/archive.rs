@@ -11,10 +11,12 @@
 //! ([`Options::archive_retention`](crate::Options::archive_retention)) or too much ([`excess`]) goes in compactions; it
 //! is hidden from every read here from the moment on at which it is to go.
 
+mod appends;
 mod entry;
 mod query;
 pub(crate) mod retention;
 
+pub use appends::Appends;
 pub use entry::Entry;
 pub use query::{Found, Page, Query};
 pub use retention::Excess;

@@ -1,5 +1,6 @@
 //! A caller's end of the store: requests go in without blocking, replies come back through [`Replies`].
 
+use crate::archive::Appends;
 use crate::metrics::add;
 use crate::reply::{Failure, Outcome, Replies, Reply};
 use crate::store::Shared;
@@ -55,8 +56,13 @@ impl Client {
     /// Queues what has come together, each request with its token, in this order. It costs little more than one write,
     /// and is all taken or not at all; what becomes of one request does not depend on the others.
     pub fn write_many(&self, requests: Vec<(u64, WriteRequest)>) -> Result<(), Busy> {
-        let count = requests.len();
-        let taken = if count > 0 { self.try_write(self.batch(requests)) } else { Ok(()) };
+        self.write_turn(requests, Appends::default())
+    }
+
+    /// As [`Client::write_many`], and messages to be archived with it. They are written behind the requests.
+    pub fn write_turn(&self, requests: Vec<(u64, WriteRequest)>, appends: Appends) -> Result<(), Busy> {
+        let count = requests.len() + appends.len();
+        let taken = if count > 0 { self.try_write(self.batch(requests, appends)) } else { Ok(()) };
         taken.inspect_err(|_| add(&self.shared.counters.busy, count))
     }
 
@@ -76,16 +82,17 @@ impl Client {
         if self.shared.closing.load(Acquire) {
             return Err(Busy::Closed);
         }
-        let batch = self.batch(vec![(token, request)]);
+        let batch = self.batch(vec![(token, request)], Appends::default());
         self.shared.backlog.add(&batch);
         self.shared.writes.send(Job::Write(batch)).map_err(|error| self.not_taken(error.0, Busy::Closed))?;
         self.shared.queued();
         Ok(())
     }
 
-    fn batch(&self, requests: Vec<(u64, WriteRequest)>) -> Batch {
-        let bytes = requests.iter().map(|(_, request)| request.size_bytes()).sum();
-        Batch { addressee: self.addressee.clone(), requests, bytes }
+    fn batch(&self, requests: Vec<(u64, WriteRequest)>, appends: Appends) -> Batch {
+        let bytes: usize = requests.iter().map(|(_, request)| request.size_bytes()).sum();
+        let bytes = bytes + appends.size_bytes();
+        Batch { addressee: self.addressee.clone(), requests, appends, bytes }
     }
 
     fn try_write(&self, batch: Batch) -> Result<(), Busy> {
@@ -156,23 +163,31 @@ pub(crate) enum Job {
 pub(crate) struct Batch {
     addressee: Arc<Addressee>,
     pub(crate) requests: Vec<(u64, WriteRequest)>,
-    /// What the requests count in the queue.
+    pub(crate) appends: Appends,
+    /// What they count in the queue.
     pub(crate) bytes: usize,
 }
 
 impl Batch {
+    /// How many requests it is, each message to be archived counted as one.
+    pub(crate) fn len(&self) -> usize {
+        self.requests.len() + self.appends.len()
+    }
+
     /// The batch was not taken in the first place.
     fn withdraw(mut self, reason: Busy) -> Busy {
         self.requests.clear();
+        self.appends = Appends::default();
         reason
     }
 }
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        if !self.requests.is_empty() {
-            let closed = |(token, _)| Reply { token, outcome: Outcome::Failed(Failure::closed()) };
-            self.addressee.deliver(self.requests.drain(..).map(closed).collect());
+        if self.len() > 0 {
+            let tokens = self.requests.drain(..).map(|(token, _)| token).chain(self.appends.tokens());
+            let closed = |token| Reply { token, outcome: Outcome::Failed(Failure::closed()) };
+            self.addressee.deliver(tokens.map(closed).collect());
         }
     }
 }
@@ -194,7 +209,7 @@ impl Backlog {
     /// Counts a batch, and says whether there is room for it. One larger than the bounds is still taken when nothing
     /// else waits; otherwise it could never be written.
     fn add(&self, batch: &Batch) -> bool {
-        let (requests, bytes) = (batch.requests.len(), batch.bytes);
+        let (requests, bytes) = (batch.len(), batch.bytes);
         let before = (self.requests.fetch_add(requests, AcqRel), self.bytes.fetch_add(bytes, AcqRel));
         let fits = |before: usize, more: usize, max: usize| before == 0 || before + more <= max;
         fits(before.0, requests, self.requests_max) && fits(before.1, bytes, self.bytes_max)
@@ -207,7 +222,7 @@ impl Backlog {
 
     /// The writer has taken a batch out of the queue.
     pub(crate) fn taken(&self, batch: &Batch) {
-        self.requests.fetch_sub(batch.requests.len(), AcqRel);
+        self.requests.fetch_sub(batch.len(), AcqRel);
     }
 
     /// So many bytes of requests have been dealt with.
@@ -282,8 +297,8 @@ pub(crate) fn answer(outcomes: impl Iterator<Item = (Ticket, Outcome)>) {
 }
 
 /// Answers batches: one delivery per client, each with its replies in the order of the requests. There are as many
-/// outcomes as requests.
-pub(crate) fn answer_batches(batches: impl Iterator<Item = Batch>, outcomes: Vec<Outcome>) {
+/// outcomes as requests; what was to be archived has one in common.
+pub(crate) fn answer_batches(batches: impl Iterator<Item = Batch>, outcomes: Vec<Outcome>, archived: &Outcome) {
     let mut deliveries = Deliveries::default();
     let mut outcomes = outcomes.into_iter();
     for mut batch in batches {
@@ -293,6 +308,9 @@ pub(crate) fn answer_batches(batches: impl Iterator<Item = Batch>, outcomes: Vec
         let answers = batch.requests.drain(..answered).zip(outcomes.by_ref());
         let told = answers.filter(|((token, _), outcome)| *token != QUIET || *outcome != Outcome::Written);
         replies.extend(told.map(|((token, _), outcome)| Reply { token, outcome }));
+        let archives = std::mem::take(&mut batch.appends);
+        let told = archives.tokens().filter(|&token| token != QUIET || *archived != Outcome::Written);
+        replies.extend(told.map(|token| Reply { token, outcome: archived.clone() }));
     }
     deliveries.deliver();
 }

@@ -1,5 +1,6 @@
 //! The open database: what may be swapped for a fresh one when its disk has failed, and closed under its readers.
 
+use crate::archive::Appends;
 use crate::archive::retention::Retention;
 use crate::group::Verdict;
 use crate::read::{Reach, execute};
@@ -85,17 +86,20 @@ impl Engine {
         guard.as_ref().map(use_it)
     }
 
-    /// Writes the admitted requests as one batch and syncs the log. Returns the batch's bytes.
+    /// Writes the admitted requests, and what is to be archived, as one batch and syncs the log. Returns the batch's
+    /// bytes.
     pub(crate) fn write<'g>(
         &self,
         members: impl Iterator<Item = (&'g WriteRequest, &'g Verdict)>,
+        appends: impl Iterator<Item = &'g Appends> + Clone,
     ) -> Result<usize, Failure> {
         self.with(|db| {
             let admitted = members.filter(|(_, verdict)| **verdict == Verdict::Admit).map(|(request, _)| request);
             let mut admitted: Vec<_> =
                 (0u32..).zip(admitted).map(|(number, request)| (place(request), number, request)).collect();
             admitted.sort_unstable_by_key(|(place, number, _)| (*place, *number));
-            let bytes = admitted.iter().map(|(.., request)| request.size_bytes()).sum();
+            let bytes: usize = admitted.iter().map(|(.., request)| request.size_bytes()).sum();
+            let bytes = bytes + appends.clone().map(Appends::size_bytes).sum::<usize>();
             let mut batch = WriteBatch::with_capacity_bytes(bytes);
             let mut columns = Columns::of(db);
             let mut floors = Vec::new();
@@ -112,6 +116,12 @@ impl Engine {
                         floors.push(operation);
                     }
                 }
+            }
+            for appends in appends {
+                appends.each(|family, key, value| {
+                    batch.put_cf(columns.get(family)?, key, value);
+                    Ok::<_, Failure>(())
+                })?;
             }
             let bytes = batch.size_in_bytes();
             let mut options = WriteOptions::default();

@@ -79,6 +79,13 @@ impl Owner {
         key
     }
 
+    /// Appends the same.
+    pub(crate) fn write_key(&self, out: &mut Vec<u8>, rest: &[u8]) {
+        out.extend_from_slice(self.key.as_bytes());
+        out.push(0);
+        out.extend_from_slice(rest);
+    }
+
     /// The first key after everything that belongs to this owner.
     pub(crate) fn end(&self) -> Vec<u8> {
         let mut key = self.encode(1);

@@ -42,7 +42,7 @@ pub(crate) fn run(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
         pace.wait();
         let gathered = gather(first, jobs, &shared.backlog, &mut group);
-        pace.goes_on(group.iter().map(|batch| batch.requests.len()).sum());
+        pace.goes_on(group.iter().map(Batch::len).sum());
         writer.commit(&mut group);
         if gathered == Gathered::UntilStop {
             break;
@@ -86,7 +86,7 @@ fn gather(first: Job, jobs: &Receiver<Job>, backlog: &Backlog, group: &mut Vec<B
         match job {
             Job::Write(batch) => {
                 backlog.taken(&batch);
-                requests += batch.requests.len();
+                requests += batch.len();
                 bytes += batch.bytes;
                 group.push(batch);
             }
@@ -117,34 +117,40 @@ impl Writer<'_> {
     /// Writes one group and answers all its members. A panic fails the group, not the thread.
     fn commit(&mut self, group: &mut Vec<Batch>) {
         let requests = group.iter().map(|batch| batch.requests.len()).sum();
-        if requests == 0 {
+        let appends: usize = group.iter().map(|batch| batch.appends.len()).sum();
+        if requests + appends == 0 {
             return;
         }
-        let outcomes = match catch_unwind(AssertUnwindSafe(|| self.write(group))) {
+        let (outcomes, archived) = match catch_unwind(AssertUnwindSafe(|| self.write(group))) {
             Ok(outcomes) => outcomes,
             Err(panic) => {
                 let failure = Failure::panicked(&*panic);
                 self.shared.poison(&failure);
-                vec![Outcome::Failed(failure); requests]
+                (vec![Outcome::Failed(failure.clone()); requests], Outcome::Failed(failure))
             }
         };
         debug_assert_eq!(outcomes.len(), requests);
         self.count(&outcomes);
+        self.count_appends(appends, &archived);
         self.shared.backlog.written(group.iter().map(|batch| batch.bytes).sum());
-        answer_batches(group.drain(..), outcomes);
+        answer_batches(group.drain(..), outcomes, &archived);
     }
 
-    fn write(&mut self, group: &[Batch]) -> Vec<Outcome> {
+    /// The outcome of each request, and of all that was to be archived.
+    fn write(&mut self, group: &mut [Batch]) -> (Vec<Outcome>, Outcome) {
         self.reopen_if_due();
+        group.iter_mut().for_each(|batch| batch.appends.sort());
+        let group = &*group;
         let requests = || group.iter().flat_map(|batch| &batch.requests).map(|(_, request)| request);
         #[cfg(test)]
         assert!(requests().all(|request| request.owner().local() != PANIC), "on purpose");
         let lookup = |family, key: &[u8]| self.shared.engine.with(|db| value(db, family, key));
         let verdicts = judge(requests(), lookup);
         let mut written = Ok(());
-        if verdicts.contains(&Verdict::Admit) {
+        let appends = group.iter().map(|batch| &batch.appends).filter(|appends| !appends.is_empty());
+        if verdicts.contains(&Verdict::Admit) || appends.clone().next().is_some() {
             let began = Instant::now();
-            written = self.shared.engine.write(requests().zip(&verdicts)).map(|bytes| {
+            written = self.shared.engine.write(requests().zip(&verdicts), appends).map(|bytes| {
                 self.shared.counters.synced(began.elapsed());
                 add(&self.shared.counters.bytes, bytes);
             });
@@ -156,7 +162,14 @@ impl Writer<'_> {
             (Verdict::Admit, Ok(())) => Outcome::Written,
             (Verdict::Admit, Err(failure)) => Outcome::Failed(failure.clone()),
         };
-        verdicts.into_iter().map(outcome).collect()
+        let archived = outcome(Verdict::Admit);
+        (verdicts.into_iter().map(outcome).collect(), archived)
+    }
+
+    fn count_appends(&self, appends: usize, outcome: &Outcome) {
+        let counters = &self.shared.counters;
+        let counter = if *outcome == Outcome::Written { &counters.writes } else { &counters.failed };
+        add(counter, appends);
     }
 
     fn count(&self, outcomes: &[Outcome]) {

@@ -84,15 +84,21 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// The bytes to store. A longer address than RFC 7622 §3.1 allows would be cut off where its length has no room.
+/// The bytes to store.
 pub(super) fn encode(flags: u8, with: &str, stanza_bytes: usize, stanza: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let with = &with[..with.floor_char_boundary(usize::from(u16::MAX))];
     let mut value = Vec::with_capacity(HEADER_BYTES + with.len() + stanza_bytes);
-    value.extend_from_slice(&[VERSION, flags]);
-    value.extend_from_slice(&(with.len() as u16).to_be_bytes());
-    value.extend_from_slice(with.as_bytes());
-    stanza(&mut value);
+    encode_to(&mut value, flags, with, stanza);
     value
+}
+
+/// Appends the bytes to store. A longer address than RFC 7622 §3.1 allows would be cut off where its length has no
+/// room.
+pub(super) fn encode_to(out: &mut Vec<u8>, flags: u8, with: &str, stanza: impl FnOnce(&mut Vec<u8>)) {
+    let with = &with[..with.floor_char_boundary(usize::from(u16::MAX))];
+    out.extend_from_slice(&[VERSION, flags]);
+    out.extend_from_slice(&(with.len() as u16).to_be_bytes());
+    out.extend_from_slice(with.as_bytes());
+    stanza(out);
 }
 
 /// What is wrong with a value.
