@@ -125,8 +125,15 @@ mod tests {
             assert_eq!(utc_s(seconds), text);
             assert_eq!(parse(text).unwrap().us, seconds as i64 * 1_000_000);
         }
-        assert_eq!(utc_us(1_500_000), "1970-01-01T00:00:01.500000Z");
-        assert_eq!(utc_us(2_000_000), "1970-01-01T00:00:02Z");
+        for (us, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1, "1970-01-01T00:00:00.000001Z"),
+            (1_500_000, "1970-01-01T00:00:01.500000Z"),
+            (2_000_000, "1970-01-01T00:00:02Z"),
+            (951_782_400_120_030, "2000-02-29T00:00:00.120030Z"),
+        ] {
+            assert_eq!(utc_us(us), text);
+        }
     }
 
     /// The examples of XEP-0082 §3.2, which are one moment.

@@ -9,13 +9,15 @@
 mod tests;
 
 use super::archive_ids::ArchiveIds;
+use super::delay::Delay;
 use super::delivery::IqType;
+use super::forwarding::write_forwarded;
 use crate::datetime;
 use crate::forms::{Field, FieldKind, Form, FormError, FormKind, FormLimits, Unknown};
 use crate::jid::Jid;
 use crate::rsm::{PageGiven, PageRequest, Place};
 use crate::stream::Refusal;
-use crate::xml::{self, Element, escape, namespaces as ns};
+use crate::xml::{Element, escape, namespaces as ns};
 
 /// Advertised by every account that has an archive (XEP-0313 §7). What a user archive holds is no group chat, which is
 /// why the field that asks for it or against it is understood and no such messages are promised.
@@ -247,26 +249,10 @@ impl Found<'_> {
         out.extend_from_slice(b" id='");
         escape::attribute(out, self.id);
         out.extend_from_slice(b"'>");
-        write_forwarded(out, self.at_us, self.stanza);
+        let delay = Delay { from: None, at_us: self.at_us, reason: "" };
+        write_forwarded(out, Some(&delay), self.stanza);
         out.extend_from_slice(b"</result></message>");
     }
-}
-
-/// Appends a stanza of a client's stream, forwarded (XEP-0297 §3.2): it keeps its namespace, which is not the default
-/// one there.
-fn write_forwarded(out: &mut Vec<u8>, at_us: u64, stanza: &[u8]) {
-    out.extend_from_slice(b"<forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay' stamp='");
-    out.extend_from_slice(datetime::utc_us(at_us).as_bytes());
-    out.extend_from_slice(b"'/>");
-    let name = stanza.iter().position(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'/' | b'>'));
-    let (name, rest) = stanza.split_at(name.unwrap_or(stanza.len()));
-    out.extend_from_slice(name);
-    // A start tag with a prefix may have a default namespace of its own. A second one would not be XML.
-    if let [None] = xml::attributes(stanza, ["xmlns"]) {
-        out.extend_from_slice(b" xmlns='jabber:client'");
-    }
-    out.extend_from_slice(rest);
-    out.extend_from_slice(b"</forwarded>");
 }
 
 /// The answer to [`Request::Form`].

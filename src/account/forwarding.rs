@@ -30,6 +30,8 @@ mod tests {
             "<message xmlns='jabber:client' to='a@b'><body>hi</body></message>",
             "<c:message xmlns:c='jabber:client' to='a@b'><body>hi</body></c:message>",
             "<c:message xmlns:c='jabber:client' xmlns='jabber:client' to='a@b'><body>hi</body></c:message>",
+            "<c:message xmlns:c='jabber:client' a=\"xmlns='y'\" to='a@b'><body>hi</body></c:message>",
+            "<message\n to='a@b'><body xmlns:a='b'>hi</body></message>",
         ] {
             let mut out = Vec::new();
             let delay = Delay { from: None, at_us: 0, reason: "" };

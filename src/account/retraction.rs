@@ -6,8 +6,8 @@
 
 use std::borrow::Cow;
 
-use super::delay::write_moment;
 use super::traits::Traits;
+use crate::datetime;
 use crate::jid::Jid;
 use crate::xml::{Content, Frame, Scratch, attributes, escape, namespaces as ns};
 
@@ -76,7 +76,7 @@ pub fn write_tombstone(
     out.extend_from_slice(b"' id='");
     escape::attribute(out, &retraction.id);
     out.extend_from_slice(b"' stamp='");
-    write_moment(out, at_us);
+    out.extend_from_slice(datetime::utc_us(at_us).as_bytes());
     out.extend_from_slice(b"'/></message>");
     Ok(())
 }

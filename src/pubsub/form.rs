@@ -10,8 +10,8 @@ use rondel_storage::pubsub::{
 
 use super::error::PubsubError;
 use super::limits::PubsubLimits;
+use crate::datetime;
 use crate::jid::Jid;
-use crate::service::time;
 use crate::xml::{Element, namespaces as ns};
 
 /// FORM_TYPE of node configuration.
@@ -395,7 +395,7 @@ pub fn metadata(node: &Node, owners: Vec<String>, subscribers: usize) -> Element
         if values.is_empty() { form } else { form.with_child(with_values(field(row.var, Some(row.kind)), values)) }
     });
     let one = |var, kind, text: String| with_values(field(var, Some(kind)), [text]);
-    form.with_child(one("pubsub#creation_date", "text-single", time::utc(node.created)))
+    form.with_child(one("pubsub#creation_date", "text-single", datetime::utc_s(node.created)))
         .with_child(one("pubsub#creator", "jid-single", node.creator.clone()))
         .with_child(with_values(field("pubsub#owner", Some("jid-multi")), owners))
         .with_child(one("pubsub#num_subscribers", "text-single", subscribers.to_string()))

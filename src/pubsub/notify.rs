@@ -7,7 +7,7 @@
 use rondel_storage::pubsub::{AccessModel, Affiliation, MessageType, NodeConfig, People, SubscriptionState};
 
 use super::{affiliation, markup};
-use crate::service::time;
+use crate::datetime;
 use crate::xml::{escape, namespaces as ns};
 
 /// A message to be sent.
@@ -189,7 +189,7 @@ pub fn published(node: &str, id: Option<&str>, publisher: Option<&str>, payload:
 
 /// Appends when an item was published that is sent later, in microseconds since 1970 (XEP-0203).
 pub fn delay(content: &mut Vec<u8>, published_micros: u64) {
-    let stamp = time::utc(published_micros / 1_000_000);
+    let stamp = datetime::utc_s(published_micros / 1_000_000);
     markup::empty(content, "delay", &[("xmlns", ns::DELAY), ("stamp", &stamp)]);
 }
 

@@ -7,11 +7,9 @@
 pub mod commands;
 mod disco;
 mod ping;
-pub(crate) mod time;
+mod time;
 pub mod user_commands;
 mod version;
-
-pub use time::utc;
 
 use crate::account::private;
 use crate::stream::Refusal;

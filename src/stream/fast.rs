@@ -160,7 +160,7 @@ impl Issued {
 
     /// `<token/>` (XEP-0484 §3.3).
     pub fn to_element(&self) -> Element {
-        let expiry = crate::service::utc(self.expires_s);
+        let expiry = crate::datetime::utc_s(self.expires_s);
         Element::new("token", ns::FAST).with_attribute("expiry", &expiry).with_attribute("token", &self.text)
     }
 }

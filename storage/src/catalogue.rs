@@ -71,7 +71,7 @@ macro_rules! catalogue {
 }
 
 catalogue! {
-    /// What is true of the whole store: the schema version.
+    /// What is true of the whole store: the schema version, and [`crate::meta`].
     Meta = Descriptor {
         name: "meta",
         pattern: WritePattern::Random,

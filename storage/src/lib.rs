@@ -20,6 +20,7 @@ mod codec;
 mod directory;
 mod engine;
 mod group;
+pub mod meta;
 mod metrics;
 pub mod offline;
 mod open;

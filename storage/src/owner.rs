@@ -61,6 +61,11 @@ impl Owner {
         }
     }
 
+    /// The owner of what belongs to the store as a whole: a domain that is none.
+    pub(crate) fn nobody() -> Owner {
+        Owner { key: ".\0".into(), domain_bytes: 1 }
+    }
+
     /// The name within the domain; empty when the owner is the domain itself.
     pub fn local(&self) -> &str {
         &self.key[usize::from(self.domain_bytes) + 1..]

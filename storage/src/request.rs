@@ -60,7 +60,8 @@ impl Operation {
 /// An atomic change to the data of one owner.
 ///
 /// Either all operations happen, in their order, or none. Preconditions are judged against the store as it is after
-/// every request that was queued before this one.
+/// every request that was queued before this one. A request without operations changes nothing, and is answered when
+/// all that the same client has queued before it are.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct WriteRequest {
     owner: Owner,

@@ -3,6 +3,7 @@
 //! While one group is being synced, the next one gathers by itself, and a lone write waits for nobody. Only while much
 //! is written does the writer pause between two groups, so that syncs become few.
 
+use crate::WriteRequest;
 use crate::client::{Backlog, Batch, Job, answer_batches};
 use crate::directory::takes_files;
 use crate::group::{Verdict, judge};
@@ -148,7 +149,10 @@ impl Writer<'_> {
         let verdicts = judge(requests(), lookup);
         let mut written = Ok(());
         let appends = group.iter().map(|batch| &batch.appends).filter(|appends| !appends.is_empty());
-        if verdicts.contains(&Verdict::Admit) || appends.clone().next().is_some() {
+        let is_change = |(request, verdict): (&WriteRequest, &Verdict)| {
+            *verdict == Verdict::Admit && !request.operations().is_empty()
+        };
+        if requests().zip(&verdicts).any(is_change) || appends.clone().next().is_some() {
             let began = Instant::now();
             written = self.shared.engine.write(requests().zip(&verdicts), appends).map(|bytes| {
                 self.shared.counters.synced(began.elapsed());
@@ -263,6 +267,22 @@ mod tests {
     fn is_stored(store: &Store, local: &str) -> bool {
         let key = Family::Accounts.key(&Owner::new(local, "example.org").unwrap(), b"");
         store.get(Family::Accounts, key).unwrap().is_some()
+    }
+
+    #[test]
+    fn a_request_without_operations_is_answered_behind_others_and_writes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&Options::new(directory.path())).unwrap();
+        let empty = || WriteRequest::new(Owner::parse("juliet@example.org").unwrap());
+        assert_eq!(store.write_blocking(empty()), Outcome::Written);
+        assert_eq!(store.metrics().syncs, 0);
+        let (sender, inbox) = unbounded();
+        let client = store.client(Arc::new(Inbox(sender)));
+        client.write(1, put("juliet")).unwrap();
+        client.write(2, empty()).unwrap();
+        let replies: Vec<_> = std::iter::from_fn(|| inbox.recv_timeout(PATIENCE).ok()).flatten().take(2).collect();
+        assert_eq!(replies, [1, 2].map(|token| Reply { token, outcome: Outcome::Written }));
+        assert!(is_stored(&store, "juliet") && store.metrics().syncs == 1);
     }
 
     #[test]

@@ -1,0 +1,79 @@
+//! What is true of the whole store, beside its schema: family `meta`, one value per name. It goes wherever the store
+//! goes, with a copy of it as well.
+
+use crate::codec::{DecodeError, LoadError};
+use crate::reply::Outcome;
+use crate::{Family, Owner, Store, WriteRequest};
+
+const FAMILY: Family = Family::Meta;
+
+/// Sixteen bytes.
+const ARCHIVE_SECRET: &[u8] = b"archive_secret";
+/// Microseconds since 1970 in eight bytes, big endian.
+const CLOCK: &[u8] = b"clock";
+
+/// The secret on which depends how the ids of archived messages are shown, of a store that has one already; otherwise
+/// the one that `make` comes up with, from now on. It stays as long as the store.
+pub fn archive_secret(store: &Store, make: impl FnOnce() -> [u8; 16]) -> Result<[u8; 16], LoadError> {
+    if let Some(secret) = read(store, ARCHIVE_SECRET)? {
+        return Ok(secret);
+    }
+    let made = make();
+    let request = WriteRequest::new(Owner::nobody()).require_absent(FAMILY, ARCHIVE_SECRET);
+    match store.write_blocking(request.put(FAMILY, ARCHIVE_SECRET, made.to_vec())) {
+        Outcome::Written => Ok(made),
+        other => Err(LoadError::unexpected(other)),
+    }
+}
+
+/// The time up to which ids may have been issued, in microseconds since 1970, as it was last set.
+pub fn clock(store: &Store) -> Result<Option<u64>, LoadError> {
+    Ok(read(store, CLOCK)?.map(u64::from_be_bytes))
+}
+
+/// Sets the time for [`clock`].
+pub fn set_clock(store: &Store, us: u64) -> Result<(), LoadError> {
+    let request = WriteRequest::new(Owner::nobody()).put(FAMILY, CLOCK, us.to_be_bytes().to_vec());
+    match store.write_blocking(request) {
+        Outcome::Written => Ok(()),
+        other => Err(LoadError::unexpected(other)),
+    }
+}
+
+fn read<const N: usize>(store: &Store, name: &[u8]) -> Result<Option<[u8; N]>, LoadError> {
+    let Some(value) = store.get(FAMILY, name.to_vec())? else { return Ok(None) };
+    match value.try_into() {
+        Ok(value) => Ok(Some(value)),
+        Err(_) => Err(DecodeError::damaged(FAMILY.name(), name, format!("the value is not {N} bytes")).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Options;
+
+    #[test]
+    fn what_is_set_stays_with_the_store() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || Store::open(&Options::new(directory.path())).unwrap();
+        let store = open();
+        assert_eq!(clock(&store), Ok(None));
+        assert_eq!(archive_secret(&store, || *b"0123456789abcdef"), Ok(*b"0123456789abcdef"));
+        set_clock(&store, 7).unwrap();
+        set_clock(&store, 1_752_000_000_000_000).unwrap();
+        store.close().unwrap();
+        let store = open();
+        assert_eq!(clock(&store), Ok(Some(1_752_000_000_000_000)));
+        assert_eq!(archive_secret(&store, || [0; 16]), Ok(*b"0123456789abcdef"));
+    }
+
+    #[test]
+    fn what_is_damaged_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&Options::new(directory.path())).unwrap();
+        let request = WriteRequest::new(Owner::nobody()).put(FAMILY, CLOCK, vec![1]);
+        assert_eq!(store.write_blocking(request), Outcome::Written);
+        assert_eq!(clock(&store).unwrap_err().to_string(), "meta clock: the value is not 8 bytes");
+    }
+}
