@@ -1,10 +1,12 @@
 //! An account's archiving preferences (XEP-0441): with whom messages are archived. They have the last word behind
 //! [`archive`](super::archive), which decides by what a message is.
 
-use crate::jid::Jid;
-use crate::xml::{Element, namespaces as ns};
+use rondel_storage::preferences::{ArchiveDefault, ArchivePreferences};
 
 use super::traits::Verdict;
+use crate::jid::Jid;
+use crate::stream::Refusal;
+use crate::xml::{Element, namespaces as ns};
 
 /// What happens to messages with somebody who is on neither list (§2.1.1).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -52,11 +54,49 @@ pub enum PreferencesError {
     Default,
     /// Something on a list is no address: `<jid-malformed/>`.
     Address,
-    /// The lists are longer than they may be: `<resource-constraint/>`.
+    /// The lists are longer than they may be: `<policy-violation/>`.
     TooMany,
 }
 
+impl From<PreferencesError> for Refusal {
+    fn from(error: PreferencesError) -> Refusal {
+        match error {
+            PreferencesError::Default => Refusal::bad_request().with_text("default is always, never or roster"),
+            PreferencesError::Address => Refusal::jid_malformed(),
+            PreferencesError::TooMany => Refusal::policy_violation().with_text("too many addresses"),
+        }
+    }
+}
+
+impl From<&ArchivePreferences> for Preferences {
+    fn from(stored: &ArchivePreferences) -> Preferences {
+        let default = match stored.default {
+            ArchiveDefault::Always => DefaultPolicy::Always,
+            ArchiveDefault::Never => DefaultPolicy::Never,
+            ArchiveDefault::Roster => DefaultPolicy::Roster,
+        };
+        Preferences::new(default, &stored.always, &stored.never)
+    }
+}
+
+impl From<&Preferences> for ArchivePreferences {
+    fn from(preferences: &Preferences) -> ArchivePreferences {
+        let default = match preferences.default {
+            DefaultPolicy::Always => ArchiveDefault::Always,
+            DefaultPolicy::Never => ArchiveDefault::Never,
+            DefaultPolicy::Roster => ArchiveDefault::Roster,
+        };
+        let list = |addresses: &str| addresses.lines().map(str::to_owned).collect();
+        ArchivePreferences { default, always: list(preferences.always()), never: list(preferences.never()) }
+    }
+}
+
 impl Preferences {
+    /// Those of an account that has chosen nothing.
+    pub fn of_server(default: DefaultPolicy) -> Preferences {
+        Preferences { default, ..Preferences::default() }
+    }
+
     /// Preferences with these addresses in normal form: always and never.
     pub fn new<S: AsRef<str>>(default: DefaultPolicy, always: &[S], never: &[S]) -> Preferences {
         let mut addresses = String::new();
@@ -91,7 +131,7 @@ impl Preferences {
         Ok(Preferences::new(default, &always, &never))
     }
 
-    /// `<prefs/>`, as it is answered and stored.
+    /// `<prefs/>`, as it is answered.
     pub fn to_element(&self) -> Element {
         let list = |name: &str, addresses: &str| {
             let empty = Element::new(name, ns::ARCHIVE);
@@ -191,6 +231,7 @@ mod tests {
             Preferences::new(DefaultPolicy::Roster, &["romeo@montague.lit"], &["montague@montague.lit", "a@b/c"])
         );
         let again = preferences.to_element();
+        assert_eq!(Preferences::from(&ArchivePreferences::from(&preferences)), preferences);
         assert_eq!(Preferences::parse(&again, &LIMITS), Ok(preferences));
         let mut out = Vec::new();
         Preferences::default().to_element().write_to(&mut out, ns::CLIENT);

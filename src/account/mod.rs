@@ -6,7 +6,9 @@
 pub mod activity;
 pub mod archive;
 pub mod archive_ids;
+pub mod archive_page;
 mod archive_preferences;
+pub mod archive_size;
 mod archiving;
 pub mod avatar;
 pub mod blocking;

@@ -1,9 +1,9 @@
 //! What is in memory of an account at its home: what routing needs, loaded when somebody is online or writes to it.
 
-use rondel_storage::preferences::{ArchiveDefault, Preferences as Stored};
+use rondel_storage::preferences::Preferences as Stored;
 use rondel_storage::{Owner, Page, blocks};
 
-use super::archive_preferences::{DefaultPolicy, Preferences};
+use super::archive_preferences::Preferences;
 use super::blocking::Blocklist;
 use super::contacts::Contacts;
 use super::session::SessionKey;
@@ -47,6 +47,8 @@ pub struct Account {
     pub given_up_to: u64,
     /// As the store knows it; none for one of which nothing is stored.
     pub owner: Option<Owner>,
+    /// When a message for its archive was last given to the storage, in milliseconds as its shard counts them.
+    pub archived_ms: Option<u64>,
     /// Its sessions, in the order in which they were bound.
     pub(super) sessions: Vec<SessionKey>,
 }
@@ -62,6 +64,7 @@ impl Account {
             waiting: None,
             given_up_to: 0,
             owner: None,
+            archived_ms: None,
             sessions: Vec::new(),
         }
     }
@@ -80,13 +83,6 @@ impl Account {
 
     /// Takes over what it has chosen, as it is stored.
     pub fn choose(&mut self, stored: &Stored) {
-        self.archiving = stored.archive.as_ref().map(|archive| {
-            let default = match archive.default {
-                ArchiveDefault::Always => DefaultPolicy::Always,
-                ArchiveDefault::Never => DefaultPolicy::Never,
-                ArchiveDefault::Roster => DefaultPolicy::Roster,
-            };
-            Box::new(Preferences::new(default, &archive.always, &archive.never))
-        });
+        self.archiving = stored.archive.as_ref().map(|archive| Box::new(archive.into()));
     }
 }

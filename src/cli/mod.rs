@@ -5,6 +5,7 @@
 //! [`crate::admin`].
 
 mod access;
+mod archive;
 mod at_file;
 mod check;
 mod keeping;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub use archive::Archive;
 pub use keeping::Keeping;
 pub use log::LogAction;
 pub use mistake::Mistake;

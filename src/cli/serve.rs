@@ -9,7 +9,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::certificates::{CertificateError, CertificateFiles, CertificateStore, Warning, development_certificate};
-use crate::cli::{Keeping, Sessions, names, values};
+use crate::cli::{Archive, Keeping, Sessions, names, values};
 use crate::logging;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -149,6 +149,10 @@ pub struct ServeOptions {
     /// Sessions whose clients come and go.
     #[command(flatten)]
     pub sessions: Sessions,
+
+    /// What is archived.
+    #[command(flatten)]
+    pub archive: Archive,
 
     /// Connections of one client address (IPv6: of one /64) at once. Many people may share one address.
     #[arg(long, env = "RONDEL_MAX_CONNECTIONS_PER_ADDRESS", value_name = "NUMBER", default_value = "500")]

@@ -46,6 +46,12 @@ pub fn size(min: u64, max: u64) -> impl Fn(&str) -> Result<usize, String> + Clon
     }
 }
 
+/// A size between two bounds, or 0 for no limit.
+pub fn size_or_none(min: u64, max: u64) -> impl Fn(&str) -> Result<usize, String> + Clone {
+    let size = size(min, max);
+    move |text| if text == "0" { Ok(0) } else { size(text).map_err(|right| format!("0, or {right}")) }
+}
+
 fn read_size(text: &str) -> Option<u64> {
     let unit = SIZES.iter().find_map(|(unit, factor)| Some((strip_suffix(text, unit)?, factor)));
     let (number, factor) = unit.unwrap_or((text, &1));
@@ -195,6 +201,9 @@ mod tests {
         for wrong in ["", "KiB", "-1KiB", "1.5MiB", "10 KiB", "10q", "999", "2GiB", "99999999999999999999GiB", "1é"] {
             assert_eq!(size(wrong), Err("a size from 1kB to 1GiB, such as 1kB".into()), "{wrong}");
         }
+        let size = size_or_none(1_000, 1 << 30);
+        assert_eq!((size("0"), size("1kB")), (Ok(0), Ok(1_000)));
+        assert_eq!(size("0kB"), Err("0, or a size from 1kB to 1GiB, such as 1kB".into()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! admin socket and signals together. What may not live here: anything that happens while a client is served.
 
 mod backend;
+mod clock;
 mod descriptors;
 mod secret;
 mod signals;
@@ -13,17 +14,18 @@ use std::sync::atomic::AtomicU64;
 
 use rondel_shards::rustls::ServerConfig;
 use rondel_shards::{Io, Listener, Rate, Remote, Runtime, available_cores};
-use rondel_storage::{Replies, Reply, Store, accounts};
+use rondel_storage::{LoadError, Replies, Reply, Store, accounts, meta};
 
+use crate::account::Conflict;
 use crate::account::archive_ids::ArchiveIds;
-use crate::account::{Conflict, DefaultPolicy};
 use crate::admin;
 use crate::cli::{self, ResourceConflict, SaslMechanism, ServeOptions, values};
 use crate::credentials;
 use crate::limits::AddressLimits;
 use crate::logging;
+use crate::random;
 use crate::sasl::{Hash, UnknownUsers};
-use crate::shard::{ArchiveSettings, ListenerKind, Message, Settings, Shard, Tls, Verifier};
+use crate::shard::{ListenerKind, Message, Settings, Shard, Tls, Verifier};
 use crate::stream::{Config, SessionFeatures, TlsPolicy};
 use crate::xml::Limits;
 
@@ -48,7 +50,8 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
         tracing::debug!(target: "server", "huge pages cannot be switched off: {error}");
     }
-    let signals = signals::Signals::listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
+    let signals =
+        signals::Signals::listen(clock::INTERVAL).map_err(|error| format!("cannot listen to signals: {error}"))?;
     make_data_directory(&options.data_dir)?;
     let certificates = options.certificates().map_err(|error| error.to_string())?;
     let certificates = certificates.map(|(store, warnings)| {
@@ -58,9 +61,10 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
     let store = Store::open(&storage_options(options)).map_err(|error| error.to_string())?;
     let store = Arc::new(store);
     let rounds = options.scram_iterations as u32;
-    let secret = secret::load(&options.data_dir)?;
-    let archive_secret = *secret.first_chunk().ok_or("the secret is too short")?;
-    let unknown = UnknownUsers::new(secret, rounds).like(sample(&store, &options.domain));
+    let (mut clock, not_before_us) = clock::Clock::start(&store).map_err(unusable)?;
+    let secret = meta::archive_secret(&store, random::bytes).map_err(unusable)?;
+    let archive = options.archive.settings(ArchiveIds::new(secret), options.outbox_limit, &options.sessions);
+    let unknown = UnknownUsers::new(secret::load(&options.data_dir)?, rounds).like(sample(&store, &options.domain));
 
     let shards = options.shards.unwrap_or_else(|| available_cores().len().max(1));
     let connections_max = descriptors::prepare(options.max_sessions, shards);
@@ -72,7 +76,10 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
         certificates: Arc::clone(store),
     });
     let (listeners, kinds) = listeners(options, tls.is_some());
-    let settings = Arc::new(settings(options, unknown, archive_secret, tls, kinds, connections_max, shards));
+    let mut settings = settings(options, unknown, tls, kinds, connections_max, shards);
+    settings.archive = archive;
+    settings.numbers_after_us = not_before_us;
+    let settings = Arc::new(settings);
 
     let admin_socket = admin::bind(&options.admin_socket()).map_err(|error| error.to_string())?;
     let runtime = {
@@ -106,7 +113,10 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
             signals::Event::End => break false,
             signals::Event::Reload => reload(settings.tls.as_ref()),
             signals::Event::ShardDied => break true,
-            signals::Event::Quiet => logging::report_withheld(),
+            signals::Event::Tick => {
+                logging::report_withheld();
+                clock.note(&store);
+            }
         }
     };
     if died {
@@ -117,6 +127,8 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
     drop(admin);
     runtime.shut_down(if died { std::time::Duration::ZERO } else { options.shutdown_grace });
     let orderly = runtime.join();
+    // No id is issued any more.
+    clock.note(&store);
     // Shards and the admin socket had the only other handles.
     let closed = Arc::into_inner(store).map_or(Ok(()), Store::close);
     closed.map_err(|error| format!("the store did not close in order: {error}"))?;
@@ -136,7 +148,13 @@ fn storage_options(options: &ServeOptions) -> rondel_storage::Options {
     let mut storage = rondel_storage::Options::new(cli::store_in(&options.data_dir));
     storage.block_cache_bytes = options.storage_cache;
     storage.reader_threads = options.storage_readers;
+    options.archive.keep(&mut storage);
     storage
+}
+
+/// What is said when something in the store cannot be read that no server can do without.
+fn unusable(error: LoadError) -> String {
+    format!("the store cannot be used: {error}")
 }
 
 /// The rounds of the keys of some users of each domain. What cannot be read is not in it.
@@ -166,7 +184,6 @@ fn listeners(options: &ServeOptions, has_tls: bool) -> (Vec<Listener>, Vec<Liste
 fn settings(
     options: &ServeOptions,
     unknown: UnknownUsers,
-    archive_secret: [u8; 16],
     tls: Option<Tls>,
     listeners: Vec<ListenerKind>,
     connections_max: usize,
@@ -220,7 +237,7 @@ fn settings(
         roster: options.keeping.roster(),
         kept: options.keeping.kept(),
         offline: options.keeping.offline(),
-        archive: Some(ArchiveSettings { ids: ArchiveIds::new(archive_secret), default: DefaultPolicy::Always }),
+        archive: None,
         numbers_after_us: 0,
         management: options.sessions.management(shards),
         held: options.sessions.held(),

@@ -1,13 +1,10 @@
 //! What the process is told from outside: to end (SIGTERM, SIGINT), to read its files again (SIGHUP).
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, bounded, select};
+use crossbeam::channel::{Receiver, bounded, select, tick};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-
-/// How long nothing has to happen until that is told.
-const QUIET: Duration = Duration::from_secs(60);
 
 /// Something to react to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,18 +15,19 @@ pub enum Event {
     Reload,
     /// A shard has ended although nobody asked it to.
     ShardDied,
-    /// Nothing has happened for a while.
-    Quiet,
+    /// It is time again for what is done now and then.
+    Tick,
 }
 
 /// Signals as they come, on a thread of their own.
 pub struct Signals {
     events: Receiver<Event>,
+    ticks: Receiver<Instant>,
 }
 
 impl Signals {
-    /// From now on signals no longer end the process by themselves.
-    pub fn listen() -> io::Result<Signals> {
+    /// From now on signals no longer end the process by themselves. So often is [`Event::Tick`].
+    pub fn listen(interval: Duration) -> io::Result<Signals> {
         let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP])?;
         let (sender, events) = bounded(16);
         std::thread::Builder::new().name("signals".into()).spawn(move || {
@@ -39,15 +37,15 @@ impl Signals {
                 let _ = sender.try_send(event);
             }
         })?;
-        Ok(Signals { events })
+        Ok(Signals { events, ticks: tick(interval) })
     }
 
-    /// Waits for a signal, or for a shard to end.
+    /// Waits for a signal, for a shard to end, or for the next tick.
     pub fn wait(&self, ended: &Receiver<(usize, bool)>) -> Event {
         select! {
             recv(self.events) -> event => event.unwrap_or(Event::End),
             recv(ended) -> _ => Event::ShardDied,
-            default(QUIET) => Event::Quiet,
+            recv(self.ticks) -> _ => Event::Tick,
         }
     }
 }

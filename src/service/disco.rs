@@ -22,7 +22,7 @@ pub(super) fn info(query: &Element, context: &Context) -> Answer {
         Addressee::OwnAccount => identity,
     };
     let result = Element::new("query", INFO).with_child(identity);
-    let result = features(context.addressee).fold(result, |result, feature| {
+    let result = features(context).fold(result, |result, feature| {
         result.with_child(Element::new("feature", INFO).with_attribute("var", feature))
     });
     Answer::Result(Some(result))

@@ -31,6 +31,8 @@ pub struct Context {
     pub addressee: Addressee,
     /// Whether the asker has no account of its own.
     pub anonymous: bool,
+    /// Whether accounts have archives.
+    pub archive: bool,
     /// Seconds since 1970.
     pub now_s: u64,
 }
@@ -121,12 +123,26 @@ const KEPT: &[(&str, &str, bool)] = &[
     (namespaces::STANZA_IDS, "XEP-0359", true),
 ];
 
-/// The namespaces advertised to whoever asks this addressee.
-fn features(addressee: Addressee) -> impl Iterator<Item = &'static str> {
-    let is_server = addressee == Addressee::Server;
+/// What an account with an archive advertises: the namespace, the specification, and whether the server does so, too.
+/// An archive is where it is, on the account's bare address (XEP-0313 §7). That retractions are kept is what others
+/// than its owner may want to know (XEP-0424 §2).
+const ARCHIVE: &[(&str, &str, bool)] = &[
+    (namespaces::ARCHIVE, "XEP-0313", false),
+    ("urn:xmpp:mam:2#extended", "XEP-0313", false),
+    ("urn:xmpp:mam:2#groupchat-field", "XEP-0313", false),
+    (namespaces::RESULT_SETS, "XEP-0059", false),
+    (namespaces::RETRACTION, "XEP-0424", true),
+    ("urn:xmpp:message-retract:1#tombstone", "XEP-0424", false),
+];
+
+/// The namespaces advertised to whoever asks.
+fn features(context: &Context) -> impl Iterator<Item = &'static str> {
+    let is_server = context.addressee == Addressee::Server;
     let answered = PROTOCOLS.iter().filter(move |protocol| protocol.for_account || is_server);
+    let (archive, has_account) = (if context.archive { ARCHIVE } else { &[] }, !context.anonymous);
+    let archive = archive.iter().filter(move |(_, _, for_server)| if is_server { *for_server } else { has_account });
     let kept = KEPT.iter().filter(move |(_, _, for_account)| *for_account || is_server);
-    answered.map(|protocol| protocol.namespace).chain(kept.map(|(namespace, ..)| *namespace))
+    answered.map(|protocol| protocol.namespace).chain(kept.chain(archive).map(|(namespace, ..)| *namespace))
 }
 
 /// Answers an IQ of type `get` or `set` with this payload.
@@ -155,12 +171,29 @@ pub(crate) fn is_documented(specification: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::archive;
 
     #[test]
     fn what_is_advertised_is_documented() {
-        let kept = KEPT.iter().map(|(_, specification, _)| *specification);
+        let kept = KEPT.iter().chain(ARCHIVE).map(|(_, specification, _)| *specification);
         for specification in PROTOCOLS.iter().map(|protocol| protocol.specification).chain(kept) {
             assert!(is_documented(specification), "{specification} is not in docs/");
         }
+    }
+
+    #[test]
+    fn an_archive_is_advertised_where_it_is() {
+        let has = |addressee, archive, feature: &str| {
+            let context = Context { addressee, anonymous: false, archive, now_s: 0 };
+            features(&context).any(|advertised| advertised == feature)
+        };
+        let account = Addressee::OwnAccount;
+        assert!(archive::FEATURES.iter().all(|feature| has(account, true, feature)));
+        assert!(!archive::FEATURES.iter().any(|feature| has(Addressee::Server, true, feature)));
+        assert!(has(Addressee::Server, true, namespaces::RETRACTION) && has(account, true, namespaces::STANZA_IDS));
+        let without = |(feature, ..): &(&str, &str, bool)| {
+            !has(account, false, feature) && !has(Addressee::Server, false, feature)
+        };
+        assert!(ARCHIVE.iter().all(without));
     }
 }

@@ -86,8 +86,16 @@ impl Shard {
                 {
                     return Ok(());
                 }
+                Some(payload)
+                    if matches!(addressee, Addressee::OwnAccount)
+                        && self.archive_request(io, stream, &mut asker, action, payload).is_some() =>
+                {
+                    return Ok(());
+                }
                 Some(payload) => {
-                    Step::Answer(service::answer(action, payload, &Context { addressee, anonymous, now_s: now_s() }))
+                    let archive = self.settings.archive.is_some();
+                    let context = Context { addressee, anonymous, archive, now_s: now_s() };
+                    Step::Answer(service::answer(action, payload, &context))
                 }
                 None => Step::Answer(Answer::Refused(Refusal::new("modify", "bad-request"))),
             },

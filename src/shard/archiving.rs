@@ -10,7 +10,7 @@ use super::message::Sender;
 use super::roster::{failed, now_micros};
 use super::ticket::Ticket;
 use super::{Shard, TIMER_STORAGE};
-use crate::account::archive_ids::{ArchiveIds, IdText};
+use crate::account::archive_ids::IdText;
 use crate::account::{
     DefaultPolicy, Direction, Facts, MessageType, Preferences, StanzaKind, Traits, Verdict, append_stanza_id, archive,
 };
@@ -18,15 +18,6 @@ use crate::jid::Jid;
 use crate::limited_event;
 use crate::stream::Refusal;
 use crate::xml::{attribute, escape};
-
-/// How archives are kept.
-#[derive(Clone, Copy)]
-pub struct ArchiveSettings {
-    /// How ids are shown to clients.
-    pub ids: ArchiveIds,
-    /// Whose messages are archived for an account that has not chosen.
-    pub default: DefaultPolicy,
-}
 
 /// What waits for a write of the shard's own accord.
 pub(super) struct Receipt {
@@ -128,21 +119,34 @@ impl Shard {
         let is_sent = message.facts.direction == Direction::Sent;
         let peer = message.peer();
         let with = &peer[..peer.find('/').unwrap_or(peer.len())];
-        let Some(ticket) = ticket else {
-            self.appends.push(QUIET, owner, number, with, is_sent, write);
-            return io.want_turn_end();
+        let token = match &ticket {
+            Some(_) => GATHERED | self.receipts.vacant_key() as u64,
+            None => QUIET,
         };
-        let token = GATHERED | self.receipts.vacant_key() as u64;
+        let mut bytes = 0;
         let mut id: Option<String> = None;
+        let mut retraction: Option<Vec<u8>> = None;
         self.appends.push(token, owner, number, with, is_sent, |out| {
             let start = out.len();
             write(out);
-            let id_attribute = attribute(out.get(start..).unwrap_or_default(), "id");
-            id = id_attribute.map(|id| id.decoded().into_owned());
+            let stanza = out.get(start..).unwrap_or_default();
+            bytes = stanza.len();
+            if ticket.is_some() {
+                id = attribute(stanza, "id").map(|id| id.decoded().into_owned());
+            }
+            if message.facts.traits.has(Traits::RETRACTION) {
+                retraction = Some(stanza.to_vec());
+            }
         });
-        let sender = Some(Box::new(Awaiting::of(message, id)));
-        self.receipts.insert(Receipt { _ticket: Some(ticket), sender, waits_for: None });
+        if ticket.is_some() {
+            let sender = Some(Box::new(Awaiting::of(message, id)));
+            self.receipts.insert(Receipt { _ticket: ticket, sender, waits_for: None });
+        }
         io.want_turn_end();
+        self.archived(io, message.account, bytes);
+        if let Some(retraction) = retraction {
+            self.retracted(io, message.account, with, &retraction);
+        }
     }
 
     /// Has a message written when the turn ends that is to wait for its addressee.

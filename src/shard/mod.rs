@@ -5,6 +5,7 @@
 //! live here: the decisions themselves.
 
 mod answers;
+mod archive;
 mod archiving;
 mod broadcast;
 mod deliver;
@@ -35,6 +36,7 @@ use rondel_storage::archive::Appends;
 use rondel_storage::{Client, WriteRequest};
 use slab::Slab;
 
+use crate::account::archive_size::SizeCheck;
 use crate::account::{Accounts, SessionKey, Standing};
 use crate::limits::Addresses;
 use crate::sasl::Bindings;
@@ -42,7 +44,7 @@ use crate::stream::{Negotiation, StreamError};
 use crate::xml::{Framer, Scratch};
 use crate::{limited_event, logging, session_event};
 
-pub use archiving::ArchiveSettings;
+pub use archive::ArchiveSettings;
 use archiving::Receipt;
 use hashbrown::HashMap;
 use load::Loading;
@@ -124,6 +126,7 @@ pub struct Shard {
     /// Whether accounts that nobody needs are looked for at some time.
     is_leaving_scheduled: bool,
     verifier: Verifier,
+    archive_check: SizeCheck,
     /// Sessions to end once the present callback is through.
     doomed: Vec<(SessionKey, End)>,
     tickets: Tickets,
@@ -163,6 +166,7 @@ impl Shard {
             loading: Loading::default(),
             is_leaving_scheduled: false,
             verifier,
+            archive_check: SizeCheck::default(),
             doomed: Vec::new(),
             tickets: Tickets::default(),
             watches: Watches::default(),

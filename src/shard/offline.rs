@@ -263,7 +263,8 @@ impl Shard {
         let kept = archived(routed, *facts);
         let mut request = WriteRequest::new(owner);
         let mut waiting = stanza.to_vec();
-        if let Some(settings) = self.settings.archive.as_ref().filter(|_| self.is_archived(&kept)) {
+        let is_archived = self.is_archived(&kept);
+        if let Some(settings) = self.settings.archive.as_ref().filter(|_| is_archived) {
             let id = settings.ids.text(number);
             waiting.clear();
             write_with_id(&mut waiting, routed.bare(), &id, |out| out.extend_from_slice(stanza));
@@ -276,6 +277,12 @@ impl Shard {
         });
         let id = attribute(stanza, "id").map(|id| id.decoded().into_owned());
         self.gather_waiting(io, &kept, id, request);
+        if is_archived {
+            self.archived(io, routed.bare(), stanza.len());
+            if facts.traits.has(Traits::RETRACTION) {
+                self.retracted(io, routed.bare(), routed.from().bare(), stanza);
+            }
+        }
     }
 
     /// A message cannot wait. It is no loss if it is in the archive.

@@ -9,7 +9,7 @@ use rondel_shards::Counter;
 use rondel_shards::rustls::ServerConfig;
 use rondel_shards::rustls::sign::CertifiedKey;
 
-use super::archiving::ArchiveSettings;
+use super::archive::ArchiveSettings;
 use super::offline::OfflineLimits;
 use crate::account::blocking::BlockingLimits;
 use crate::account::csi::HeldLimits;
