@@ -180,6 +180,23 @@ fn a_new_password_and_a_disabled_account_make_tokens_void() {
 }
 
 #[test]
+fn a_password_changed_by_its_user_makes_tokens_void() {
+    let server = server(&[]);
+    let client = Client::with_token(&server, "a", "HT-SHA-256-NONE");
+    let (mut raw, heard) = client.log_in(&server, "");
+    assert!(heard.contains("<success"), "{heard}");
+    let command = "<command xmlns='http://jabber.org/protocol/commands' node='change-password'";
+    let asked = raw.ask("set", Some("localhost"), &format!("{command}/>"));
+    let (_, id) = asked.split_once("sessionid='").unwrap();
+    let id = id.split('\'').next().unwrap();
+    let fields = "<field var='current'><value>secret</value></field><field var='new'><value>secret</value></field>";
+    let form = format!("<x xmlns='jabber:x:data' type='submit'>{fields}</x>");
+    let done = raw.ask("set", Some("localhost"), &format!("{command} sessionid='{id}'>{form}</command>"));
+    assert!(done.contains("<note type='info'>"), "{done}");
+    assert!(client.log_in(&server, "").1.contains("<not-authorized "));
+}
+
+#[test]
 fn guesses_close_the_door_like_wrong_passwords() {
     let server = server(&["--login-rate", "1/h:2", "--login-tries", "1", "--shards", "1"]);
     let client = Client { id: "a", mechanism: "HT-SHA-256-NONE", token: "guess".into() };

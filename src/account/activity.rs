@@ -1,16 +1,14 @@
 //! Last activity (XEP-0012): since when the server runs, and since when an account is away.
 //!
-//! Who may not see the presence of an account may not see this either. Whoever asks about a resource is asked the same
-//! ([`may_deliver`]) before the question reaches it.
+//! Who may not see the presence of an account may not see this either; nor does a question of theirs about a resource
+//! reach it (§4).
 
 use super::delivery::IqType;
 use crate::stream::Refusal;
 use crate::xml::Element;
 
 /// Advertised by the server and by accounts (XEP-0012 §6).
-pub const FEATURES: &[&str] = &[NAMESPACE];
-
-const NAMESPACE: &str = "jabber:iq:last";
+pub const NAMESPACE: &str = "jabber:iq:last";
 
 /// What bounds what is kept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -84,11 +82,6 @@ pub fn of_account(situation: Situation<'_>) -> Result<Element, Refusal> {
     }
 }
 
-/// Whether the question may be delivered to a resource (§4).
-pub fn may_deliver(may_see_presence: bool) -> Result<(), Refusal> {
-    if may_see_presence { Ok(()) } else { Err(Refusal::forbidden()) }
-}
-
 fn answer(seconds: u64, status: &str) -> Element {
     let query = Element::new("query", NAMESPACE).with_attribute("seconds", &seconds.to_string());
     if status.is_empty() { query } else { query.with_text(status) }
@@ -139,8 +132,6 @@ mod tests {
             let refusal = of_account(situation(false, is_available, last)).unwrap_err();
             assert_eq!((refusal.kind, refusal.condition), ("auth", "forbidden"));
         }
-        assert_eq!(may_deliver(false), Err(Refusal::forbidden()));
-        assert_eq!(may_deliver(true), Ok(()));
     }
 
     #[test]

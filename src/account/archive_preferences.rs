@@ -169,11 +169,13 @@ impl Preferences {
         }
     }
 
-    fn always(&self) -> &str {
+    /// The addresses with whom messages are always archived, one a line.
+    pub fn always(&self) -> &str {
         self.addresses.get(..self.never_at).unwrap_or_default()
     }
 
-    fn never(&self) -> &str {
+    /// The same for never.
+    pub fn never(&self) -> &str {
         self.addresses.get(self.never_at..).unwrap_or_default()
     }
 }

@@ -199,6 +199,7 @@ impl Accounts {
         let key = self.sessions.insert(Box::new(Session {
             address: Arc::clone(&address),
             connection: Some(connection),
+            since_s: 0,
             agent: agent.map(String::into_boxed_str),
             presence: None,
             directed: Vec::new(),

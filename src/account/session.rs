@@ -23,6 +23,8 @@ pub struct Session {
     pub address: Arc<Address>,
     /// Where its client is; nowhere while the session waits for it to come back (XEP-0198 §5).
     pub connection: Option<ConnectionId>,
+    /// Since when there is a session, in seconds since 1970.
+    pub since_s: u64,
     /// The client's installation, if it has said which (XEP-0386 §4.4).
     pub agent: Option<Box<str>>,
     /// Present once it is available: its last presence as it was sent to others, and the priority in it.

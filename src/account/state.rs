@@ -1,8 +1,9 @@
 //! What is in memory of an account at its home: what routing needs, loaded when somebody is online or writes to it.
 
-use rondel_storage::preferences::Preferences as Stored;
+use rondel_storage::preferences::{self as stored, Preferences as Stored};
 use rondel_storage::{Owner, Page, blocks};
 
+use super::activity::LastActivity;
 use super::archive_preferences::Preferences;
 use super::blocking::Blocklist;
 use super::contacts::Contacts;
@@ -40,6 +41,8 @@ pub struct Account {
     pub blocks: Blocklist,
     /// What it has chosen to be archived; without a choice the server's default holds.
     pub archiving: Option<Box<Preferences>>,
+    /// When its last available resource has left, and with which words (XEP-0012).
+    pub last: Option<Box<LastActivity>>,
     /// What waits for it to come online, once it has been counted.
     pub waiting: Option<Waiting>,
     /// The number of the last message that has waited and was given to a session. It may still be in the store, until
@@ -61,6 +64,7 @@ impl Account {
             contacts: Contacts::default(),
             blocks: Blocklist::default(),
             archiving: None,
+            last: None,
             waiting: None,
             given_up_to: 0,
             owner: None,
@@ -84,5 +88,15 @@ impl Account {
     /// Takes over what it has chosen, as it is stored.
     pub fn choose(&mut self, stored: &Stored) {
         self.archiving = stored.archive.as_ref().map(|archive| Box::new(archive.into()));
+        let last = stored.last_activity.as_ref();
+        self.last = last.map(|last| Box::new(LastActivity { left_s: last.at, status: last.status.as_str().into() }));
+    }
+
+    /// What is to be stored, all of it, of what [`Account::choose`] takes over.
+    pub fn chosen(&self) -> Stored {
+        let archive = self.archiving.as_deref().map(Into::into);
+        let last = self.last.as_ref();
+        let last_activity = last.map(|last| stored::LastActivity { at: last.left_s, status: last.status.to_string() });
+        Stored { archive, last_activity, ..Stored::default() }
     }
 }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
 
+use super::activity;
 use super::delivery::MessageType;
 use crate::xml::{Child, Frame, namespaces as ns};
 
@@ -72,6 +73,8 @@ traits! {
     DELAY = 22,
     /// Something that may mean anything.
     UNKNOWN = 23,
+    /// A question for the last activity (XEP-0012), of an IQ.
+    LAST_ACTIVITY = 24,
 }
 
 impl Traits {
@@ -101,6 +104,12 @@ impl Traits {
     /// The traits of a message.
     pub fn of(frame: &Frame<'_>) -> Traits {
         frame.children().fold(Traits::NONE, |found, child| found | Traits::of_child(&child))
+    }
+
+    /// Those of an IQ.
+    pub fn of_iq(frame: &Frame<'_>) -> Traits {
+        let is_asked = frame.children().any(|child| child.raw_name().1 == activity::NAMESPACE.as_bytes());
+        if is_asked { Traits::LAST_ACTIVITY } else { Traits::NONE }
     }
 
     /// Compared as bytes: to make text of them first would take more than half of the time.

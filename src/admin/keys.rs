@@ -10,9 +10,6 @@ use crate::sasl::{Hash, Mechanism, ScramKeys};
 /// Bytes of a salt at most.
 const SALT_BYTES_MAX: usize = 64;
 
-/// Every hash function with keys of its own.
-pub const HASHES: [Hash; 3] = [Hash::Sha1, Hash::Sha256, Hash::Sha512];
-
 /// Keys for one hash function.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct WrittenKeys {
@@ -54,7 +51,7 @@ pub(super) fn read(written: &[WrittenKeys]) -> Result<Vec<ScramKeys>, Failure> {
 }
 
 fn read_one(written: &WrittenKeys) -> Option<ScramKeys> {
-    let hash = HASHES.into_iter().find(|hash| mechanism_name(*hash) == written.mechanism)?;
+    let hash = Hash::ALL.into_iter().find(|hash| mechanism_name(*hash) == written.mechanism)?;
     let key = |text: &str| BASE64.decode(text).ok().filter(|key| key.len() == hash.bytes());
     let salt = BASE64.decode(&written.salt).ok().filter(|salt| (1..=SALT_BYTES_MAX).contains(&salt.len()))?;
     (written.iterations > 0).then_some(())?;
@@ -74,7 +71,7 @@ mod tests {
 
     #[test]
     fn keys_come_back_as_they_were_and_others_are_refused() {
-        let keys: Vec<_> = HASHES.iter().map(|hash| derive("secret", *hash, b"0123456789abcdef", 2)).collect();
+        let keys: Vec<_> = Hash::ALL.iter().map(|hash| derive("secret", *hash, b"0123456789abcdef", 2)).collect();
         let written = write(&keys);
         assert_eq!(read(&written), Ok(keys));
         assert!(read(&[]).is_err());

@@ -1,10 +1,7 @@
 //! Names and passwords as an operator types them, brought into the one form that is compared, stored and hashed.
 
 use crate::jid::{self, Jid};
-use crate::sasl;
-
-/// Bytes of a password at most: what fits a stanza before login with room to spare.
-const PASSWORD_BYTES_MAX: usize = 1024;
+use crate::sasl::{self, PASSWORD_BYTES_MAX};
 
 /// A domain in normal form. An error says what would be right.
 pub fn domain(text: &str) -> Result<String, String> {

@@ -7,8 +7,13 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
+use crate::random;
+
 /// Bytes of the salt of new keys.
 pub(super) const SALT_BYTES: usize = 16;
+
+/// Bytes of a prepared password at most: what fits a stanza before login with room to spare.
+pub const PASSWORD_BYTES_MAX: usize = 1024;
 
 /// A hash function of SCRAM.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -102,8 +107,27 @@ pub fn derive(password: &str, hash: Hash, salt: &[u8], iterations: u32) -> Scram
     }
 }
 
+/// Makes keys from a prepared password for every hash function, each with a salt of its own. Takes milliseconds for
+/// each.
+pub fn new_keys(password: &str, iterations: u32) -> Vec<ScramKeys> {
+    Hash::ALL.iter().map(|hash| derive(password, *hash, &random::bytes::<SALT_BYTES>(), iterations)).collect()
+}
+
 /// Whether a prepared password fits the keys. Takes milliseconds.
 pub fn verify(password: &str, keys: &ScramKeys) -> bool {
     let derived = derive(password, keys.hash, &keys.salt, keys.iterations);
     derived.stored_key.ct_eq(&keys.stored_key).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_verify_the_password_and_no_other() {
+        let keys = new_keys("secret", 4096);
+        assert_eq!(keys.iter().map(|keys| keys.hash).collect::<Vec<_>>(), Hash::ALL);
+        assert!(keys.iter().all(|keys| verify("secret", keys) && !verify("Secret", keys)));
+        assert!(keys[0].salt != keys[1].salt);
+    }
 }

@@ -10,7 +10,7 @@ mod scram;
 mod unknown;
 
 pub use ht::{Ht, HtMessage};
-pub use keys::{Hash, ScramKeys, derive, prepare_password, verify};
+pub use keys::{Hash, PASSWORD_BYTES_MAX, ScramKeys, derive, new_keys, prepare_password, verify};
 pub use plain::PlainMessage;
 pub use scram::{Bindings, ClientFirst, Scram};
 

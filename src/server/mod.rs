@@ -219,6 +219,7 @@ fn settings(
         token_lifetime_s: options.fast_token_lifetime.as_secs(),
     };
     Settings {
+        started: std::time::Instant::now(),
         negotiation: Arc::new(negotiation),
         listeners,
         tls,

@@ -18,9 +18,6 @@ use crate::forms::Form;
 use crate::stream::Refusal;
 use crate::xml::{Element, namespaces as ns};
 
-/// Advertised by whoever has commands (XEP-0050 §2.1).
-pub const FEATURES: &[&str] = &[ns::COMMANDS];
-
 /// The node whose items are the commands (§2.2).
 pub const NODE: &str = ns::COMMANDS;
 
@@ -54,9 +51,7 @@ pub struct Context<'a> {
 pub struct SessionInfo<'a> {
     /// Its resource.
     pub resource: &'a str,
-    /// The client software, if it has said so.
-    pub client: Option<&'a str>,
-    /// From where it is connected.
+    /// From where it is connected, if it is just now.
     pub address: Option<&'a str>,
     /// Since when, in seconds since 1970.
     pub since_s: u64,
@@ -107,6 +102,8 @@ pub enum Effect {
         current: Zeroizing<String>,
         /// The new one, as it was typed; it can be prepared (RFC 8265 §4.2) and is not too long.
         new: Zeroizing<String>,
+        /// Whether all sessions end but the one that has asked.
+        close_others: bool,
     },
     /// The session of this resource ends.
     CloseSession {

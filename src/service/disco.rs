@@ -1,15 +1,23 @@
 //! Service discovery (XEP-0030).
 
-use super::{Addressee, Answer, Context, features};
+use super::user_commands::COMMANDS;
+use super::{Addressee, Answer, Context, commands, features};
 use crate::stream::Refusal;
 use crate::xml::{Element, namespaces};
 
 pub(super) const INFO: &str = namespaces::DISCO_INFO;
 pub(super) const ITEMS: &str = namespaces::DISCO_ITEMS;
 
-pub(super) fn info(query: &Element, context: &Context) -> Answer {
-    if query.attribute("node").is_some() {
-        return Answer::Refused(Refusal::new("cancel", "item-not-found"));
+pub(super) fn info(query: &Element, context: &Context<'_>) -> Answer {
+    if let Some(node) = query.attribute("node") {
+        let known = match context.addressee {
+            Addressee::Server => commands::info(node, COMMANDS, |_| context.has_commands),
+            Addressee::OwnAccount => None,
+        };
+        return match known.unwrap_or_else(|| Err(Refusal::item_not_found())) {
+            Ok(info) => Answer::Result(Some(info)),
+            Err(refusal) => Answer::Refused(refusal),
+        };
     }
     let (category, kind) = match context.addressee {
         Addressee::Server => ("server", "im"),
@@ -28,9 +36,12 @@ pub(super) fn info(query: &Element, context: &Context) -> Answer {
     Answer::Result(Some(result))
 }
 
-pub(super) fn items(query: &Element, _context: &Context) -> Answer {
+pub(super) fn items(query: &Element, context: &Context<'_>) -> Answer {
     let result = Element::new("query", ITEMS);
     match query.attribute("node") {
+        Some(commands::NODE) if context.addressee == Addressee::Server => {
+            Answer::Result(Some(commands::items(context.address, COMMANDS, |_| context.has_commands)))
+        }
         // XEP-0030 §4.2: a node without items has an empty list.
         Some(node) => Answer::Result(Some(result.with_attribute("node", node))),
         None => Answer::Result(Some(result)),

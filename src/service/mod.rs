@@ -11,7 +11,7 @@ mod time;
 pub mod user_commands;
 mod version;
 
-use crate::account::private;
+use crate::account::{activity, private};
 use crate::stream::Refusal;
 use crate::xml::{Element, namespaces};
 
@@ -26,15 +26,21 @@ pub enum Addressee {
 
 /// What an answer may depend on.
 #[derive(Clone, Copy, Debug)]
-pub struct Context {
+pub struct Context<'a> {
     /// Whom the question is for.
     pub addressee: Addressee,
+    /// Its JID.
+    pub address: &'a str,
     /// Whether the asker has no account of its own.
     pub anonymous: bool,
     /// Whether accounts have archives.
     pub archive: bool,
+    /// Whether the asker may run the commands of [`user_commands`] there.
+    pub has_commands: bool,
     /// Seconds since 1970.
     pub now_s: u64,
+    /// Seconds since the server has started.
+    pub up_s: u64,
 }
 
 /// `get` or `set`.
@@ -70,7 +76,7 @@ struct Protocol {
         expect(dead_code, reason = "for readers, and for the test that holds docs against this table")
     )]
     specification: &'static str,
-    answer: fn(&Element, &Context) -> Answer,
+    answer: fn(&Element, &Context<'_>) -> Answer,
 }
 
 const PROTOCOLS: &[Protocol] = &[
@@ -103,6 +109,14 @@ const PROTOCOLS: &[Protocol] = &[
         answer: version::answer,
     },
     Protocol {
+        name: "query",
+        namespace: activity::NAMESPACE,
+        for_account: true,
+        specification: "XEP-0012",
+        // An account's home answers for it before it comes to this.
+        answer: |_, context| Answer::Result(Some(activity::uptime(context.up_s))),
+    },
+    Protocol {
         name: "time",
         namespace: time::NAMESPACE,
         for_account: false,
@@ -111,13 +125,14 @@ const PROTOCOLS: &[Protocol] = &[
     },
 ];
 
-/// What is kept for accounts, which its home answers: the namespace, the specification, and whether the account
+/// What needs the home of an account, which answers it: the namespace, the specification, and whether the account
 /// advertises it as well as the server.
 const KEPT: &[(&str, &str, bool)] = &[
     (private::NAMESPACE, "XEP-0049", false),
     (namespaces::VCARD, "XEP-0054", true),
     ("msgoffline", "XEP-0160", false),
     (namespaces::BLOCKING, "XEP-0191", false),
+    (namespaces::COMMANDS, "XEP-0050", false),
     (namespaces::CARBONS, "XEP-0280", false),
     ("urn:xmpp:carbons:rules:0", "XEP-0280", false),
     (namespaces::STANZA_IDS, "XEP-0359", true),
@@ -146,7 +161,7 @@ fn features(context: &Context) -> impl Iterator<Item = &'static str> {
 }
 
 /// Answers an IQ of type `get` or `set` with this payload.
-pub fn answer(action: Action, payload: &Element, context: &Context) -> Answer {
+pub fn answer(action: Action, payload: &Element, context: &Context<'_>) -> Answer {
     let spoken = PROTOCOLS.iter().find(|protocol| {
         (protocol.name, protocol.namespace) == (payload.name.as_str(), payload.namespace.as_str())
             && (protocol.for_account || context.addressee == Addressee::Server)

@@ -5,6 +5,6 @@ use crate::xml::{Element, namespaces};
 
 pub(super) const NAMESPACE: &str = namespaces::PING;
 
-pub(super) fn answer(_query: &Element, _context: &Context) -> Answer {
+pub(super) fn answer(_query: &Element, _context: &Context<'_>) -> Answer {
     Answer::Result(None)
 }

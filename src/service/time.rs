@@ -6,7 +6,7 @@ use crate::xml::{Element, namespaces};
 
 pub(super) const NAMESPACE: &str = namespaces::TIME;
 
-pub(super) fn answer(_query: &Element, context: &Context) -> Answer {
+pub(super) fn answer(_query: &Element, context: &Context<'_>) -> Answer {
     let result = Element::new("time", NAMESPACE)
         .with_child(Element::new("tzo", NAMESPACE).with_text("+00:00"))
         .with_child(Element::new("utc", NAMESPACE).with_text(&datetime::utc_s(context.now_s)));

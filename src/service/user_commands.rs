@@ -1,4 +1,4 @@
-//! The commands that everybody has on the own account: to change the password, to see the sessions, to end them.
+//! The commands that everybody has for the own account: to change the password, to see the sessions, to end them.
 
 use zeroize::Zeroizing;
 
@@ -7,9 +7,7 @@ use crate::datetime;
 use crate::forms::{Field, FieldKind, Form, FormKind};
 use crate::sasl::prepare_password;
 
-/// The commands, on one's own bare address.
-///
-/// Of an account without a password (an anonymous one) the first makes no sense.
+/// The commands, on the domain of one's account. Who has no account of its own has none.
 pub const COMMANDS: &[Command] = &[
     Command { node: CHANGE_PASSWORD, name: "Change password", step: change_password },
     Command { node: "list-sessions", name: "List sessions", step: list_sessions },
@@ -17,8 +15,7 @@ pub const COMMANDS: &[Command] = &[
     Command { node: "close-other-sessions", name: "Close all other sessions", step: close_other_sessions },
 ];
 
-/// The node of the command that needs an account with a password.
-pub const CHANGE_PASSWORD: &str = "change-password";
+const CHANGE_PASSWORD: &str = "change-password";
 
 /// Asks for the current password: a session proves who began it, not who sits in front of it now, and a password is
 /// what gives an account away for good. The new one is asked for once, as clients do in their own dialogues.
@@ -27,30 +24,32 @@ fn change_password(context: &Context<'_>, submitted: &[Form]) -> Step {
         let form = Form::new(FormKind::Form)
             .with_words("Change password", "All your clients will need the new password from then on.")
             .with_field(Field::new(FieldKind::TextPrivate, "current").with_label("Current password").required())
-            .with_field(Field::new(FieldKind::TextPrivate, "new").with_label("New password").required());
+            .with_field(Field::new(FieldKind::TextPrivate, "new").with_label("New password").required())
+            .with_field(
+                Field::new(FieldKind::Boolean, "close").with_label("Close all other sessions").with_value("true"),
+            );
         return Step::Ask { form, is_last: true };
     };
     let password = |var: &str| Zeroizing::new(form.value(var).unwrap_or_default().to_owned());
     let (current, new) = (password("current"), password("new"));
+    let close_others = form.boolean("close").unwrap_or(true);
     match prepare_password(&new).map(Zeroizing::new) {
         None => Step::Again("The new password has characters that a password cannot have."),
         Some(prepared) if prepared.len() > context.password_bytes_max => Step::Again("The new password is too long."),
-        Some(_) => Step::Do(Effect::SetPassword { current, new }),
+        Some(_) => Step::Do(Effect::SetPassword { current, new, close_others }),
     }
 }
 
 fn list_sessions(context: &Context<'_>, _submitted: &[Form]) -> Step {
     let table = Form::new(FormKind::Result)
         .with_column(FieldKind::TextSingle, "resource", "Resource")
-        .with_column(FieldKind::TextSingle, "client", "Client")
         .with_column(FieldKind::TextSingle, "address", "Address")
         .with_column(FieldKind::TextSingle, "since", "Since")
         .with_column(FieldKind::Boolean, "current", "This one");
     let rows = context.sessions.iter().map(|session| {
         let is_current = context.resource == Some(session.resource);
-        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-        let since = datetime::utc_s(session.since_s);
-        vec![session.resource.to_owned(), text(session.client), text(session.address), since, is_current.to_string()]
+        let address = session.address.unwrap_or_default().to_owned();
+        vec![session.resource.to_owned(), address, datetime::utc_s(session.since_s), is_current.to_string()]
     });
     Step::Done(Done { form: Some(rows.fold(table, Form::with_row)), note: None })
 }
@@ -63,8 +62,8 @@ fn close_session(context: &Context<'_>, submitted: &[Form]) -> Step {
     let list = Field::new(FieldKind::ListSingle, "resource").with_label("Session").required();
     let list = others.fold(list, |list, session| {
         let since = datetime::utc_s(session.since_s);
-        let known = [session.client, session.address].into_iter().flatten();
-        let words = known.fold(format!("{}, since {since}", session.resource), |words, known| words + ", " + known);
+        let from = session.address.map(|address| format!(", from {address}")).unwrap_or_default();
+        let words = format!("{}, since {since}{from}", session.resource);
         list.with_choice(&words, session.resource)
     });
     if list.choices.is_empty() {
@@ -98,8 +97,8 @@ mod tests {
     use super::*;
 
     const SESSIONS: &[SessionInfo<'_>] = &[
-        SessionInfo { resource: "balcony", client: Some("Dino"), address: Some("192.0.2.1"), since_s: 0 },
-        SessionInfo { resource: "chamber", client: None, address: None, since_s: 86_400 },
+        SessionInfo { resource: "balcony", address: Some("192.0.2.1"), since_s: 0 },
+        SessionInfo { resource: "chamber", address: None, since_s: 86_400 },
     ];
 
     fn context(sessions: &'static [SessionInfo<'static>]) -> Context<'static> {
@@ -126,12 +125,15 @@ mod tests {
     fn a_password_is_changed_by_who_knows_it() {
         let Step::Ask { form, is_last: true } = run(CHANGE_PASSWORD, SESSIONS, &[]) else { panic!("a form") };
         let required: Vec<_> = form.fields.iter().map(|field| (field.var.as_str(), field.is_required)).collect();
-        assert_eq!(required, [("current", true), ("new", true)]);
-        let with = |new: &str| run(CHANGE_PASSWORD, SESSIONS, &[submitted(&[("current", "r0m30"), ("new", new)])]);
+        assert_eq!(required, [("current", true), ("new", true), ("close", false)]);
+        let filled = |fields: &[(&str, &str)]| run(CHANGE_PASSWORD, SESSIONS, &[submitted(fields)]);
+        let with = |new: &str| filled(&[("current", "r0m30"), ("new", new)]);
         let Step::Do(effect) = with("v3r0na") else { panic!("an effect") };
         let (current, new) = (Zeroizing::new("r0m30".to_owned()), Zeroizing::new("v3r0na".to_owned()));
-        assert_eq!(effect, Effect::SetPassword { current, new });
+        assert_eq!(effect, Effect::SetPassword { current, new, close_others: true });
         assert_eq!(format!("{effect:?}"), "SetPassword");
+        let kept = filled(&[("current", "r0m30"), ("new", "v3r0na"), ("close", "0")]);
+        assert!(matches!(kept, Step::Do(Effect::SetPassword { close_others: false, .. })));
         assert!(matches!(with("\u{7}"), Step::Again(_)));
         assert!(matches!(with("12345678901"), Step::Again(_)));
     }
@@ -142,8 +144,8 @@ mod tests {
             panic!("a table")
         };
         let rows: Vec<_> = form.rows.iter().map(|row| row.join("|")).collect();
-        assert_eq!(rows, ["balcony|Dino|192.0.2.1|1970-01-01T00:00:00Z|true", "chamber|||1970-01-02T00:00:00Z|false"]);
-        assert_eq!(form.columns.len(), 5);
+        assert_eq!(rows, ["balcony|192.0.2.1|1970-01-01T00:00:00Z|true", "chamber||1970-01-02T00:00:00Z|false"]);
+        assert_eq!(form.columns.len(), 4);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::xml::{Element, namespaces};
 
 pub(super) const NAMESPACE: &str = namespaces::VERSION;
 
-pub(super) fn answer(_query: &Element, _context: &Context) -> Answer {
+pub(super) fn answer(_query: &Element, _context: &Context<'_>) -> Answer {
     let field = |name: &str, text: &str| Element::new(name, NAMESPACE).with_text(text);
     let result = Element::new("query", NAMESPACE)
         .with_child(field("name", "Rondel"))

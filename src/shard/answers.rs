@@ -47,7 +47,7 @@ impl Shard {
             Some(to) if !to.is_full() && to.bare() == session.address.bare() => Addressee::OwnAccount,
             Some(to) if to.local().is_none() && !to.is_full() && self.settings.serves(to.domain()) => Addressee::Server,
             Some(to) => {
-                self.route(io, stream, frame, (kind, Traits::NONE), to);
+                self.route(io, stream, frame, (kind, Traits::of_iq(frame)), to);
                 return Ok(());
             }
         };
@@ -61,6 +61,9 @@ impl Shard {
         };
         let mut asker = Some(asker);
         let anonymous = self.settings.is_anonymous(session.address.domain());
+        let sender = Arc::clone(&session.address);
+        let address = to.as_ref().map_or(sender.bare(), |to| to.as_str());
+        let has_commands = !anonymous && address == sender.domain();
         let step = match frame.to_element() {
             Ok(element) => match element.children().next() {
                 // Bound already: a session exists (RFC 3921 §3).
@@ -92,9 +95,16 @@ impl Shard {
                 {
                     return Ok(());
                 }
+                Some(payload) if payload.namespace == ns::COMMANDS && matches!(addressee, Addressee::Server) => {
+                    if let Some(asker) = asker {
+                        self.command_request(io, stream, asker, action, payload, has_commands);
+                    }
+                    return Ok(());
+                }
                 Some(payload) => {
                     let archive = self.settings.archive.is_some();
-                    let context = Context { addressee, anonymous, archive, now_s: now_s() };
+                    let up_s = self.settings.started.elapsed().as_secs();
+                    let context = Context { addressee, address, anonymous, archive, has_commands, now_s: now_s(), up_s };
                     Step::Answer(service::answer(action, payload, &context))
                 }
                 None => Step::Answer(Answer::Refused(Refusal::new("modify", "bad-request"))),

@@ -151,7 +151,7 @@ impl Shard {
         }
         let home = home(to.bare(), io.shards());
         let from = Sender::session(&session.address);
-        if home == io.shard() && self.is_direct(kind, to) {
+        if home == io.shard() && self.is_direct(kind, traits, to) {
             let passing = Passing { kind, traits, from, to: to.as_str(), bare: to.bare(), resource: to.resource() };
             match self.deliver(io, &passing, write) {
                 Ok(Delivered::Done) => return,
@@ -172,10 +172,10 @@ impl Shard {
     }
 
     /// Whether a stanza for an account at home here can go from the receive buffer into outboxes right now.
-    fn is_direct(&self, kind: StanzaKind, to: &Jid<'_>) -> bool {
+    fn is_direct(&self, kind: StanzaKind, traits: Traits, to: &Jid<'_>) -> bool {
         let is_plain = match kind {
             StanzaKind::Message(_) => true,
-            StanzaKind::Iq(_) => to.is_full(),
+            StanzaKind::Iq(_) => to.is_full() && !traits.has(Traits::LAST_ACTIVITY),
             StanzaKind::Presence(PresenceType::Subscription(_) | PresenceType::Probe) => false,
             StanzaKind::Presence(_) => !self.tasks.is_busy(to.bare()),
         };
@@ -211,6 +211,12 @@ impl Shard {
                 }
             }
             StanzaKind::Presence(PresenceType::Probe) => self.probed(io, &routed),
+            StanzaKind::Iq(asked @ (IqType::Get | IqType::Set))
+                if routed.traits.has(Traits::LAST_ACTIVITY)
+                    && (routed.resource().is_none() || !self.may_see_presence(routed.from(), routed.bare())) =>
+            {
+                self.activity_asked(io, &routed, asked);
+            }
             kind if let Some(asked) = kept::is_question(kind, routed.resource()) => {
                 match self.may_reach(kind, routed.from(), routed.bare()) {
                     Ok(()) => self.account_asked(io, &routed, asked),

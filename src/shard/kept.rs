@@ -6,18 +6,18 @@ use std::sync::Arc;
 use rondel_shards::Io;
 use rondel_storage::{Outcome, Owner};
 
-use super::message::Routed;
+use super::message::{Routed, Sender};
 use super::roster::written;
 use super::stream::Stream;
 use super::task::{Asker, Step, Task};
 use super::{Shard, now_s};
 use crate::account::blocking::{self, Change};
 use crate::account::subscription::ContactGets;
-use crate::account::{Address, IqType, StanzaKind, private, vcard};
+use crate::account::{Address, IqType, StanzaKind, activity, private, vcard};
 use crate::jid::Jid;
 use crate::service::{Action, Answer};
 use crate::stream::Refusal;
-use crate::xml::{Element, namespaces as ns};
+use crate::xml::{Element, attributes, namespaces as ns};
 
 /// How often a change is tried that something else has come before.
 const TRIES_MAX: usize = 5;
@@ -39,10 +39,20 @@ impl Shard {
         let is_blocking = payload.namespace == ns::BLOCKING;
         let is_private = (&*payload.name, &*payload.namespace) == ("query", private::NAMESPACE);
         let is_card = (&*payload.name, &*payload.namespace) == ("vCard", ns::VCARD);
-        if !is_blocking && !is_private && !is_card {
+        let is_activity = activity::is_question(payload);
+        if !is_blocking && !is_private && !is_card && !is_activity {
             return None;
         }
         let asker = asker.take()?;
+        if is_activity {
+            let own = asker.address.bare();
+            let step = match self.activity_of(own, Sender::of(own), kind) {
+                Ok(answer) => Step::Answer(Answer::Result(Some(answer))),
+                Err(refusal) => Step::refuse(refusal),
+            };
+            self.run_request(io, stream, asker, step);
+            return Some(());
+        }
         let Some(owner) = self.owner_of(asker.address.bare()) else {
             self.run_request(io, stream, asker, Step::refuse(Refusal::service_unavailable()));
             return Some(());
@@ -81,18 +91,13 @@ impl Shard {
     /// that do not exist.
     pub(super) fn account_asked(&mut self, io: &mut Io<Shard>, routed: &Routed, kind: IqType) {
         let refuse = |shard: &mut Shard, io: &mut Io<Shard>, refusal: &Refusal| shard.bounce(io, routed, refusal);
-        let (Ok(from), Ok(owner)) = (Jid::parse(routed.from().as_str()), Owner::parse(routed.bare())) else { return };
+        let Ok(owner) = Owner::parse(routed.bare()) else { return };
         let Ok(iq) = Element::parse(routed.stanza()) else { return };
         let Some(payload) = iq.children().next() else { return };
         if self.settings.is_anonymous(routed.bare()) || (&*payload.name, &*payload.namespace) != ("vCard", ns::VCARD) {
             return refuse(self, io, &Refusal::service_unavailable());
         }
-        let asker = Asker {
-            key: None,
-            address: Arc::new(Address::new(&from)),
-            id: iq.attribute("id").unwrap_or_default().to_owned(),
-            to: routed.bare().to_owned(),
-        };
+        let Some(asker) = asker_of(routed) else { return };
         let step = match vcard::Request::parse(kind, payload, false, &self.settings.kept.vcard) {
             Ok(_) => show_card(owner, false),
             Err(refusal) => Step::refuse(refusal),
@@ -168,6 +173,14 @@ fn private_data(owner: Owner, request: Arc<private::Request>, tries: usize) -> S
             }),
         }
     })
+}
+
+/// Who is answered to a question that was routed to an account.
+pub(super) fn asker_of(routed: &Routed) -> Option<Asker> {
+    let from = Jid::parse(routed.from().as_str()).ok()?;
+    let [id] = attributes(routed.stanza(), ["id"]);
+    let (address, to) = (Arc::new(Address::new(&from)), routed.bare().to_owned());
+    Some(Asker { key: None, address, id: id.unwrap_or_default(), to })
 }
 
 /// Whether a question to an account's bare JID is one that its server answers.

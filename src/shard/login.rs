@@ -351,6 +351,10 @@ impl Shard {
         let Some((key, session)) = bound else { return };
         let is_managed = session.managed.is_some();
         stream.phase = Phase::Bound(Established { key, address: Arc::clone(&session.address), is_managed });
+        drop(sessions);
+        if let Some(session) = self.accounts.session_mut(key) {
+            session.since_s = now_s();
+        }
         stream.basis = None;
         let idle = self.settings.idle_timeout;
         io.set_deadline(stream.connection, (!idle.is_zero()).then_some(idle));
@@ -407,7 +411,7 @@ pub(super) fn fingerprint(credentials: Option<&Credentials>) -> u64 {
 }
 
 /// The keys whose verification costs least.
-fn cheapest(keys: Vec<ScramKeys>) -> Option<ScramKeys> {
+pub(super) fn cheapest(keys: Vec<ScramKeys>) -> Option<ScramKeys> {
     keys.into_iter().min_by_key(|keys| match keys.hash {
         Hash::Sha256 => 0,
         Hash::Sha1 => 1,

@@ -6,7 +6,7 @@ use super::broadcast::{Broadcast, Presences};
 use super::ticket::{Settled, TicketId};
 use super::trace::Watch;
 use crate::account::{Address, StanzaKind, Traits};
-use crate::sasl::Failure;
+use crate::sasl::{Failure, ScramKeys};
 use crate::stream::StreamError;
 
 /// A message to a shard.
@@ -30,6 +30,13 @@ pub enum Message {
     },
     /// Somebody looks at what is decided for an account, or no longer.
     Watch(Box<Watch>),
+    /// The keys of a new password for a task, or that the present one is not right.
+    Derived {
+        /// Which task asked.
+        token: u64,
+        /// The keys.
+        keys: Result<Vec<ScramKeys>, Failure>,
+    },
     /// Ends all sessions of an account and answers how many there were.
     EndSessions(Box<EndSessions>),
 }

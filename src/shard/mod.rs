@@ -4,10 +4,12 @@
 //! This is an edge: it turns bytes into frames, frames into decisions, decisions into bytes in outboxes. What may not
 //! live here: the decisions themselves.
 
+mod activity;
 mod answers;
 mod archive;
 mod archiving;
 mod broadcast;
+mod commands;
 mod deliver;
 mod give;
 mod input;
@@ -46,6 +48,7 @@ use crate::{limited_event, logging, session_event};
 
 pub use archive::ArchiveSettings;
 use archiving::Receipt;
+use commands::Commands;
 use hashbrown::HashMap;
 use load::Loading;
 pub use message::{EndSessions, Message, Routed};
@@ -127,6 +130,7 @@ pub struct Shard {
     is_leaving_scheduled: bool,
     verifier: Verifier,
     archive_check: SizeCheck,
+    commands: Commands,
     /// Sessions to end once the present callback is through.
     doomed: Vec<(SessionKey, End)>,
     tickets: Tickets,
@@ -167,6 +171,7 @@ impl Shard {
             is_leaving_scheduled: false,
             verifier,
             archive_check: SizeCheck::default(),
+            commands: Commands::default(),
             doomed: Vec::new(),
             tickets: Tickets::default(),
             watches: Watches::default(),
@@ -374,6 +379,7 @@ impl Application for Shard {
         match message {
             Message::Stored(reply) => self.connection_of(reply.token),
             Message::Verified { token, .. } => Some(ConnectionId::from_bits(*token)),
+            Message::Derived { token, .. } => self.connection_of_new_password(*token),
             _ => None,
         }
     }
@@ -389,6 +395,7 @@ impl Application for Shard {
             }
             Message::Stored(reply) => self.stored(io, reply),
             Message::Verified { token, outcome } => self.verified(io, token, outcome),
+            Message::Derived { token, keys } => self.derived(io, token, keys),
             Message::EndSessions(order) => {
                 let EndSessions { account, is_removed, error, answer } = *order;
                 if let (true, Some(account)) = (is_removed, self.accounts.account_mut(&account)) {

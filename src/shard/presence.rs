@@ -7,7 +7,7 @@ use rondel_shards::Io;
 use super::message::Routed;
 use super::roster::now_micros;
 use super::stream::{Established, Stream};
-use super::{End, Shard};
+use super::{End, Shard, activity};
 use crate::account::subscription::{ContactGets, Grant};
 use crate::account::{Presence, PresenceType, SessionKey, StanzaKind, Traits};
 use crate::jid::Jid;
@@ -127,8 +127,9 @@ impl Shard {
             self.give_available(io, address.bare(), PresenceType::Unavailable, &stanza);
             self.broadcast(io, address, PresenceType::Unavailable, &stanza, false);
         }
-        if let Some(session) = self.accounts.session_mut(*key) {
-            session.presence = None;
+        let was_available = self.accounts.session_mut(*key).and_then(|session| session.presence.take()).is_some();
+        if was_available {
+            self.note_departure(io, address.bare(), activity::status(frame).as_deref());
         }
         for to in &directed {
             let escaped = escape::attribute_value(to);
@@ -143,6 +144,7 @@ impl Shard {
     /// A session has ended: whoever has heard of its presence hears of its absence.
     pub(super) fn leave(&mut self, io: &mut Io<Shard>, key: SessionKey) {
         self.let_out(io, key);
+        self.commands.forget(key);
         let Some(mut session) = self.accounts.unbind(key, io.now_ms()) else { return };
         self.leave_behind(io, &mut session);
         let (address, from) = (&session.address, session.address.escaped());
@@ -150,6 +152,7 @@ impl Shard {
             let stanza: Arc<[u8]> = format!("<presence type='unavailable' from='{from}'/>").into_bytes().into();
             self.give_available(io, address.bare(), PresenceType::Unavailable, &stanza);
             self.broadcast(io, address, PresenceType::Unavailable, &stanza, false);
+            self.note_departure(io, address.bare(), None);
         }
         for to in &session.directed {
             let escaped = escape::attribute_value(to);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam::utils::CachePadded;
 use rondel_shards::Counter;
@@ -54,6 +54,8 @@ pub struct Kept {
 
 /// What the shards of a server have in common; does not change while it runs, but for what is behind a handle.
 pub struct Settings {
+    /// When the server has started.
+    pub started: Instant,
     /// For negotiations.
     pub negotiation: Arc<Config>,
     /// By the index of the listener.

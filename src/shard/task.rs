@@ -12,8 +12,10 @@ use slab::Slab;
 
 use super::stream::Stream;
 use super::ticket::{Behalf, Ticket};
+use super::verify::NewPassword;
 use super::{Shard, archiving};
 use crate::account::{Address, SessionKey};
+use crate::sasl::{Failure, ScramKeys};
 use crate::service::Answer;
 use crate::stream::Refusal;
 
@@ -54,10 +56,15 @@ pub(super) enum Step {
     Read(ReadRequest, Then),
     /// To write; it is on disk when the task goes on.
     Write(WriteRequest, Then),
+    /// To make the keys of a new password.
+    Derive(NewPassword, ThenKeys),
 }
 
 /// How a task goes on once the storage has answered.
 pub(super) type Then = Box<dyn FnOnce(&mut Shard, &mut Io<Shard>, &Task, Outcome) -> Step>;
+
+/// How a task goes on once a side thread has made keys, or found that the present password is not right.
+pub(super) type ThenKeys = Box<dyn FnOnce(&mut Shard, &mut Io<Shard>, &Task, Result<Vec<ScramKeys>, Failure>) -> Step>;
 
 /// How a task begins, once it is its turn.
 pub(super) type Start = Box<dyn FnOnce(&mut Shard, &mut Io<Shard>, &Task) -> Step>;
@@ -70,6 +77,8 @@ const TAG: u64 = 1 << 63;
 pub(super) struct Tasks {
     /// What waits for the storage.
     pending: Slab<(Task, Then)>,
+    /// What waits for keys.
+    deriving: Slab<(Task, ThenKeys)>,
     /// The accounts in whose lane a task runs, and what waits for its turn in it.
     lanes: HashMap<Box<str>, VecDeque<(Task, Start)>>,
 }
@@ -80,9 +89,9 @@ impl Tasks {
         self.pending.vacant_key() as u64 | TAG
     }
 
-    /// Whether nothing waits for the storage.
+    /// Whether nothing waits.
     pub fn are_done(&self) -> bool {
-        self.pending.is_empty()
+        self.pending.is_empty() && self.deriving.is_empty()
     }
 
     /// Whether no further task fits into the lane of an account.
@@ -128,6 +137,14 @@ impl Step {
         then: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task, Outcome) -> Step + 'static,
     ) -> Step {
         Step::Write(request, Box::new(then))
+    }
+
+    /// To make the keys of a new password, then to go on with them.
+    pub fn derive(
+        change: NewPassword,
+        then: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task, Result<Vec<ScramKeys>, Failure>) -> Step + 'static,
+    ) -> Step {
+        Step::Derive(change, Box::new(then))
     }
 }
 
@@ -264,6 +281,16 @@ impl Shard {
                     Err(busy) => (Outcome::Failed(busy.into()), then),
                 }
             }
+            Step::Derive(change, then) => {
+                let (token, remote) = (self.tasks.deriving.vacant_key() as u64, io.remote(io.shard()));
+                if self.verifier.derive(token, remote, change) {
+                    let task = self.waiting(io, task);
+                    self.tasks.deriving.insert((task, then));
+                    return false;
+                }
+                let busy = Err(Failure::TemporaryAuthFailure);
+                return self.advance(io, task, |shard, io, task| then(shard, io, task, busy));
+            }
         };
         self.advance(io, task, |shard, io, task| then(shard, io, task, outcome))
     }
@@ -279,6 +306,17 @@ impl Shard {
         let Some((task, then)) = self.tasks.pending.try_remove((reply.token ^ TAG) as usize) else { return };
         let asker = task.session();
         if self.advance(io, task, |shard, io, task| then(shard, io, task, reply.outcome))
+            && let Some(key) = asker
+        {
+            self.read_on(io, key);
+        }
+    }
+
+    /// A side thread has made keys.
+    pub(super) fn derived(&mut self, io: &mut Io<Shard>, token: u64, keys: Result<Vec<ScramKeys>, Failure>) {
+        let Some((task, then)) = self.tasks.deriving.try_remove(token as usize) else { return };
+        let asker = task.session();
+        if self.advance(io, task, |shard, io, task| then(shard, io, task, keys))
             && let Some(key) = asker
         {
             self.read_on(io, key);
@@ -309,6 +347,12 @@ impl Shard {
         if let Some(connection) = self.accounts.session(key).and_then(|session| session.connection) {
             self.let_read(io, connection, |stream| stream.waits = false);
         }
+    }
+
+    /// The connection of the session that has asked for these keys.
+    pub(super) fn connection_of_new_password(&self, token: u64) -> Option<ConnectionId> {
+        let (task, _) = self.tasks.deriving.get(token as usize)?;
+        self.accounts.session(task.session()?)?.connection
     }
 
     /// The connection that the reply with this token is for, if it is for one.

@@ -1,12 +1,14 @@
-//! Verifying passwords on side threads: it takes milliseconds on purpose, which no shard has.
+//! Verifying passwords, and making keys of new ones, on side threads: it takes milliseconds on purpose, which no shard
+//! has.
 
 use std::sync::Arc;
 
 use crossbeam::channel::{Sender, TrySendError, bounded};
 use rondel_shards::Remote;
+use zeroize::Zeroizing;
 
 use super::message::Message;
-use crate::sasl::{Failure, Hash, ScramKeys, UnknownUsers, prepare_password, verify};
+use crate::sasl::{Failure, Hash, ScramKeys, UnknownUsers, new_keys, prepare_password, verify};
 
 /// Passwords that wait at most; beyond it logins are told to come later.
 const QUEUE: usize = 1024;
@@ -14,10 +16,24 @@ const QUEUE: usize = 1024;
 struct Job {
     token: u64,
     remote: Remote<Message>,
-    password: String,
-    account: String,
-    keys: Option<ScramKeys>,
-    disabled: bool,
+    work: Work,
+}
+
+enum Work {
+    Login { password: String, account: String, keys: Option<ScramKeys>, disabled: bool },
+    Change(NewPassword),
+}
+
+/// A password that takes the place of another one, once that has proved right.
+pub(super) struct NewPassword {
+    /// What is said to be the present password.
+    pub current: Zeroizing<String>,
+    /// Keys of the present password, any of them.
+    pub keys: ScramKeys,
+    /// The new one. It can be prepared.
+    pub new: Zeroizing<String>,
+    /// Rounds for its keys.
+    pub iterations: u32,
 }
 
 /// Hands passwords to the side threads. Its threads end with its last clone.
@@ -34,9 +50,14 @@ impl Verifier {
         for index in 0..threads.max(1) {
             let (queue, unknown) = (queue.clone(), Arc::clone(&unknown));
             std::thread::Builder::new().name(format!("passwords-{index}")).spawn(move || {
-                while let Ok(job) = queue.recv() {
-                    let outcome = judge(&job, &unknown);
-                    job.remote.send(Message::Verified { token: job.token, outcome: Some(outcome) });
+                while let Ok(Job { token, remote, work }) = queue.recv() {
+                    remote.send(match work {
+                        Work::Login { password, account, keys, disabled } => {
+                            let outcome = judge(&password, &account, keys, disabled, &unknown);
+                            Message::Verified { token, outcome: Some(outcome) }
+                        }
+                        Work::Change(change) => Message::Derived { token, keys: change.derive() },
+                    });
                 }
             })?;
         }
@@ -54,20 +75,62 @@ impl Verifier {
         keys: Option<ScramKeys>,
         disabled: bool,
     ) -> bool {
-        let job = Job { token, remote, password, account: account.to_owned(), keys, disabled };
+        let work = Work::Login { password, account: account.to_owned(), keys, disabled };
+        self.queue(Job { token, remote, work })
+    }
+
+    /// Queues a password to be replaced. The keys of the new one come as a message. `false` if too many wait.
+    pub(super) fn derive(&self, token: u64, remote: Remote<Message>, change: NewPassword) -> bool {
+        self.queue(Job { token, remote, work: Work::Change(change) })
+    }
+
+    fn queue(&self, job: Job) -> bool {
         !matches!(self.jobs.try_send(job), Err(TrySendError::Full(_) | TrySendError::Disconnected(_)))
     }
 }
 
-fn judge(job: &Job, unknown: &UnknownUsers) -> Result<(), Failure> {
-    let password = prepare_password(&job.password).ok_or(Failure::NotAuthorized)?;
-    let keys = match &job.keys {
-        Some(keys) => keys.clone(),
-        None => unknown.keys(&job.account, Hash::Sha256),
-    };
+fn judge(
+    password: &str,
+    account: &str,
+    keys: Option<ScramKeys>,
+    disabled: bool,
+    unknown: &UnknownUsers,
+) -> Result<(), Failure> {
+    let password = prepare_password(password).ok_or(Failure::NotAuthorized)?;
+    let keys = keys.unwrap_or_else(|| unknown.keys(account, Hash::Sha256));
     match verify(&password, &keys) {
         false => Err(Failure::NotAuthorized),
-        true if job.disabled => Err(Failure::AccountDisabled),
+        true if disabled => Err(Failure::AccountDisabled),
         true => Ok(()),
+    }
+}
+
+impl NewPassword {
+    fn derive(&self) -> Result<Vec<ScramKeys>, Failure> {
+        let prepared = |password: &str| prepare_password(password).map(Zeroizing::new).ok_or(Failure::NotAuthorized);
+        if !verify(&prepared(&self.current)?, &self.keys) {
+            return Err(Failure::NotAuthorized);
+        }
+        Ok(new_keys(&prepared(&self.new)?, self.iterations))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sasl::derive;
+
+    #[test]
+    fn a_new_password_takes_the_place_of_the_right_one() {
+        let change = |current: &str, new: &str| {
+            let keys = derive("secret", Hash::Sha1, b"0123456789abcdef", 2);
+            let secret = |password: &str| Zeroizing::new(password.to_owned());
+            NewPassword { current: secret(current), keys, new: secret(new), iterations: 2 }.derive()
+        };
+        let keys = change("secret", "v3r0na").unwrap();
+        assert!(keys.iter().all(|keys| verify("v3r0na", keys) && keys.iterations == 2));
+        assert_eq!(keys.len(), Hash::ALL.len());
+        assert_eq!(change("Secret", "v3r0na"), Err(Failure::NotAuthorized));
+        assert_eq!(change("", "v3r0na"), Err(Failure::NotAuthorized));
     }
 }

@@ -56,6 +56,8 @@ conditions! {
     not_authorized = "not-authorized",
     /// A local policy is violated (§4.9.3.14).
     policy_violation = "policy-violation",
+    /// Whoever is there has to log in again (§4.9.3.16).
+    reset = "reset",
     /// Too little of something (§4.9.3.17).
     resource_constraint = "resource-constraint",
     /// The server ends (§4.9.3.20).

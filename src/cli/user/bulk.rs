@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
-use super::password;
 use crate::admin::Backend;
 use crate::cli::access::Access;
 use crate::cli::names;
+use crate::sasl::new_keys;
 
 /// Accounts under way at once. While one waits for the disk, others are hashed.
 const WORKERS: usize = 32;
@@ -104,6 +104,6 @@ fn add(backend: &dyn Backend, line: &str, iterations: u32) -> Result<String, Str
     let (jid, password) = line.trim_start().split_once([' ', '\t']).ok_or(right)?;
     let jid = names::account(jid).map_err(|right| format!("{jid:?} is wrong; right would be {right}"))?;
     let password = Zeroizing::new(names::password(password)?);
-    backend.add_user(&jid, password::keys(&password, iterations)?).map_err(super::text)?;
+    backend.add_user(&jid, new_keys(&password, iterations)).map_err(super::text)?;
     Ok(format!("added {jid}\n"))
 }

@@ -13,6 +13,7 @@ use crate::admin::{Backend, Failure};
 use crate::cli::access::Access;
 use crate::cli::print;
 use crate::jid::Jid;
+use crate::sasl::new_keys;
 
 pub use flags::{AddUser, DisableUser, ListUsers, OneUser, Password, SetPassword, ShowUser, UserAction};
 
@@ -63,7 +64,7 @@ fn set_password(
 ) -> Result<(), String> {
     let iterations = backend.status().map_err(text)?.scram_iterations.unwrap_or(flags.scram_iterations as u32);
     let password = password::obtain(flags)?;
-    store(password::keys(&password, iterations)?).map_err(text)?;
+    store(new_keys(&password, iterations)).map_err(text)?;
     let mut output = format!("{done} {jid}\n");
     if flags.generate {
         output.push_str(&format!("password {}\n", *password));

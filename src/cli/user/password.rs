@@ -1,4 +1,4 @@
-//! Passwords: typed, piped in or made up; and the keys made from them.
+//! Passwords: typed, piped in or made up.
 
 use std::io::{BufRead, IsTerminal, stdin};
 
@@ -6,13 +6,6 @@ use zeroize::Zeroizing;
 
 use crate::cli::names;
 use crate::cli::user::Password;
-use crate::sasl::{Hash, ScramKeys, derive};
-
-/// Hash functions that every account gets keys for.
-const HASHES: [Hash; 3] = [Hash::Sha1, Hash::Sha256, Hash::Sha512];
-
-/// Bytes of a salt.
-const SALT_BYTES: usize = 16;
 
 /// Characters of a password that is made up, and how many: 100 bits. None of them is easily taken for another.
 const CHARACTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -53,30 +46,9 @@ fn generate() -> Result<Zeroizing<String>, String> {
     Ok(Zeroizing::new(characters.collect()))
 }
 
-/// The keys of a prepared password, each with a salt of its own. Takes milliseconds.
-pub(super) fn keys(password: &str, iterations: u32) -> Result<Vec<ScramKeys>, String> {
-    HASHES
-        .iter()
-        .map(|hash| {
-            let mut salt = [0; SALT_BYTES];
-            getrandom::fill(&mut salt).map_err(|error| format!("no random numbers: {error}"))?;
-            Ok(derive(password, *hash, &salt, iterations))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sasl::verify;
-
-    #[test]
-    fn keys_verify_the_password_and_no_other() {
-        let keys = keys("secret", 4096).unwrap();
-        assert_eq!(keys.len(), HASHES.len());
-        assert!(keys.iter().all(|keys| verify("secret", keys) && !verify("Secret", keys)));
-        assert!(keys[0].salt != keys[1].salt);
-    }
 
     #[test]
     fn passwords_are_read_as_they_are_and_made_up_anew() {
