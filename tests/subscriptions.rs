@@ -200,3 +200,33 @@ fn requests_to_nobody_and_to_oneself() {
     let heard = romeo.hear("</presence>");
     assert!(heard.contains("type='error'"), "{heard}");
 }
+
+/// As RFC 6121 has it (§4.2.2, §4.3.2): some clients keep presence by whom it was addressed to.
+#[test]
+fn presence_is_addressed_to_the_account_that_gets_it() {
+    let server = server();
+    let mut romeo = online(&server, "romeo", "orchard");
+    let mut juliet = online(&server, "juliet", "balcony");
+    let next = |raw: &mut Raw, from: &str| loop {
+        let tag = raw.hear_between("<presence ", ">");
+        if tag.contains(&format!("from='{from}'")) && !tag.contains("type='subscribe") {
+            return tag;
+        }
+    };
+    presence(&mut romeo, "subscribe", "juliet");
+    hears(&mut juliet, "subscribe", "romeo");
+    presence(&mut juliet, "subscribed", "romeo");
+    let granted = next(&mut romeo, "juliet@localhost/balcony");
+    juliet.say("<presence id='away'><show>away</show></presence>");
+    let (own, told) = (next(&mut juliet, "juliet@localhost/balcony"), next(&mut romeo, "juliet@localhost/balcony"));
+    assert!(own.contains("to='juliet@localhost'"), "{own}");
+    // The answer to the question of who comes, to a contact and to another client of one's own.
+    let mut street = Raw::login(&server, "romeo", "street");
+    street.say("<presence/>");
+    let (probed, other) = (next(&mut street, "juliet@localhost/balcony"), next(&mut romeo, "romeo@localhost/street"));
+    drop(juliet);
+    let gone = next(&mut romeo, "juliet@localhost/balcony");
+    for tag in [granted, told, probed, other, gone] {
+        assert!(tag.contains("to='romeo@localhost'"), "{tag}");
+    }
+}

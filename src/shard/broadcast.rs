@@ -12,6 +12,7 @@ use crate::account::subscription::Grant;
 use crate::account::{Address, PresenceType, SessionKey, StanzaKind};
 use crate::home::home;
 use crate::jid::Jid;
+use crate::xml::write_addressed;
 
 /// A resource's presence on its way to contacts that are at home on one shard.
 pub struct Broadcast {
@@ -170,16 +171,18 @@ impl Shard {
         let found = self.accounts.sessions(answer.to.bare()).find(|(_, session)| is_it(session));
         let Some(key) = found.map(|(key, _)| key) else { return };
         for stanza in &answer.stanzas {
-            self.give(io, key, StanzaKind::Presence(PresenceType::Available), |out| out.extend_from_slice(stanza));
+            let write = |out: &mut Vec<u8>| write_addressed(out, stanza, answer.to.bare());
+            self.give(io, key, StanzaKind::Presence(PresenceType::Available), write);
         }
     }
 
-    /// Gives a presence stanza to every available resource of an account.
+    /// Gives a presence stanza without an addressee to every available resource of an account: it is addressed to the
+    /// account (RFC 6121 §4.2.2).
     pub(super) fn give_available(&mut self, io: &mut Io<Shard>, account: &str, kind: PresenceType, stanza: &[u8]) {
         let available = self.accounts.sessions(account).filter(|(_, session)| session.presence.is_some());
         let keys: smallvec::SmallVec<[SessionKey; 4]> = available.map(|(key, _)| key).collect();
         for key in keys {
-            self.give(io, key, StanzaKind::Presence(kind), |out| out.extend_from_slice(stanza));
+            self.give(io, key, StanzaKind::Presence(kind), |out| write_addressed(out, stanza, account));
         }
     }
 }

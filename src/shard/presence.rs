@@ -12,7 +12,7 @@ use crate::account::subscription::{ContactGets, Grant};
 use crate::account::{Presence, PresenceType, SessionKey, StanzaKind, Traits};
 use crate::jid::Jid;
 use crate::stream::StanzaCondition;
-use crate::xml::{Frame, Stamp, escape, namespaces as ns};
+use crate::xml::{Frame, Stamp, escape, namespaces as ns, write_addressed};
 
 /// Bytes of a presence stanza at most: it is kept for as long as the session is available, and sent to many.
 const PRESENCE_BYTES_MAX: usize = 16 << 10;
@@ -99,7 +99,7 @@ impl Shard {
             let present: Vec<_> = others.filter_map(|(_, session)| session.presence.clone()).collect();
             for presence in present {
                 self.give(io, *key, StanzaKind::Presence(PresenceType::Available), |out| {
-                    out.extend_from_slice(&presence.stanza);
+                    write_addressed(out, &presence.stanza, address.bare());
                 });
             }
         }

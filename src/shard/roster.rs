@@ -17,7 +17,7 @@ use crate::account::{Account, IqType, PresenceType, SessionKey, StanzaKind};
 use crate::jid::Jid;
 use crate::service::{Action, Answer};
 use crate::stream::{Refusal, StanzaCondition};
-use crate::xml::{Element, Frame, Stamp, escape, namespaces as ns};
+use crate::xml::{Element, Frame, Stamp, escape, namespaces as ns, write_addressed};
 use crate::{limited_event, random};
 
 /// Contacts that are read at once.
@@ -265,7 +265,12 @@ impl Shard {
         let (kind, stanzas): (PresenceType, Vec<Vec<u8>>) = match what {
             ContactGets::Nothing => return,
             ContactGets::Current => {
-                (PresenceType::Available, available.map(|(_, presence)| presence.stanza.to_vec()).collect())
+                let addressed = |stanza: &[u8]| {
+                    let mut out = Vec::with_capacity(stanza.len() + to.len() + " to=''".len());
+                    write_addressed(&mut out, stanza, contact.as_str());
+                    out
+                };
+                (PresenceType::Available, available.map(|(_, presence)| addressed(&presence.stanza)).collect())
             }
             ContactGets::Unavailable => {
                 let stanza = |session: &crate::account::Session| {

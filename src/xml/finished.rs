@@ -4,6 +4,7 @@
 //! lead to nonsense, never to a panic.
 
 use super::classes::{self, SPACE};
+use super::escape;
 use super::frame::{Child, Frame, Value};
 
 /// The value of an attribute in the start tag of `element`, by its name as it stands there.
@@ -41,6 +42,16 @@ pub fn has_child(element: &[u8], local: &str) -> bool {
         }
     }
     false
+}
+
+/// Appends a stanza that names no addressee, with this one: a JID, not escaped.
+pub fn write_addressed(out: &mut Vec<u8>, stanza: &[u8], to: &str) {
+    let (name, rest) = stanza.split_at(name_end(stanza));
+    out.extend_from_slice(name);
+    out.extend_from_slice(b" to='");
+    escape::attribute(out, to);
+    out.push(b'\'');
+    out.extend_from_slice(rest);
 }
 
 /// Gives the element that `out` ends with, and that begins at `start`, one more child, which `write` appends.
@@ -245,6 +256,19 @@ mod tests {
         assert_eq!(out, b"<message>12<b/></message>");
         assert_eq!(write_without(&mut out, &frame, |_| false), 0);
         assert!(out.ends_with(stanza));
+    }
+
+    #[test]
+    fn a_stanza_gets_an_addressee() {
+        for (stanza, addressed) in [
+            ("<presence/>", "<presence to='o&#39;hara@example.net'/>"),
+            ("<p:presence\ttype='unavailable'>", "<p:presence to='o&#39;hara@example.net'\ttype='unavailable'>"),
+            ("<presence></presence>", "<presence to='o&#39;hara@example.net'></presence>"),
+        ] {
+            let mut out = Vec::new();
+            write_addressed(&mut out, stanza.as_bytes(), "o'hara@example.net");
+            assert_eq!(String::from_utf8(out).unwrap(), addressed);
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ mod work;
 
 pub use element::{Element, ParseError};
 pub use error::XmlError;
-pub use finished::{append_child, attribute, has_child, write_with_default, write_without};
+pub use finished::{append_child, attribute, has_child, write_addressed, write_with_default, write_without};
 pub use frame::{Child, Frame, Kind, Stamp, Value};
 pub use framer::{Event, Framer, Progress, Scratch};
 pub use header::Header;
