@@ -9,6 +9,9 @@ mod conversation;
 mod profanity;
 #[path = "clients/program.rs"]
 mod program;
+#[path = "clients/row.rs"]
+#[allow(dead_code)]
+mod row;
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -19,6 +22,7 @@ use common::Server;
 use conversation::{Mode, converse, romeo, server, strangers_certificate, trust};
 use profanity::Profanity;
 use program::Program;
+use row::cache;
 
 #[test]
 fn slixmpp_over_starttls() {
@@ -53,14 +57,6 @@ fn xmpp_js(address: SocketAddr, mode: &str) -> Command {
     command.args([&address.port().to_string(), mode]);
     command.env("CLIENT_MODULES", cache().join("clients-js"));
     command
-}
-
-/// Where the clients' libraries are installed, by `.ci/setup tests`.
-fn cache() -> PathBuf {
-    match std::env::var_os("RONDEL_CACHE") {
-        Some(cache) => cache.into(),
-        None => PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/rondel"),
-    }
 }
 
 fn script(name: &str) -> PathBuf {
@@ -116,7 +112,7 @@ fn go_sendxmpp_listens(mode: Mode) {
     // Only what it shows of the stream tells when it is available: its own presence comes back.
     command.args(["--listen", "--debug"]).stdin(Stdio::null());
     let mut juliet = Program::start(trust(&mut command, &server.certificate()));
-    juliet.hear("<presence from='juliet@localhost/");
+    juliet.hear("from='juliet@localhost/");
     for n in 0..5 {
         let body = format!("line {n}: 1 &lt; 2 ü");
         romeo.say(&format!("<message to='juliet@localhost' type='chat'><body>{body}</body></message>"));
