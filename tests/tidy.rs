@@ -235,6 +235,31 @@ fn the_project_description_lists_the_xeps_of_the_page() {
     assert_eq!(listed, described, "docs/protocols.md, and docs/rondel.doap");
 }
 
+/// Of each XEP the version that it was written by, and how much of it is there.
+#[test]
+fn the_project_description_says_which_versions() {
+    let description = fs::read_to_string(root().join("docs/rondel.doap")).unwrap();
+    let value = |entry: &str, name: &str| {
+        let (_, rest) = entry.split_once(&format!("<xmpp:{name}>"))?;
+        rest.split('<').next().map(str::to_owned)
+    };
+    let is_version = |text: &String| text.contains('.') && text.split('.').all(|part| part.parse::<u32>().is_ok());
+    let mut places = Vec::new();
+    for entry in description.split("<xmpp:SupportedXep>").skip(1) {
+        let xep = entry.split("/xep-").nth(1).and_then(|rest| rest.split('.').next()).unwrap_or("?");
+        if !value(entry, "version").as_ref().is_some_and(is_version) {
+            places.push(format!("docs/rondel.doap: XEP-{xep} has no version"));
+        }
+        match value(entry, "status").as_deref() {
+            Some("complete") => {}
+            Some("partial") if entry.contains("<xmpp:note") => {}
+            Some("partial") => places.push(format!("docs/rondel.doap: XEP-{xep} does not say what is missing")),
+            _ => places.push(format!("docs/rondel.doap: XEP-{xep} has no status")),
+        }
+    }
+    report(places);
+}
+
 #[test]
 fn unsafe_code_is_in_one_crate_only() {
     let others = rust().filter(|file| !file.is_in(&["shards/", "tests/tidy.rs"]));
