@@ -13,6 +13,7 @@ use crate::client::target::{Speech, Target, TlsMode, Users};
 use crate::client::tls;
 use crate::measure::process::Processes;
 use crate::scenario::Common;
+use crate::xmpp::habits::Habits;
 use crate::xmpp::negotiation::Plan;
 use crate::xmpp::scram::SaltedPasswords;
 
@@ -53,6 +54,7 @@ pub fn common(flags: &ConnectFlags, sessions: u64, open: u64, raw: Option<usize>
     };
     let target = Target {
         server: flags.server,
+        domain: flags.domain.clone(),
         sources: flags.source_addresses.as_ref().map(|sources| sources.0.clone()).unwrap_or_default(),
         tls: flags.tls,
         tls_client,
@@ -60,6 +62,7 @@ pub fn common(flags: &ConnectFlags, sessions: u64, open: u64, raw: Option<usize>
         users: users(flags, sessions)?,
         password: flags.password.clone(),
         salted: SaltedPasswords::default(),
+        habits: Habits::default(),
         run: format!("perf{:08x}", u32::from_ne_bytes(random)),
     };
     let rate = Rate {

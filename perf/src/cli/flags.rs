@@ -1,4 +1,4 @@
-//! All flags. The documentation comments are what `--help` prints.
+//! The subcommands, and the flags that several of them have. The documentation comments are what `--help` prints.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -6,13 +6,18 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::loads::{
+    ArchiveFlags, ChatFlags, HostileFlags, IdleFlags, LoginFlags, PresenceFlags, ResumeFlags, RosterFlags, SendFlags,
+    VerifyFlags,
+};
 use super::values;
 use crate::client::target::TlsMode;
 use crate::measure::process::parse_pid;
-use crate::scenario::hostile::Kind;
+use crate::xmpp::habits::Habits;
 use crate::xmpp::scram::Mechanism;
 
-/// Load for XMPP servers: logins, idle sessions, chat, hostile clients; what they cost the server, and how fast it is
+/// Load for XMPP servers: logins, idle sessions, chat, presence, archives, resumption, hostile clients; what they cost the
+/// server, how fast it is, and whether it keeps its word
 ///
 /// Works against any server. The accounts must exist: PREFIX0, PREFIX1, … with one password.
 #[derive(Debug, Parser)]
@@ -30,6 +35,18 @@ pub enum Command {
     Idle(IdleFlags),
     /// Lets sessions send messages to each other
     Chat(ChatFlags),
+    /// Fills the accounts' rosters, for what comes after
+    Roster(RosterFlags),
+    /// Lets an account change its presence before many contacts
+    Presence(PresenceFlags),
+    /// Reads pages of an account's archive
+    Archive(ArchiveFlags),
+    /// Lets sessions vanish all at once and come back, while others write to them
+    Resume(ResumeFlags),
+    /// Sends numbered messages and writes down which of them the server has acknowledged
+    Send(SendFlags),
+    /// Looks for what was acknowledged, in archives and among the messages that waited
+    Verify(VerifyFlags),
     /// Clients that mean no good: half handshakes, endless stanzas, noise, deaf sessions. For servers on this machine
     Hostile(HostileFlags),
     /// Copies bytes between pairs of connections: the least that a server can cost. For chat --raw
@@ -106,6 +123,39 @@ pub struct ConnectFlags {
     pub progress: bool,
 }
 
+/// What a session does first.
+#[derive(Args, Debug)]
+pub struct HabitFlags {
+    /// Sends no presence: sessions are bound, but not available.
+    #[arg(long, help_heading = "Sessions")]
+    pub no_presence: bool,
+    /// Asks for stream management, so that the session may be resumed (XEP-0198).
+    #[arg(long, help_heading = "Sessions")]
+    pub stream_management: bool,
+    /// Fetches the roster.
+    #[arg(long, help_heading = "Sessions")]
+    pub fetch_roster: bool,
+    /// Asks for copies of what the account's other sessions send and get (XEP-0280).
+    #[arg(long, help_heading = "Sessions")]
+    pub carbons: bool,
+    /// Says that nobody looks (XEP-0352).
+    #[arg(long, help_heading = "Sessions")]
+    pub inactive: bool,
+}
+
+impl HabitFlags {
+    /// What they say.
+    pub fn habits(&self) -> Habits {
+        Habits {
+            management: self.stream_management,
+            roster: self.fetch_roster,
+            carbons: self.carbons,
+            presence: !self.no_presence,
+            inactive: self.inactive,
+        }
+    }
+}
+
 /// Addresses to connect from.
 #[derive(Clone, Debug)]
 pub struct Sources(pub Vec<IpAddr>);
@@ -121,105 +171,6 @@ pub struct OutputFlags {
     /// Writes the report as a page with plots.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub html: Option<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-pub struct LoginFlags {
-    /// Logins to measure.
-    #[arg(long, value_name = "N", default_value = "2000", value_parser = clap::value_parser!(u64).range(1..))]
-    #[arg(help_heading = "Load")]
-    pub logins: u64,
-    /// Logins before, which are not measured. Without it: as many.
-    #[arg(long, value_name = "N", help_heading = "Load")]
-    pub warmup_logins: Option<u64>,
-    /// Ends each session as soon as it is bound. Without it all stay until the last is bound.
-    #[arg(long, help_heading = "Load")]
-    pub logout: bool,
-    #[command(flatten)]
-    pub connect: ConnectFlags,
-    #[command(flatten)]
-    pub output: OutputFlags,
-}
-
-#[derive(Args, Debug)]
-pub struct IdleFlags {
-    /// Sessions in the end.
-    #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u64).range(2..))]
-    #[arg(help_heading = "Load")]
-    pub sessions: u64,
-    /// Sessions at first: what one takes is the slope between the two numbers. Without it: a tenth.
-    #[arg(long, value_name = "N", help_heading = "Load")]
-    pub from: Option<u64>,
-    /// How long the server is left alone before its memory is read.
-    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = values::duration, help_heading = "Load")]
-    pub settle: Duration,
-    /// How long its idle CPU time is measured.
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = values::duration, help_heading = "Load")]
-    pub duration: Duration,
-    /// Sends no presence: sessions are bound, but not available.
-    #[arg(long, help_heading = "Load")]
-    pub no_presence: bool,
-    #[command(flatten)]
-    pub connect: ConnectFlags,
-    #[command(flatten)]
-    pub output: OutputFlags,
-}
-
-#[derive(Args, Debug)]
-pub struct ChatFlags {
-    /// Sessions; they chat in pairs, both ways.
-    #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u64).range(2..))]
-    #[arg(help_heading = "Load")]
-    pub sessions: u64,
-    /// The same as twice as many --sessions.
-    #[arg(long, value_name = "N", conflicts_with = "sessions", value_parser = clap::value_parser!(u64).range(1..))]
-    #[arg(help_heading = "Load")]
-    pub pairs: Option<u64>,
-    /// Messages of each session that are under way at any time: the next is sent when one arrives.
-    #[arg(long, value_name = "W", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    #[arg(help_heading = "Load")]
-    pub window: u32,
-    /// Bytes of a message stanza as it is sent.
-    #[arg(long, value_name = "BYTES", default_value = "300", value_parser = values::size, help_heading = "Load")]
-    pub size: usize,
-    /// Messages per second of all sessions, in place of a window. Latency then counts from when a message was due.
-    #[arg(long, value_name = "PER SECOND", value_parser = values::positive, conflicts_with = "window")]
-    #[arg(help_heading = "Load")]
-    pub rate: Option<f64>,
-    /// How long to measure.
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration, help_heading = "Load")]
-    pub duration: Duration,
-    /// How long to chat before that.
-    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = values::duration, help_heading = "Load")]
-    pub warmup: Duration,
-    /// Sends no presence: sessions are bound, but not available.
-    #[arg(long, help_heading = "Load")]
-    pub no_presence: bool,
-    /// The same traffic without XMPP, for rondel-perf relay.
-    #[arg(long, help_heading = "Load")]
-    pub raw: bool,
-    #[command(flatten)]
-    pub connect: ConnectFlags,
-    #[command(flatten)]
-    pub output: OutputFlags,
-}
-
-#[derive(Args, Debug)]
-pub struct HostileFlags {
-    /// Hostile clients at a time; whoever is disconnected comes again. Client N logs in as PREFIXN.
-    #[arg(long, value_name = "N", default_value = "24", value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    #[arg(help_heading = "Load")]
-    pub clients: u64,
-    /// What they are up to, in turn. Without it: everything.
-    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',', help_heading = "Load")]
-    pub kinds: Vec<Kind>,
-    /// How long.
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration, help_heading = "Load")]
-    pub duration: Duration,
-    #[command(flatten)]
-    pub connect: ConnectFlags,
-    #[command(flatten)]
-    pub output: OutputFlags,
 }
 
 #[derive(Args, Debug)]

@@ -5,19 +5,19 @@
 mod accounts;
 mod connect;
 mod flags;
+mod loads;
 mod output;
+mod run;
 mod values;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Parser;
 
 use crate::relay;
 use crate::report::{Report, compare, html, median, number};
-use crate::scenario::{chat, hostile, idle, login};
 
-use flags::{ChatFlags, Cli, Command, CompareFlags, HostileFlags, IdleFlags, LoginFlags, ValueFlags};
+use flags::{Cli, Command, CompareFlags, ValueFlags};
 
 /// What went wrong.
 enum Failure {
@@ -48,10 +48,16 @@ pub fn main() -> ExitCode {
         }
     };
     let outcome = match command {
-        Command::Login(flags) => log_in(&flags),
-        Command::Idle(flags) => hold(&flags),
-        Command::Chat(flags) => talk(&flags),
-        Command::Hostile(flags) => attack(&flags),
+        Command::Login(flags) => run::login(&flags),
+        Command::Idle(flags) => run::idle(&flags),
+        Command::Chat(flags) => run::chat(&flags),
+        Command::Roster(flags) => run::roster(&flags),
+        Command::Presence(flags) => run::presence(&flags),
+        Command::Archive(flags) => run::archive(&flags),
+        Command::Resume(flags) => run::resume(&flags),
+        Command::Send(flags) => run::send(&flags),
+        Command::Verify(flags) => run::verify(&flags),
+        Command::Hostile(flags) => run::hostile(&flags),
         Command::Relay(flags) => relay::run(flags.listen, flags.shards).map_err(Failure::Run),
         Command::Compare(flags) => side_by_side(&flags),
         Command::Value(flags) => print_value(&flags),
@@ -75,89 +81,6 @@ fn one_line(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let lines = lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
     lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
-}
-
-fn log_in(flags: &LoginFlags) -> Result<(), Failure> {
-    let wanted = login::Login {
-        logins: flags.logins,
-        warm_up: flags.warmup_logins.unwrap_or(flags.logins),
-        log_out: flags.logout,
-    };
-    let open = if wanted.log_out { flags.connect.at_once } else { wanted.logins };
-    let common = connect::common(&flags.connect, flags.logins, open, None)?;
-    let mut settings = connect::settings(&flags.connect);
-    settings.push(("logins".to_owned(), flags.logins.to_string()));
-    let mut report = Report::new("login", flags.output.label.clone(), settings);
-    login::run(&common, wanted, &mut report)?;
-    Ok(output::deliver(&report, &flags.output)?)
-}
-
-fn hold(flags: &IdleFlags) -> Result<(), Failure> {
-    let from = flags.from.unwrap_or(flags.sessions / 10).max(1);
-    if from >= flags.sessions {
-        return Err(Failure::Flags(format!("--from {from}: must be less than --sessions {}", flags.sessions)));
-    }
-    if flags.connect.server_pid.is_empty() {
-        return Err(Failure::Flags("idle measures the server's memory: --server-pid must be given".to_owned()));
-    }
-    let common = connect::common(&flags.connect, flags.sessions, flags.sessions, None)?;
-    let mut settings = connect::settings(&flags.connect);
-    settings.push(("from".to_owned(), from.to_string()));
-    settings.push(("sessions".to_owned(), flags.sessions.to_string()));
-    let mut report = Report::new("idle", flags.output.label.clone(), settings);
-    let wanted = idle::Idle {
-        from,
-        sessions: flags.sessions,
-        presence: !flags.no_presence,
-        settle: flags.settle,
-        duration: flags.duration,
-    };
-    idle::run(&common, wanted, &mut report)?;
-    Ok(output::deliver(&report, &flags.output)?)
-}
-
-fn talk(flags: &ChatFlags) -> Result<(), Failure> {
-    let sessions = flags.pairs.map_or(flags.sessions, |pairs| pairs * 2);
-    if sessions % 2 == 1 {
-        return Err(Failure::Flags(format!("--sessions {sessions}: must be even, as sessions chat in pairs")));
-    }
-    let raw = flags.raw.then_some(flags.size);
-    let common = connect::common(&flags.connect, sessions, sessions, raw)?;
-    let mut settings = connect::settings(&flags.connect);
-    settings.push(("sessions".to_owned(), sessions.to_string()));
-    match flags.rate {
-        Some(rate) => settings.push(("rate".to_owned(), rate.to_string())),
-        None => settings.push(("window".to_owned(), flags.window.to_string())),
-    }
-    settings.push(("size".to_owned(), flags.size.to_string()));
-    let mut report = Report::new("chat", flags.output.label.clone(), settings);
-    let wanted = chat::Chat {
-        sessions,
-        window: flags.window,
-        size: flags.size,
-        rate: flags.rate,
-        presence: !flags.no_presence,
-        warm_up: flags.warmup,
-        duration: flags.duration.max(Duration::from_millis(10)),
-    };
-    chat::run(&common, wanted, &mut report)?;
-    Ok(output::deliver(&report, &flags.output)?)
-}
-
-fn attack(flags: &HostileFlags) -> Result<(), Failure> {
-    let server = flags.connect.server;
-    if !server.ip().is_loopback() {
-        return Err(Failure::Flags(format!("--server {server}: hostile clients are for servers on this machine only")));
-    }
-    let kinds = if flags.kinds.is_empty() { hostile::Kind::ALL.to_vec() } else { flags.kinds.clone() };
-    let common = connect::common(&flags.connect, flags.clients, flags.clients, None)?;
-    let mut settings = connect::settings(&flags.connect);
-    settings.push(("clients".to_owned(), flags.clients.to_string()));
-    settings.push(("kinds".to_owned(), kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(",")));
-    let mut report = Report::new("hostile", flags.output.label.clone(), settings);
-    let wanted = hostile::Hostile { clients: flags.clients, kinds, duration: flags.duration };
-    hostile::run(&common, &wanted, &mut report)?;
-    Ok(output::deliver(&report, &flags.output)?)
 }
 
 fn read_all(files: &[std::path::PathBuf]) -> anyhow::Result<Vec<Report>> {
@@ -203,6 +126,8 @@ mod tests {
             (&["chat", "--server", "nonsense"], "host:port"),
             (&["idle"], "--server"),
             (&["chat", "--server", "127.0.0.1:1", "--tls", "maybe"], "starttls"),
+            (&["roster", "--server", "127.0.0.1:1", "--contacts", "3"], "an even number"),
+            (&["send", "--server", "127.0.0.1:1", "--ledger", "x", "--kill-after", "9"], "--server-pid"),
             (&["hostile", "--server", "127.0.0.1:1", "--kinds", "kind"], "half-handshake"),
             (&["chat", "--server", "127.0.0.1:1", "--source-addresses", "127.0.0.9-127.0.0.2"], "first"),
         ] {

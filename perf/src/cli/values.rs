@@ -64,6 +64,12 @@ pub fn threads(text: &str) -> Result<usize, String> {
     threads.ok_or_else(|| "right would be from 1 to 256".to_owned())
 }
 
+/// An even number, not zero.
+pub fn even(text: &str) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number: &u64| (2..=10_000_000).contains(number) && number.is_multiple_of(2));
+    number.ok_or_else(|| "right would be an even number of 2 or more".to_owned())
+}
+
 /// A number of which zero means something.
 pub fn not_negative(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);

@@ -28,10 +28,20 @@ pub struct Board {
     pub wanted: AtomicU64,
     /// Sessions bound since the start.
     pub bound: AtomicU64,
+    /// Those sessions whose load says so are to vanish.
+    pub vanish: AtomicBool,
+    /// Those that have vanished are to come back.
+    pub come_back: AtomicBool,
+    /// Sessions that have vanished, and that were resumed, since the start.
+    pub gone: AtomicU64,
+    /// See `gone`.
+    pub resumed: AtomicU64,
     /// Messages or chunks that were sent, and that arrived.
     pub sent: AtomicU64,
     /// See `sent`.
     pub delivered: AtomicU64,
+    /// What the load needs before it can work has come about.
+    pub ready: AtomicBool,
     /// What clients send and wait for after TLS, of the latest login.
     pub round_trips: AtomicU64,
     /// The worker's thread.
@@ -49,8 +59,13 @@ impl Board {
             phase: AtomicU8::new(Phase::Connect as u8),
             wanted: AtomicU64::new(0),
             bound: AtomicU64::new(0),
+            vanish: AtomicBool::new(false),
+            come_back: AtomicBool::new(false),
+            gone: AtomicU64::new(0),
+            resumed: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
+            ready: AtomicBool::new(false),
             round_trips: AtomicU64::new(0),
             thread: AtomicI32::new(0),
             ended: AtomicBool::new(false),

@@ -1,7 +1,7 @@
 //! All workers of a run, as the thread that directs them sees them.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -91,13 +91,38 @@ impl Fleet {
 
     /// Sessions bound since the start.
     pub fn bound(&self) -> u64 {
-        self.boards.iter().map(|board| board.bound.load(Relaxed)).sum()
+        self.sum(|board| &board.bound)
+    }
+
+    /// Makes those sessions vanish whose load says so.
+    pub fn vanish(&self) {
+        self.boards.iter().for_each(|board| board.vanish.store(true, Relaxed));
+        self.wake();
+    }
+
+    /// Makes those that have vanished come back.
+    pub fn come_back(&self) {
+        self.boards.iter().for_each(|board| board.come_back.store(true, Relaxed));
+        self.wake();
+    }
+
+    /// Sessions that have vanished, and that were resumed.
+    pub fn vanished(&self) -> (u64, u64) {
+        (self.sum(|board| &board.gone), self.sum(|board| &board.resumed))
+    }
+
+    fn sum(&self, value: impl Fn(&Board) -> &AtomicU64) -> u64 {
+        self.boards.iter().map(|board| value(board).load(Relaxed)).sum()
     }
 
     /// Messages sent, and delivered, since the start.
     pub fn messages(&self) -> (u64, u64) {
-        let sum = |value: fn(&Board) -> u64| self.boards.iter().map(|board| value(board)).sum();
-        (sum(|board| board.sent.load(Relaxed)), sum(|board| board.delivered.load(Relaxed)))
+        (self.sum(|board| &board.sent), self.sum(|board| &board.delivered))
+    }
+
+    /// Whether what the load needs before it can work has come about.
+    pub fn is_ready(&self) -> bool {
+        self.boards.iter().all(|board| board.ready.load(Relaxed))
     }
 
     /// Round trips of the latest login, after TLS.
@@ -135,19 +160,34 @@ impl Fleet {
     ///
     /// # Errors
     /// A session failed, or none was bound for `patience`.
-    pub fn wait_bound(&mut self, sessions: u64, patience: Duration, mut each: impl FnMut(&Self)) -> anyhow::Result<()> {
-        let (mut bound, mut since) = (self.bound(), Instant::now());
-        while bound < sessions {
+    pub fn wait_bound(&mut self, sessions: u64, patience: Duration, each: impl FnMut(&Self)) -> anyhow::Result<()> {
+        self.wait_for("sessions are bound", sessions, patience, Self::bound, each)
+    }
+
+    /// Waits until `count` has come to `wanted`; `each` is called meanwhile.
+    ///
+    /// # Errors
+    /// A session failed, or nothing was counted for `patience`: so many of `wanted` are `what`, and no more.
+    pub fn wait_for(
+        &mut self,
+        what: &str,
+        wanted: u64,
+        patience: Duration,
+        count: impl Fn(&Self) -> u64,
+        mut each: impl FnMut(&Self),
+    ) -> anyhow::Result<()> {
+        let (mut counted, mut since) = (count(self), Instant::now());
+        while counted < wanted {
             std::thread::sleep(Duration::from_millis(5));
             self.check()?;
-            let now = self.bound();
-            if now > bound {
-                (bound, since) = (now, Instant::now());
+            let now = count(self);
+            if now > counted {
+                (counted, since) = (now, Instant::now());
             }
             if since.elapsed() > patience {
-                bail!("{bound} of {sessions} sessions are bound, and no more for {} s", patience.as_secs());
+                bail!("{counted} of {wanted} {what}, and no more for {} s", patience.as_secs());
             }
-            self.show(&format!("{bound} of {sessions} sessions"));
+            self.show(&format!("{counted} of {wanted} {what}"));
             each(self);
         }
         Ok(())
@@ -162,12 +202,24 @@ impl Fleet {
         duration: Duration,
         mut each: impl FnMut(&mut Self) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
+        self.wait_unless(duration, |fleet| each(fleet).map(|()| false))
+    }
+
+    /// Waits, calling `each` every moment, but no longer once it says so.
+    ///
+    /// # Errors
+    /// A session failed.
+    pub fn wait_unless(
+        &mut self,
+        duration: Duration,
+        mut each: impl FnMut(&mut Self) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
         let until = Instant::now() + duration;
         loop {
             self.check()?;
-            each(self)?;
+            let enough = each(self)?;
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if enough || left.is_zero() {
                 return Ok(());
             }
             std::thread::sleep(left.min(LOOK));

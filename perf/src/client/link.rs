@@ -1,9 +1,11 @@
 //! One session's connection: what came in and is not used up yet, and how far its dialogue is.
 
+use crate::xmpp::management::Management;
 use crate::xmpp::negotiation::Negotiation;
 use crate::xmpp::scanner::{Piece, Scanner};
 
 use super::transport::Transport;
+use super::worker::vanish::Gone;
 
 /// A session's connection.
 pub struct Link {
@@ -17,6 +19,10 @@ pub struct Link {
     pub began_ns: u64,
     /// The poll is asked to tell when the socket takes more.
     pub wants_write: bool,
+    /// Once stream management was asked for.
+    pub management: Option<Management>,
+    /// What it comes back from, until the server has resumed the session.
+    pub gone: Option<Box<Gone>>,
 }
 
 /// Where a session is in its life.

@@ -60,10 +60,15 @@ impl Pace {
     pub fn open(&mut self, now_ns: u64) -> u64 {
         let own = self.opened;
         self.opened += 1;
+        self.reopen(now_ns);
+        ((own / 2) * self.workers + self.worker) * 2 + own % 2
+    }
+
+    /// Counts a session as opened once more.
+    pub fn reopen(&mut self, now_ns: u64) {
         self.unsettled += 1;
         // Who fell behind catches up, but not by more than a moment's worth.
         self.next_ns = (self.next_ns + self.interval_ns).max(now_ns.saturating_sub(50_000_000));
-        ((own / 2) * self.workers + self.worker) * 2 + own % 2
     }
 
     /// A session is bound, or has failed.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
+use crate::xmpp::habits::Habits;
 use crate::xmpp::negotiation::{Account, Plan};
 use crate::xmpp::scram::SaltedPasswords;
 
@@ -57,6 +58,8 @@ impl Users {
 pub struct Target {
     /// The server.
     pub server: SocketAddr,
+    /// The domain that the accounts belong to.
+    pub domain: String,
     /// The addresses to connect from, in turn; empty to let the kernel choose.
     pub sources: Vec<IpAddr>,
     /// How connections are secured.
@@ -71,6 +74,8 @@ pub struct Target {
     pub password: String,
     /// What was computed of the passwords.
     pub salted: SaltedPasswords,
+    /// What every session does first.
+    pub habits: Habits,
     /// Begins every resource, so that runs do not collide.
     pub run: String,
 }
@@ -82,12 +87,47 @@ impl Target {
             user: self.users.name(ordinal),
             password: self.password.clone(),
             resource: format!("{}-{ordinal}", self.run),
+            former: None,
         }
+    }
+
+    /// The bare address of the session with this number.
+    pub fn address(&self, ordinal: u64) -> String {
+        format!("{}@{}", self.users.name(ordinal), self.domain)
+    }
+
+    /// The same with the first account alone: all sessions are of it.
+    pub fn alone(&self) -> Self {
+        Self { users: Users::Named(vec![self.users.name(0)]), ..self.clone() }
     }
 
     /// The address to connect from.
     pub fn source(&self, ordinal: u64) -> Option<IpAddr> {
         (!self.sources.is_empty()).then(|| self.sources[(ordinal % self.sources.len() as u64) as usize])
+    }
+}
+
+#[cfg(test)]
+impl Target {
+    /// Of a server that nobody connects to.
+    pub fn example() -> Self {
+        use crate::xmpp::scram::Mechanism;
+
+        let domain = "localhost".to_owned();
+        let plan = Plan { domain: domain.clone(), starttls: false, mechanism: Mechanism::Plain, sasl2: false };
+        Self {
+            server: SocketAddr::from(([127, 0, 0, 1], 1)),
+            domain,
+            sources: Vec::new(),
+            tls: TlsMode::None,
+            tls_client: None,
+            speech: Speech::Xmpp(Arc::new(plan)),
+            users: Users::Numbered { prefix: "load".to_owned(), count: 1_000 },
+            password: "secret".to_owned(),
+            salted: SaltedPasswords::default(),
+            habits: Habits::default(),
+            run: "perf".to_owned(),
+        }
     }
 }
 

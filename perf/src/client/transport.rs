@@ -3,15 +3,19 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use mio::net::TcpStream;
 use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 
 /// More than the clear text of one TLS record.
 const RECORD_BYTES_MAX: usize = 17 << 10;
+
+/// A filter of the kernel (BPF) of one instruction: of every segment nothing is let through.
+const NOTHING: [SockFilter; 1] = [SockFilter::new(0x06, 0, 0, 0)];
 
 /// A connection.
 pub struct Transport {
@@ -57,6 +61,21 @@ impl Transport {
     /// The socket, to be registered.
     pub fn stream(&mut self) -> &mut TcpStream {
         &mut self.stream
+    }
+
+    /// From here on nothing arrives any more, nor is that told: for the server it is as if the client's network had
+    /// gone. Without a close of the socket, which would be told.
+    ///
+    /// # Errors
+    /// The kernel takes no filter.
+    pub fn vanish(&mut self) -> io::Result<()> {
+        SockRef::from(&self.stream).attach_filter(&NOTHING)
+    }
+
+    /// Gives the socket back without the goodbye of TCP.
+    pub fn abandon(self) {
+        // If that is refused the server learns a little more than it should.
+        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }
 
     /// From here on the connection speaks TLS.
@@ -142,5 +161,37 @@ fn receive(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<Received> {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// Reads until something comes, or the end.
+    fn hear(stream: &mut std::net::TcpStream) -> io::Result<usize> {
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.read(&mut [0; 16])
+    }
+
+    #[test]
+    fn who_vanishes_acknowledges_nothing_and_says_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = Transport::new(connect(listener.local_addr().unwrap(), None).unwrap());
+        let (mut server, _) = listener.accept().unwrap();
+        while client.write(b"hello", &mut 0).is_err() {
+            std::thread::yield_now();
+        }
+        assert_eq!(hear(&mut server).unwrap(), 5);
+        client.vanish().unwrap();
+        server.write_all(b"are you there?").unwrap();
+        server.set_nonblocking(true).unwrap();
+        assert_eq!(server.read(&mut [0; 16]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(receive(&mut client.stream, &mut [0; 16]).unwrap(), Received::All(0));
+        server.set_nonblocking(false).unwrap();
+        client.abandon();
+        assert_eq!(hear(&mut server).unwrap_err().kind(), ErrorKind::ConnectionReset);
     }
 }

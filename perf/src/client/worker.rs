@@ -1,5 +1,8 @@
 //! One thread of the client: its connections, from connecting to the end of the stream.
 
+pub(super) mod vanish;
+
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -15,14 +18,27 @@ use super::outbox::{Outbox, Slot};
 use super::pace::{Alarm, Pace};
 use super::target::{Speech, Target, TlsMode, nonce};
 use super::transport::{self, Received, Transport};
-use crate::xmpp::element;
+use crate::xmpp::management::{Management, Taken};
 use crate::xmpp::negotiation::{Negotiation, Next};
 use crate::xmpp::scanner::{Piece, Scanner};
+use crate::xmpp::{element, habits};
+use vanish::Gone;
+
+/// A session that was bound.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound<'a> {
+    /// Its number among all of the run.
+    pub ordinal: u64,
+    /// Its full address.
+    pub jid: &'a str,
+    /// Since it began to connect.
+    pub took_ns: u64,
+}
 
 /// What sessions do once they are bound.
 pub trait Load: Send + 'static {
-    /// A session is bound to `jid`; `took_ns` since it began to connect.
-    fn bound(&mut self, slot: Slot, jid: &str, took_ns: u64, outbox: &mut Outbox);
+    /// A session is bound.
+    fn bound(&mut self, slot: Slot, session: Bound<'_>, outbox: &mut Outbox);
     /// A stanza, or a chunk, that is no request to the client.
     ///
     /// # Errors
@@ -30,6 +46,14 @@ pub trait Load: Send + 'static {
     fn received(&mut self, slot: Slot, stanza: &[u8], now_ns: u64, outbox: &mut Outbox) -> Result<(), String>;
     /// After each batch of events. When it wants to be called again at the latest, in nanoseconds of the run.
     fn turn(&mut self, phase: Phase, now_ns: u64, outbox: &mut Outbox, board: &Board) -> Option<u64>;
+    /// Whether a session vanishes when it is said that sessions do.
+    fn vanishes(&self, _: Slot) -> bool {
+        false
+    }
+    /// They are about to vanish.
+    fn vanishing(&mut self, _: &mut Outbox) {}
+    /// A session that had vanished was resumed, `took_ns` since it began to connect.
+    fn resumed(&mut self, _: Slot, _took_ns: u64, _: &mut Outbox) {}
 }
 
 /// Events taken from the kernel at once.
@@ -56,6 +80,11 @@ pub struct Worker<L> {
     free: Vec<Slot>,
     outbox: Outbox,
     live: usize,
+    /// Sessions that have vanished and are not on their way back, the earliest first.
+    gone: VecDeque<Box<Gone>>,
+    vanished: bool,
+    /// What every session sends first.
+    opening: String,
     scratch: Vec<u8>,
     sealed: Vec<u8>,
 }
@@ -72,6 +101,10 @@ impl<L: Load> Worker<L> {
         let poll = Poll::new()?;
         let waker = mio::Waker::new(poll.registry(), WAKER)?;
         let alarm = Alarm::new(poll.registry(), ALARM)?;
+        let opening = match &target.speech {
+            Speech::Xmpp(_) => target.habits.opening(),
+            Speech::Raw(_) => String::new(),
+        };
         let worker = Self {
             poll,
             alarm,
@@ -84,6 +117,9 @@ impl<L: Load> Worker<L> {
             free: Vec::new(),
             outbox: Outbox::default(),
             live: 0,
+            gone: VecDeque::new(),
+            vanished: false,
+            opening,
             scratch: vec![0; SCRATCH_BYTES],
             sealed: vec![0; SCRATCH_BYTES],
         };
@@ -115,6 +151,9 @@ impl<L: Load> Worker<L> {
                     return Ok(());
                 }
             } else {
+                if self.board.vanish.load(Relaxed) && !std::mem::replace(&mut self.vanished, true) {
+                    self.vanish();
+                }
                 wake_ns = self.open(now_ns);
                 let turn_ns = self.load.turn(phase, now_ns, &mut self.outbox, &self.board);
                 wake_ns = [wake_ns, turn_ns].into_iter().flatten().min();
@@ -143,14 +182,23 @@ impl<L: Load> Worker<L> {
     fn open(&mut self, now_ns: u64) -> Option<u64> {
         let wanted = self.board.wanted.load(Relaxed);
         loop {
-            if self.pace.opened >= wanted {
+            let returns = self.board.come_back.load(Relaxed) && !self.gone.is_empty();
+            if self.pace.opened >= wanted && !returns {
                 return None;
             }
             if let Err(later_ns) = self.pace.may_open(now_ns) {
                 return later_ns;
             }
-            let ordinal = self.pace.open(now_ns);
-            if let Err(error) = self.connect(ordinal) {
+            let outcome = if self.pace.opened < wanted {
+                let ordinal = self.pace.open(now_ns);
+                self.connect(ordinal, None)
+            } else if let Some(gone) = self.gone.pop_front() {
+                self.pace.reopen(now_ns);
+                self.connect(gone.ordinal, Some(gone))
+            } else {
+                Ok(())
+            };
+            if let Err(error) = outcome {
                 self.pace.settled();
                 self.board.fail(format!("cannot connect to {}: {error}", self.target.server));
                 return None;
@@ -158,9 +206,12 @@ impl<L: Load> Worker<L> {
         }
     }
 
-    fn connect(&mut self, ordinal: u64) -> io::Result<()> {
+    fn connect(&mut self, ordinal: u64, gone: Option<Box<Gone>>) -> io::Result<()> {
         let mut stream = transport::connect(self.target.server, self.target.source(ordinal))?;
-        let slot = self.free.pop().unwrap_or(self.links.len());
+        let slot = match &gone {
+            Some(gone) => gone.slot,
+            None => self.free.pop().unwrap_or(self.links.len()),
+        };
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut stream, Token(slot), interest)?;
         let framing = match &self.target.speech {
@@ -175,6 +226,8 @@ impl<L: Load> Worker<L> {
             framing,
             began_ns: self.now_ns(),
             wants_write: true,
+            management: None,
+            gone,
         };
         self.outbox.clear(slot);
         if slot == self.links.len() {
@@ -218,12 +271,13 @@ impl<L: Load> Worker<L> {
             Speech::Raw(_) => {
                 link.stage = Stage::Bound;
                 let pair = (link.ordinal / 2) as u32;
-                let took_ns = self.epoch.elapsed().as_nanos() as u64 - link.began_ns;
                 self.outbox.of(slot).extend_from_slice(&pair.to_be_bytes());
-                self.settle(slot, "", took_ns);
+                self.settle(slot, "");
             }
             Speech::Xmpp(plan) => {
-                let mut negotiation = Negotiation::new(Arc::clone(plan), target.account(link.ordinal), nonce()?);
+                let mut account = target.account(link.ordinal);
+                account.former = link.gone.as_ref().map(|gone| gone.former.clone());
+                let mut negotiation = Negotiation::new(Arc::clone(plan), account, nonce()?);
                 if let (TlsMode::Direct, Some((config, name))) = (target.tls, &target.tls_client) {
                     link.transport.start_tls(config, name.clone()).map_err(|error| error.to_string())?;
                 }
@@ -289,16 +343,7 @@ impl<L: Load> Worker<L> {
             let Some((piece, used)) = link.framing.next(rest)? else { break };
             match link.stage {
                 Stage::Bound => match piece {
-                    Piece::Stanza(stanza) => {
-                        if let Some(answer) = element::answer(stanza) {
-                            self.outbox.of(slot).extend_from_slice(&answer);
-                        } else if stanza.starts_with(b"<stream:error") {
-                            let condition = element::with_element(stanza, element::condition)?;
-                            return Err(format!("the server ended the stream: {condition}"));
-                        } else {
-                            self.load.received(slot, stanza, now_ns, &mut self.outbox)?;
-                        }
-                    }
+                    Piece::Stanza(stanza) => self.stanza(slot, stanza, now_ns)?,
                     Piece::Header(_) => {}
                     Piece::End => return Err("the server closed the stream".to_owned()),
                 },
@@ -313,6 +358,30 @@ impl<L: Load> Worker<L> {
             link.unread = rest.to_vec();
         }
         Ok(())
+    }
+
+    fn stanza(&mut self, slot: Slot, stanza: &[u8], now_ns: u64) -> Result<(), String> {
+        if let Some(management) = self.links[slot].as_mut().and_then(|link| link.management.as_mut()) {
+            match management.on(stanza)? {
+                Taken::NotMine => {}
+                Taken::Requested => {
+                    self.outbox.of(slot).extend_from_slice(management.answer().as_bytes());
+                    return Ok(());
+                }
+                Taken::Acknowledged | Taken::Enabled => return Ok(()),
+            }
+        }
+        if let Some(answer) = element::answer(stanza) {
+            self.outbox.of(slot).extend_from_slice(&answer);
+            Ok(())
+        } else if stanza.starts_with(b"<stream:error") {
+            let condition = element::with_element(stanza, element::condition)?;
+            Err(format!("the server ended the stream: {condition}"))
+        } else if let Some(refusal) = habits::refused(stanza) {
+            Err(refusal)
+        } else {
+            self.load.received(slot, stanza, now_ns, &mut self.outbox)
+        }
     }
 
     fn negotiate(&mut self, slot: Slot, piece: &Piece<'_>) -> Result<(), String> {
@@ -332,16 +401,23 @@ impl<L: Load> Worker<L> {
             Next::Ready(jid) => {
                 self.board.round_trips.store(u64::from(negotiation.round_trips()), Relaxed);
                 link.stage = Stage::Bound;
-                let took_ns = self.epoch.elapsed().as_nanos() as u64 - link.began_ns;
-                self.settle(slot, &jid, took_ns);
+                self.settle(slot, &jid);
             }
+            Next::Resumed(acknowledged) => self.resume(slot, acknowledged)?,
         }
         Ok(())
     }
 
-    fn settle(&mut self, slot: Slot, jid: &str, took_ns: u64) {
+    fn settle(&mut self, slot: Slot, jid: &str) {
+        let now_ns = self.now_ns();
         self.pace.settled();
-        self.load.bound(slot, jid, took_ns, &mut self.outbox);
+        if !self.opening.is_empty() {
+            self.outbox.of(slot).extend_from_slice(self.opening.as_bytes());
+        }
+        let Some(link) = self.links[slot].as_mut() else { return };
+        link.management = self.target.habits.management.then(Management::default);
+        let session = Bound { ordinal: link.ordinal, jid, took_ns: now_ns - link.began_ns };
+        self.load.bound(slot, session, &mut self.outbox);
         self.board.bound.fetch_add(1, Relaxed);
     }
 

@@ -23,12 +23,12 @@ pub struct Chat {
     pub size: usize,
     /// Messages per second of all sessions, instead of a window.
     pub rate: Option<f64>,
-    /// Whether sessions send presence first.
-    pub presence: bool,
     /// How long to chat before measuring.
     pub warm_up: Duration,
     /// How long to measure.
     pub duration: Duration,
+    /// Ends earlier, once so many messages were delivered.
+    pub messages: Option<u64>,
 }
 
 /// How long nothing may arrive while there is something under way.
@@ -46,8 +46,7 @@ pub fn run(common: &Common, chat: Chat, report: &mut Report) -> anyhow::Result<(
         None => Sending::Window(chat.window),
     };
     let raw = matches!(common.target.speech, Speech::Raw(_));
-    let mut fleet =
-        Fleet::start(&common.target, common.rate, |_| Conversations::new(sending, chat.size, chat.presence, raw))?;
+    let mut fleet = Fleet::start(&common.target, common.rate, |_| Conversations::new(sending, chat.size, raw))?;
     fleet.want(chat.sessions);
     fleet.wait_bound(chat.sessions, common.patience, |_| {})?;
     fleet.set_phase(Phase::WarmUp);
@@ -59,9 +58,10 @@ pub fn run(common: &Common, chat: Chat, report: &mut Report) -> anyhow::Result<(
     fleet.set_phase(Phase::Measure);
     let (_, delivered_before) = fleet.messages();
     let mut watch = Watch::begin(common, &fleet)?;
-    fleet.wait(chat.duration, |fleet| {
+    fleet.wait_unless(chat.duration, |fleet| {
         watch.look(fleet);
-        stall.look(fleet)
+        stall.look(fleet)?;
+        Ok(chat.messages.is_some_and(|messages| fleet.messages().1 - delivered_before >= messages))
     })?;
     let delivered = fleet.messages().1 - delivered_before;
     if delivered == 0 {

@@ -2,7 +2,8 @@
 
 use crate::client::board::{Board, Phase};
 use crate::client::outbox::{Outbox, Slot};
-use crate::client::worker::Load;
+use crate::client::worker::{Bound, Load};
+use crate::xmpp::element;
 use crate::xmpp::message::{self, Stamp, Template};
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -23,8 +24,6 @@ const TURN_MESSAGES_MAX: u32 = 4096;
 pub struct Conversations {
     sending: Sending,
     size: usize,
-    /// Whether to be available, as clients are, or nothing but bound.
-    presence: bool,
     raw: bool,
     sessions: Vec<Session>,
     phase: Phase,
@@ -49,11 +48,10 @@ struct Session {
 
 impl Conversations {
     /// Messages of `size` bytes; chunks in place of stanzas if `raw`.
-    pub fn new(sending: Sending, size: usize, presence: bool, raw: bool) -> Self {
+    pub fn new(sending: Sending, size: usize, raw: bool) -> Self {
         Self {
             sending,
             size,
-            presence,
             raw,
             sessions: Vec::new(),
             phase: Phase::Connect,
@@ -112,14 +110,11 @@ impl Conversations {
 }
 
 impl Load for Conversations {
-    fn bound(&mut self, slot: Slot, jid: &str, _: u64, outbox: &mut Outbox) {
+    fn bound(&mut self, slot: Slot, session: Bound<'_>, _: &mut Outbox) {
         if slot >= self.sessions.len() {
             self.sessions.resize_with(slot + 1, Session::default);
         }
-        self.sessions[slot].jid = Some(jid.to_owned());
-        if self.presence && !self.raw {
-            outbox.of(slot).extend_from_slice(b"<presence/>");
-        }
+        self.sessions[slot].jid = Some(session.jid.to_owned());
         self.introduce(slot);
         if (slot ^ 1) < self.sessions.len() {
             self.introduce(slot ^ 1);
@@ -130,8 +125,8 @@ impl Load for Conversations {
         let Some(stamp) = message::stamp(stanza) else {
             return if self.raw { Err("the relay delivered something else than was sent".to_owned()) } else { Ok(()) };
         };
-        if message::is_error(stanza) {
-            return Err(format!("a message came back: {}", message::condition(stanza)));
+        if element::is_error(stanza) {
+            return Err(format!("a message came back: {}", element::error_condition(stanza)));
         }
         let Some(session) = self.sessions.get_mut(slot) else { return Ok(()) };
         if stamp.sequence != session.received {
@@ -177,9 +172,10 @@ mod tests {
     use super::*;
 
     fn pair(sending: Sending) -> (Conversations, Outbox, Board) {
-        let (mut load, mut outbox) = (Conversations::new(sending, 300, false, false), Outbox::default());
-        load.bound(0, "a@localhost/1", 0, &mut outbox);
-        load.bound(1, "b@localhost/2", 0, &mut outbox);
+        let (mut load, mut outbox) = (Conversations::new(sending, 300, false), Outbox::default());
+        for (slot, jid) in ["a@localhost/1", "b@localhost/2"].into_iter().enumerate() {
+            load.bound(slot, Bound { ordinal: slot as u64, jid, took_ns: 0 }, &mut outbox);
+        }
         (load, outbox, Board::new())
     }
 

@@ -7,7 +7,7 @@ use super::watch::{Watch, mib, usage_required};
 use crate::client::board::{Board, Phase};
 use crate::client::fleet::Fleet;
 use crate::client::outbox::{Outbox, Slot};
-use crate::client::worker::Load;
+use crate::client::worker::{Bound, Load};
 use crate::report::Report;
 
 /// What is held.
@@ -17,24 +17,17 @@ pub struct Idle {
     pub from: u64,
     /// Sessions in the end; what one takes is the slope between the two.
     pub sessions: u64,
-    /// Whether sessions send presence.
-    pub presence: bool,
     /// How long the server is left alone before its memory is read.
     pub settle: Duration,
     /// How long the server's idle CPU time is measured.
     pub duration: Duration,
 }
 
-struct Idler {
-    presence: bool,
-}
+/// Does nothing beyond the habits of all sessions.
+struct Idler;
 
 impl Load for Idler {
-    fn bound(&mut self, slot: Slot, _: &str, _: u64, outbox: &mut Outbox) {
-        if self.presence {
-            outbox.of(slot).extend_from_slice(b"<presence/>");
-        }
-    }
+    fn bound(&mut self, _: Slot, _: Bound<'_>, _: &mut Outbox) {}
 
     fn received(&mut self, _: Slot, _: &[u8], _: u64, _: &mut Outbox) -> Result<(), String> {
         Ok(())
@@ -51,7 +44,7 @@ impl Load for Idler {
 /// A session failed, or the server's process is not known.
 pub fn run(common: &Common, idle: Idle, report: &mut Report) -> anyhow::Result<()> {
     let before = usage_required(common)?;
-    let mut fleet = Fleet::start(&common.target, common.rate, |_| Idler { presence: idle.presence })?;
+    let mut fleet = Fleet::start(&common.target, common.rate, |_| Idler)?;
     let hold = |fleet: &mut Fleet, sessions: u64| {
         fleet.want(sessions);
         fleet.wait_bound(sessions, common.patience, |_| {})?;

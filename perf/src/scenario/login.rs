@@ -7,7 +7,7 @@ use super::watch::Watch;
 use crate::client::board::{Board, Phase};
 use crate::client::fleet::Fleet;
 use crate::client::outbox::{Outbox, Slot};
-use crate::client::worker::Load;
+use crate::client::worker::{Bound, Load};
 use crate::report::Report;
 
 /// How many logins, and what becomes of the sessions.
@@ -28,9 +28,9 @@ struct Comer {
 }
 
 impl Load for Comer {
-    fn bound(&mut self, slot: Slot, _: &str, took_ns: u64, outbox: &mut Outbox) {
+    fn bound(&mut self, slot: Slot, session: Bound<'_>, outbox: &mut Outbox) {
         if self.phase == Phase::Measure {
-            self.took_ns.push(took_ns);
+            self.took_ns.push(session.took_ns);
         }
         // Sessions of the warm-up make room in any case.
         if self.log_out || self.phase != Phase::Measure {

@@ -6,7 +6,7 @@
 
 use memchr::memmem;
 
-use super::element::{self, escape, with_element};
+use super::element::escape;
 
 const MARK: &[u8] = b"@rp:";
 const SEQUENCE_DIGITS: usize = 10;
@@ -59,28 +59,21 @@ impl Template {
     }
 }
 
-/// The stamp of a received stanza, `None` if it is no message of this tool.
+impl Stamp {
+    /// As it stands in a stanza, for those that are not made of a template.
+    pub fn text(self) -> String {
+        format!("@rp:{:010}:{:016}:", self.sequence, self.sent_ns)
+    }
+}
+
+/// The stamp of a received stanza, `None` if it is none of this tool.
 pub fn stamp(stanza: &[u8]) -> Option<Stamp> {
-    if !stanza.starts_with(b"<message") {
+    if !stanza.starts_with(b"<message") && !stanza.starts_with(b"<presence") {
         return None;
     }
     let rest = &stanza[memmem::find(stanza, MARK)? + MARK.len()..];
     let time = rest.get(SEQUENCE_DIGITS + 1..SEQUENCE_DIGITS + 1 + TIME_DIGITS)?;
     Some(Stamp { sequence: number(&rest[..SEQUENCE_DIGITS])?, sent_ns: number(time)? })
-}
-
-/// Whether a stanza is an error: the server could not deliver what was sent.
-pub fn is_error(stanza: &[u8]) -> bool {
-    let tag = &stanza[..memchr::memchr(b'>', stanza).unwrap_or(stanza.len())];
-    [&b"type='error'"[..], b"type=\"error\""].iter().any(|mark| memmem::find(tag, mark).is_some())
-}
-
-/// Why a message came back.
-pub fn condition(stanza: &[u8]) -> String {
-    let condition = with_element(stanza, |message| {
-        message.children().find(|node| node.tag_name().name() == "error").map(element::condition)
-    });
-    condition.ok().flatten().unwrap_or_else(|| "no reason given".to_owned())
 }
 
 fn digits(place: &mut [u8], mut number: u64) {
@@ -114,6 +107,12 @@ mod tests {
     }
 
     #[test]
+    fn a_stamp_can_stand_anywhere() {
+        let sent = Stamp { sequence: 7, sent_ns: 8 };
+        assert_eq!(stamp(format!("<presence><status>{}</status></presence>", sent.text()).as_bytes()), Some(sent));
+    }
+
+    #[test]
     fn a_size_too_small_is_told_the_least() {
         let least = Template::new("a@b/c", 10).unwrap_err();
         assert!(Template::new("a@b/c", least).is_ok());
@@ -130,11 +129,5 @@ mod tests {
         ] {
             assert_eq!(stamp(stanza.as_bytes()), None, "{stanza}");
         }
-    }
-
-    #[test]
-    fn errors_are_told_by_the_start_tag_alone() {
-        assert!(is_error(b"<message type=\"error\"><body/></message>"));
-        assert!(!is_error(b"<message type='chat'><x type='error'/></message>"));
     }
 }

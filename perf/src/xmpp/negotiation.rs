@@ -1,7 +1,8 @@
 //! The dialogue from the first byte of a stream to a bound session.
 //!
 //! Two roads: SASL with resource binding as in RFC 6120 §6 and §7, and SASL2 with Bind 2 (XEP-0388, XEP-0386).
-//! STARTTLS (RFC 6120 §5) comes before either where the plan says so.
+//! STARTTLS (RFC 6120 §5) comes before either where the plan says so. Either may resume a former session instead
+//! (XEP-0198 §5).
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use roxmltree::Node;
 
 use super::element::{child, condition, escape, is, ns, with_element};
+use super::management::Former;
 use super::scanner::Piece;
 use super::scram::{Exchange, Mechanism, SaltedPasswords};
 
@@ -35,6 +37,8 @@ pub struct Account {
     pub password: String,
     /// The resource to ask for; with Bind 2 the server makes one that begins with it.
     pub resource: String,
+    /// The session to resume instead of a new one.
+    pub former: Option<Former>,
 }
 
 /// What the caller has to do after a piece of the stream was taken.
@@ -57,6 +61,8 @@ pub enum Next {
     StartTls,
     /// The session is bound to this full JID.
     Ready(String),
+    /// The former session goes on; the server has handled so many of the client's stanzas.
+    Resumed(u32),
 }
 
 #[derive(Debug)]
@@ -68,6 +74,7 @@ enum State {
     FeaturesAfterSasl,
     Bind { session_follows: bool },
     Session(String),
+    Resume,
 }
 
 /// One dialogue.
@@ -118,7 +125,7 @@ impl Negotiation {
                 self.element(element, salted)
             })?,
         }?;
-        if !outcome.send.is_empty() && !matches!(outcome.next, Next::Ready(_)) {
+        if !outcome.send.is_empty() && !matches!(outcome.next, Next::Ready(_) | Next::Resumed(_)) {
             self.round_trips += 1;
         }
         Ok(outcome)
@@ -133,6 +140,7 @@ impl Negotiation {
             State::Proceed => Err("the server refused STARTTLS".to_owned()),
             State::Sasl(_) => self.sasl(element, salted),
             State::FeaturesAfterSasl if is(element, ns::STREAMS, "features") => self.bind(element),
+            State::Resume => resumed(element),
             State::Bind { session_follows } if element.tag_name().name() == "iq" => {
                 let jid = bound_jid(element)?;
                 if *session_follows {
@@ -179,14 +187,15 @@ impl Negotiation {
         let initial = STANDARD.encode(exchange.initial());
         self.state = State::Sasl(exchange);
         Ok(go_on(if sasl2 {
-            let tag = escape(&self.account.resource);
+            let inline = match &self.account.former {
+                Some(former) => former.resume(),
+                None => format!("<bind xmlns='{}'><tag>{}</tag></bind>", ns::BIND2, escape(&self.account.resource)),
+            };
             format!(
                 "<authenticate xmlns='{}' mechanism='{mechanism}'><initial-response>{initial}</initial-response>\
-                 <user-agent id='{}'><software>rondel-perf</software></user-agent>\
-                 <bind xmlns='{}'><tag>{tag}</tag></bind></authenticate>",
+                 <user-agent id='{}'><software>rondel-perf</software></user-agent>{inline}</authenticate>",
                 ns::SASL2,
-                client_id(&self.account),
-                ns::BIND2
+                client_id(&self.account)
             )
         } else {
             format!("<auth xmlns='{}' mechanism='{mechanism}'>{initial}</auth>", ns::SASL)
@@ -207,6 +216,10 @@ impl Negotiation {
             "success" if sasl2 => {
                 let data = child(element, ns::SASL2, "additional-data").map(decoded).transpose()?;
                 exchange.finish(data.as_deref())?;
+                if self.account.former.is_some() {
+                    let answer = element.children().find(|node| node.tag_name().namespace() == Some(ns::MANAGEMENT));
+                    return resumed(answer.ok_or("the server did not answer <resume/> in its SASL2 success")?);
+                }
                 let jid = child(element, ns::SASL2, "authorization-identifier").and_then(|node| node.text());
                 match (child(element, ns::BIND2, "bound"), jid) {
                     (Some(_), Some(jid)) => Ok(Outcome { send: Vec::new(), next: Next::Ready(jid.trim().to_owned()) }),
@@ -225,6 +238,11 @@ impl Negotiation {
     }
 
     fn bind(&mut self, features: Node<'_, '_>) -> Result<Outcome, String> {
+        if let Some(former) = &self.account.former {
+            child(features, ns::MANAGEMENT, "sm").ok_or("the server does not offer stream management")?;
+            self.state = State::Resume;
+            return Ok(go_on(former.resume()));
+        }
         child(features, ns::BIND, "bind").ok_or("the server does not offer resource binding")?;
         let session_follows = child(features, ns::SESSION, "session")
             .is_some_and(|session| child(session, ns::SESSION, "optional").is_none());
@@ -268,6 +286,15 @@ fn bound_jid(iq: Node<'_, '_>) -> Result<String, String> {
     match (iq.attribute("type"), jid) {
         (Some("result"), Some(jid)) => Ok(jid.trim().to_owned()),
         _ => Err("the server refused to bind the resource".to_owned()),
+    }
+}
+
+fn resumed(element: Node<'_, '_>) -> Result<Outcome, String> {
+    let handled = element.attribute("h").and_then(|handled| handled.parse().ok());
+    match (is(element, ns::MANAGEMENT, "resumed"), handled) {
+        (true, Some(handled)) => Ok(Outcome { send: Vec::new(), next: Next::Resumed(handled) }),
+        (true, None) => Err("the server sent <resumed/> without a number".to_owned()),
+        (false, _) => Err(format!("the server did not resume the session: {}", condition(element))),
     }
 }
 

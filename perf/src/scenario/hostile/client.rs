@@ -311,7 +311,7 @@ impl Connection {
         };
         self.out.extend_from_slice(&outcome.send);
         match outcome.next {
-            Next::Continue => {}
+            Next::Continue | Next::Resumed(_) => {}
             Next::RestartStream => self.scanner = Scanner::new(),
             Next::StartTls if self.kind == Kind::HalfHandshake => {
                 self.out.extend_from_slice(&orders.half_hello);

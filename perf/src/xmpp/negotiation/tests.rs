@@ -5,9 +5,13 @@ use super::*;
 const FEATURES_SASL: &str = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
     <mechanism>PLAIN</mechanism><mechanism>SCRAM-SHA-1</mechanism></mechanisms></stream:features>";
 
+fn account(user: &str, former: Option<Former>) -> Account {
+    Account { user: user.to_owned(), password: "pencil".to_owned(), resource: "rp1".to_owned(), former }
+}
+
 fn client(starttls: bool, (mechanism, sasl2): (Mechanism, bool)) -> Negotiation {
     let plan = Plan { domain: "localhost".to_owned(), starttls, mechanism, sasl2 };
-    let account = Account { user: "u<1".to_owned(), password: "pencil".to_owned(), resource: "rp1".to_owned() };
+    let account = account("u<1", None);
     Negotiation::new(Arc::new(plan), account, "nonce".to_owned())
 }
 
@@ -52,7 +56,7 @@ fn starttls_then_plain_then_bind_with_session() {
 #[test]
 fn sasl2_binds_in_three_round_trips() {
     let plan = Plan { domain: "localhost".to_owned(), starttls: false, mechanism: Mechanism::ScramSha1, sasl2: true };
-    let account = Account { user: "user".to_owned(), password: "pencil".to_owned(), resource: "rp1".to_owned() };
+    let account = account("user", None);
     let mut client = Negotiation::new(Arc::new(plan), account, "fyko+d2lbbFgONRv9qkxdawL".to_owned());
     client.open();
     let features = "<stream:features><authentication xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-1</mechanism>\
@@ -71,6 +75,57 @@ fn sasl2_binds_in_three_round_trips() {
     );
     assert_eq!(says(&mut client, &success).unwrap().1, Next::Ready("user@localhost/rp1.x".to_owned()));
     assert_eq!(client.round_trips(), 3);
+}
+
+/// A client that has to resume a session, with a mechanism that takes one message.
+fn returning(sasl2: bool) -> Negotiation {
+    let plan = Plan { domain: "localhost".to_owned(), starttls: false, mechanism: Mechanism::Plain, sasl2 };
+    let former = Former { id: "some-id".to_owned(), handled: 7 };
+    let mut client = Negotiation::new(Arc::new(plan), account("user", Some(former)), "nonce".to_owned());
+    client.open();
+    client
+}
+
+const RESUME: &str = "<resume xmlns='urn:xmpp:sm:3' previd='some-id' h='7'/>";
+const RESUMED: &str = "<resumed xmlns='urn:xmpp:sm:3' previd='some-id' h='3'/>";
+const FAILED: &str = "<failed xmlns='urn:xmpp:sm:3' h='3'><item-not-found \
+    xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>";
+
+#[test]
+fn a_session_is_resumed_in_place_of_binding() {
+    for (answer, next) in [(RESUMED, Ok(Next::Resumed(3))), (FAILED, Err("item-not-found"))] {
+        let mut client = returning(false);
+        says(&mut client, FEATURES_SASL).unwrap();
+        says(&mut client, "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>").unwrap();
+        let features = "<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>\
+                        <sm xmlns='urn:xmpp:sm:3'/></stream:features>";
+        assert_eq!(says(&mut client, features).unwrap().0, RESUME);
+        match (says(&mut client, answer), next) {
+            (Ok((_, got)), Ok(next)) => assert_eq!(got, next),
+            (Err(error), Err(reason)) => assert!(error.ends_with(reason), "{error}"),
+            (got, next) => panic!("{got:?} in place of {next:?}"),
+        }
+    }
+}
+
+#[test]
+fn sasl2_resumes_inline() {
+    for (answer, next) in [(RESUMED, Ok(Next::Resumed(3))), (FAILED, Err("item-not-found")), ("", Err("success"))] {
+        let mut client = returning(true);
+        let features = "<stream:features><authentication xmlns='urn:xmpp:sasl:2'><mechanism>PLAIN</mechanism>\
+                        </authentication></stream:features>";
+        let (sent, _) = says(&mut client, features).unwrap();
+        assert!(sent.contains(RESUME) && !sent.contains("<bind"), "{sent}");
+        let success = format!(
+            "<success xmlns='urn:xmpp:sasl:2'><authorization-identifier>user@localhost/rp1\
+             </authorization-identifier>{answer}</success>"
+        );
+        match (says(&mut client, &success), next) {
+            (Ok((_, got)), Ok(next)) => assert_eq!(got, next),
+            (Err(error), Err(reason)) => assert!(error.ends_with(reason), "{error}"),
+            (got, next) => panic!("{got:?} in place of {next:?}"),
+        }
+    }
 }
 
 #[test]
