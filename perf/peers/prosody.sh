@@ -4,14 +4,14 @@
 #   prosody.sh start DIRECTORY ACCOUNTS    as packaged; prints port=, tls_port= and pid=
 #   prosody.sh stop DIRECTORY
 #
-# GC=generational exchanges the garbage collector. The accounts are load0, load1, … with the password in $PASSWORD
+# GC=generational exchanges the garbage collector, MODULES="smacks mam" adds modules. The accounts are load0, load1, … with the password in $PASSWORD
 # (secret). The modules are those whose work Rondel does, too; no limits, no archive, no carbons, no federation.
 set -euo pipefail
 # shellcheck source=perf/peers/common.sh
 . "$(dirname "$0")/common.sh"
 
 start() {
-    local directory=$1 accounts=$2 port tls_port gc="" number
+    local directory=$1 accounts=$2 port tls_port gc="" number module modules="" disabled=""
     need prosody prosody
     mkdir -p "$directory/data"
     directory=$(realpath "$directory")
@@ -19,6 +19,8 @@ start() {
     port=$(free_port)
     tls_port=$(free_port)
     [ "${GC:-}" = generational ] && gc='gc = { mode = "generational" }'
+    for module in ${MODULES:-}; do modules+=", \"$module\""; done
+    [[ " ${MODULES:-} " == *" offline "* ]] || disabled=', "offline"'
     cat >"$directory/prosody.cfg.lua" <<CONFIG
 run_as_root = true
 daemonize = false
@@ -29,8 +31,8 @@ ssl = { certificate = "$directory/cert.pem", key = "$directory/key.pem" }
 interfaces = { "127.0.0.1" }
 c2s_ports = { $port }
 c2s_direct_tls_ports = { $tls_port }
-modules_enabled = { "roster", "saslauth", "tls", "disco", "version", "time", "ping" }
-modules_disabled = { "s2s", "offline" }
+modules_enabled = { "roster", "saslauth", "tls", "disco", "version", "time", "ping"$modules }
+modules_disabled = { "s2s"$disabled }
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
 authentication = "internal_hashed"

@@ -45,8 +45,9 @@ enum Kind {
     With,
     /// Those with a contact before a message somewhere.
     WithBefore,
-    /// Since some moment: only to get to know ids from all over the archive.
+    /// Since some moment, and the same with a contact: only to get to know ids from all over the archive.
     Since,
+    WithSince,
 }
 
 /// Those that are measured, with their names.
@@ -79,6 +80,8 @@ struct Reader {
     /// When the archive begins, and when that was asked, in seconds.
     span: Option<(i64, i64)>,
     ids: Vec<String>,
+    /// Ids of messages with a contact, whose place in the list it is: a server need not know others in a filtered page.
+    with_ids: Vec<(usize, String)>,
     sessions: Vec<Reading>,
     /// Pages that were asked for, for whose turn it is.
     asked: u64,
@@ -91,6 +94,7 @@ struct Reader {
 struct Reading {
     id: String,
     kind: Option<Kind>,
+    with: Option<usize>,
     sent_ns: u64,
     messages: u32,
     stamp: Option<i64>,
@@ -105,6 +109,7 @@ impl Reader {
             random: 0x9E37_79B9_7F4A_7C15 ^ (worker as u64 + 1),
             span: None,
             ids: Vec::new(),
+            with_ids: Vec::new(),
             sessions: Vec::new(),
             asked: 0,
             read: 0,
@@ -120,32 +125,44 @@ impl Reader {
     }
 
     fn kind(&self) -> Kind {
+        let filters = !self.pages.with.is_empty();
         if self.span.is_none() || self.ids.is_empty() || self.phase < Phase::Measure {
-            return Kind::Since;
+            let filtered = filters && self.span.is_some() && self.asked % 2 == 1;
+            return if filtered { Kind::WithSince } else { Kind::Since };
         }
-        let kinds = if self.pages.with.is_empty() { 3 } else { KINDS.len() };
+        let kinds = if filters && !self.with_ids.is_empty() { KINDS.len() } else { 3 };
         KINDS[(self.asked % kinds as u64) as usize].0
     }
 
     fn ask(&mut self, slot: Slot, now_ns: u64, outbox: &mut Outbox) {
         let kind = self.kind();
         let id = format!("page{}", self.asked);
-        let some_id = if self.ids.is_empty() { 0 } else { self.below(self.ids.len()) };
-        let some_with = if self.pages.with.is_empty() { 0 } else { self.below(self.pages.with.len()) };
         let since = self.span.map(|(first, last)| first + self.below((last - first).max(1) as usize) as i64);
         let since = since.and_then(|since| OffsetDateTime::from_unix_timestamp(since).ok()?.format(&Rfc3339).ok());
-        let some_id = self.ids.get(some_id).map(String::as_str).unwrap_or_default();
-        let with = self.pages.with.get(some_with).map(String::as_str);
-        let (page, with) = match kind {
-            Kind::Last => (Page::Last, None),
-            Kind::Before => (Page::Before(some_id), None),
-            Kind::After => (Page::After(some_id), None),
-            Kind::With => (Page::Last, with),
-            Kind::WithBefore => (Page::Before(some_id), with),
-            Kind::Since => (since.as_deref().map_or(Page::First, Page::Since), None),
+        let since = since.as_deref().map_or(Page::First, Page::Since);
+        let (mut some_id, mut with) = (String::new(), None);
+        match kind {
+            Kind::Before | Kind::After => {
+                let place = self.below(self.ids.len());
+                some_id.clone_from(&self.ids[place]);
+            }
+            Kind::WithBefore => {
+                let place = self.below(self.with_ids.len());
+                let (contact, id) = &self.with_ids[place];
+                (with, some_id) = (Some(*contact), id.clone());
+            }
+            Kind::With | Kind::WithSince => with = Some(self.below(self.pages.with.len())),
+            Kind::Last | Kind::Since => {}
+        }
+        let page = match kind {
+            Kind::Last | Kind::With => Page::Last,
+            Kind::Before | Kind::WithBefore => Page::Before(&some_id),
+            Kind::After => Page::After(&some_id),
+            Kind::Since | Kind::WithSince => since,
         };
-        outbox.of(slot).extend_from_slice(archive::query(&id, page, with, self.pages.size).as_bytes());
-        self.sessions[slot] = Reading { id, kind: Some(kind), sent_ns: now_ns, messages: 0, stamp: None };
+        let contact = with.map(|with| self.pages.with[with].as_str());
+        outbox.of(slot).extend_from_slice(archive::query(&id, page, contact, self.pages.size).as_bytes());
+        self.sessions[slot] = Reading { id, kind: Some(kind), with, sent_ns: now_ns, messages: 0, stamp: None };
         self.asked += 1;
     }
 
@@ -157,11 +174,10 @@ impl Reader {
         }
         if let Some((first, last)) = fin.ends {
             for id in [first, last] {
-                if self.ids.len() < IDS_MAX {
-                    self.ids.push(id);
-                } else {
-                    let place = self.below(IDS_MAX);
-                    self.ids[place] = id;
+                let place = self.below(IDS_MAX);
+                match reading.with {
+                    None => remember(&mut self.ids, place, id),
+                    Some(with) => remember(&mut self.with_ids, place, (with, id)),
                 }
             }
         }
@@ -175,6 +191,15 @@ impl Reader {
         self.shared.messages.fetch_add(u64::from(reading.messages), Relaxed);
         self.shared.short.fetch_add(u64::from(reading.messages < self.pages.size), Relaxed);
         self.shared.pages.fetch_add(1, Relaxed);
+    }
+}
+
+/// Keeps `new`, in place of another if there are many.
+fn remember<T>(known: &mut Vec<T>, place: usize, new: T) {
+    if known.len() < IDS_MAX {
+        known.push(new);
+    } else {
+        known[place] = new;
     }
 }
 

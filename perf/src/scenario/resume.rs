@@ -206,10 +206,9 @@ pub fn run(common: &Common, resume: Resume, report: &mut Report) -> anyhow::Resu
     };
 
     fleet.vanish();
-    let (sent, delivered) = fleet.messages();
     fleet.wait_for("sessions have vanished", resume.sessions, DRAIN, |fleet| fleet.vanished().0, |_| {})?;
     fleet.wait(resume.away, |fleet| look(fleet, "they are away"))?;
-    let under_way = fleet.messages().0 - delivered;
+    let (sent, delivered) = fleet.messages();
 
     let mut watch = Watch::begin(common, &fleet)?;
     let began = Instant::now();
@@ -244,8 +243,8 @@ pub fn run(common: &Common, resume: Resume, report: &mut Report) -> anyhow::Resu
     report.figure("sessions", "sessions that vanished and were resumed", "", resume.sessions as f64);
     report.figure("took_s", "from the first that came back to the last that was resumed", "s", took.as_secs_f64());
     report.figure("messages", "messages, each delivered once", "", all_delivered as f64);
-    report.figure("messages_before", "messages sent before they vanished", "", sent as f64);
-    report.figure("messages_under_way", "messages under way when they came back", "", under_way as f64);
+    let under_way = (sent - delivered) as f64;
+    report.figure("messages_under_way", "messages under way when they came back", "", under_way);
     if let Some((began, ended)) = watched.usage {
         let cpu_us = (ended.cpu_ns - began.cpu_ns) as f64 / 1e3 / resume.sessions as f64;
         report.figure("server_cpu_us_per_resumption", "server: CPU per session that came back", "us", cpu_us);

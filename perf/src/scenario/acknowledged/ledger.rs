@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 /// What was sent. Messages have numbers from 0; number N goes to recipient N modulo the number of recipients.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Ledger {
+    /// When the first was sent, in microseconds since 1970: messages with earlier stamps are of another run.
+    pub began_us: u64,
     /// Messages.
     pub sent: u64,
     /// How many of them, from the first on, the server has acknowledged.
@@ -33,6 +35,11 @@ impl Ledger {
     /// The file cannot be written.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
         fs::write(path, serde_json::to_string(self)?).with_context(|| format!("{}: cannot be written", path.display()))
+    }
+
+    /// Whether a message that carries this moment is of this run.
+    pub fn is_own(&self, sent_us: u64) -> bool {
+        sent_us >= self.began_us
     }
 
     /// Whether the server is to have this message.
@@ -101,7 +108,7 @@ mod tests {
 
     #[test]
     fn what_was_acknowledged_is_owed_once_unless_it_came_back() {
-        let ledger = Ledger { sent: 8, acknowledged: 6, refused: vec![2] };
+        let ledger = Ledger { began_us: 0, sent: 8, acknowledged: 6, refused: vec![2] };
         let mut found = Found::new(&ledger);
         for number in [0, 1, 1, 3, 7, 7, 99] {
             found.add(number);
@@ -115,10 +122,11 @@ mod tests {
 
     #[test]
     fn a_ledger_survives_its_file() {
-        let ledger = Ledger { sent: 3, acknowledged: 2, refused: vec![1] };
+        let ledger = Ledger { began_us: 7, sent: 3, acknowledged: 2, refused: vec![1] };
         let file = tempfile::NamedTempFile::new().unwrap();
         ledger.write(file.path()).unwrap();
         assert_eq!(Ledger::read(file.path()).unwrap(), ledger);
+        assert!(ledger.is_own(7) && !ledger.is_own(6));
         fs::write(file.path(), "[]").unwrap();
         assert!(Ledger::read(file.path()).is_err());
     }

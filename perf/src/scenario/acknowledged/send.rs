@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use nix::sys::signal::{Signal, kill};
@@ -59,7 +59,7 @@ impl Sender {
         Ok(Self {
             session: Session::open(target, SENDER, patience)?,
             templates: templates.map_err(least)?,
-            ledger: Ledger::default(),
+            ledger: Ledger { began_us: now_us(), ..Ledger::default() },
             places: Vec::new(),
             began: Instant::now(),
         })
@@ -70,7 +70,8 @@ impl Sender {
         let until = send.messages.min(self.ledger.acknowledged + send.window);
         while self.ledger.sent < until {
             let number = self.ledger.sent;
-            let stamp = Stamp { sequence: number, sent_ns: self.began.elapsed().as_nanos() as u64 };
+            // Not of this run's clock: runs are to be told apart.
+            let stamp = Stamp { sequence: number, sent_ns: now_us() };
             let template = &mut self.templates[number as usize % RECIPIENTS.len()];
             self.session.stanza(|out| template.write(stamp, out));
             self.places.push(self.session.sent());
@@ -102,6 +103,10 @@ impl Sender {
         }
         Ok(())
     }
+}
+
+fn now_us() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
 }
 
 /// Runs it.

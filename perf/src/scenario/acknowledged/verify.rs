@@ -82,7 +82,7 @@ fn archived(common: &Common, account: u64, page: u32, ledger: &Ledger) -> anyhow
         session.stanza(|out| out.extend_from_slice(archive::query("page", place, None, page).as_bytes()));
         let fin = session.wait_for(common.patience, |stanza| {
             if archive::is_result(stanza) {
-                message::stamp(stanza).inspect(|stamp| found.add(stamp.sequence));
+                note(stanza, ledger, &mut found);
             }
             archive::fin(stanza, "page")
         })?;
@@ -103,11 +103,16 @@ fn waited(common: &Common, ledger: &Ledger) -> anyhow::Result<Found> {
     while since.elapsed() < SILENCE {
         session.turn(Duration::from_millis(50))?;
         while let Some(stanza) = session.next() {
-            if let Some(stamp) = message::stamp(&stanza) {
-                found.add(stamp.sequence);
+            if note(&stanza, ledger, &mut found) {
                 since = Instant::now();
             }
         }
     }
     Ok(found)
+}
+
+/// Counts a message if it is one that was sent; whether it is.
+fn note(stanza: &[u8], ledger: &Ledger, found: &mut Found) -> bool {
+    let own = message::stamp(stanza).filter(|stamp| ledger.is_own(stamp.sent_ns));
+    own.inspect(|stamp| found.add(stamp.sequence)).is_some()
 }
