@@ -35,7 +35,9 @@ const STALL: Duration = Duration::from_secs(15);
 /// How long it may take until all see each other.
 const SETUP: Duration = Duration::from_secs(60);
 /// How often the roster is asked for until then.
-const ASK_NS: u64 = 200_000_000;
+const ASK_NS: u64 = 20_000_000;
+/// Friendships that are made at once: servers bound what they do for an account at a time.
+const AT_ONCE: usize = 16;
 /// The session that changes its presence.
 const HUB: Slot = 0;
 const ROSTER_ID: &str = "hub-roster";
@@ -44,7 +46,8 @@ struct Star {
     contacts: usize,
     window: u32,
     addresses: Vec<String>,
-    /// Contacts that the hub's roster says it is friends with.
+    /// Contacts that friendship was offered to, and those that the hub's roster says it is friends with.
+    offered: usize,
     friends: usize,
     bound: usize,
     asked_ns: u64,
@@ -66,6 +69,7 @@ impl Star {
             contacts,
             window: presence.window,
             addresses: (0..=presence.contacts).map(|ordinal| target.address(ordinal)).collect(),
+            offered: 0,
             friends: 0,
             bound: 0,
             asked_ns: 0,
@@ -92,6 +96,19 @@ impl Star {
         self.friends == self.contacts
     }
 
+    /// Makes the next friendships once the last have come about, and asks whether they have.
+    fn befriend(&mut self, outbox: &mut Outbox) {
+        if self.friends >= self.offered {
+            let next = self.offered + 1..=self.contacts.min(self.offered + AT_ONCE);
+            self.offered = *next.end();
+            for contact in next {
+                outbox.of(HUB).extend_from_slice(roster::befriend(&self.addresses[contact]).as_bytes());
+                outbox.of(contact).extend_from_slice(roster::befriend(&self.addresses[HUB]).as_bytes());
+            }
+        }
+        outbox.of(HUB).extend_from_slice(roster::get(ROSTER_ID).as_bytes());
+    }
+
     fn hear(&mut self, contact: usize, stamp: Stamp, now_ns: u64) -> Result<bool, String> {
         let Some(received) = self.received.get_mut(contact) else { return Ok(false) };
         if stamp.sequence != *received {
@@ -110,10 +127,6 @@ impl Star {
 
 impl Load for Star {
     fn bound(&mut self, slot: Slot, _: Bound<'_>, outbox: &mut Outbox) {
-        let friends = if slot == HUB { &self.addresses[1..] } else { &self.addresses[..1] };
-        for friend in friends {
-            outbox.of(slot).extend_from_slice(roster::befriend(friend).as_bytes());
-        }
         outbox.of(slot).extend_from_slice(b"<presence/>");
         self.bound += 1;
     }
@@ -121,6 +134,9 @@ impl Load for Star {
     fn received(&mut self, slot: Slot, stanza: &[u8], now_ns: u64, outbox: &mut Outbox) -> Result<(), String> {
         if slot == HUB {
             if stanza.starts_with(b"<iq") && attribute(stanza, "id") == Some(ROSTER_ID.as_bytes()) {
+                if element::is_error(stanza) {
+                    return Err(format!("no roster: {}", element::error_condition(stanza)));
+                }
                 self.friends = roster::count(stanza)?.1;
             }
             return Ok(());
@@ -159,7 +175,7 @@ impl Load for Star {
         }
         if now_ns >= self.asked_ns + ASK_NS {
             self.asked_ns = now_ns;
-            outbox.of(HUB).extend_from_slice(roster::get(ROSTER_ID).as_bytes());
+            self.befriend(outbox);
         }
         Some(self.asked_ns + ASK_NS)
     }
@@ -244,16 +260,21 @@ mod tests {
     #[test]
     fn all_become_friends_of_the_hub_and_it_asks_until_they_are() {
         let (mut star, mut outbox, board) = star(1);
+        assert_eq!(written(&mut outbox, HUB), "<presence/>");
+        assert!(star.turn(Phase::Connect, 2 * ASK_NS, &mut outbox, &board).is_some());
         let hub = written(&mut outbox, HUB);
         assert!(hub.contains("type='subscribe' to='load1@") && hub.contains("type='subscribed' to='load2@"), "{hub}");
+        assert!(hub.ends_with("id='hub-roster'><query xmlns='jabber:iq:roster'/></iq>"), "{hub}");
         assert!(written(&mut outbox, 2).contains("type='subscribe' to='load0@"));
-        assert!(star.turn(Phase::Connect, 2 * ASK_NS, &mut outbox, &board).is_some());
-        assert!(written(&mut outbox, HUB).contains("id='hub-roster'"));
+        star.turn(Phase::Connect, 3 * ASK_NS, &mut outbox, &board);
+        assert!(!written(&mut outbox, HUB).contains("subscribe"));
         let roster = "<iq type='result' id='hub-roster'><query xmlns='jabber:iq:roster'><item jid='a' \
             subscription='both'/><item jid='b' subscription='both'/></query></iq>";
         star.received(HUB, roster.as_bytes(), 0, &mut outbox).unwrap();
         assert_eq!(star.turn(Phase::Connect, 9 * ASK_NS, &mut outbox, &board), None);
         assert!(board.ready.load(Relaxed));
+        let refusal = "<iq type='error' id='hub-roster'/>";
+        assert!(star.received(HUB, refusal.as_bytes(), 0, &mut outbox).is_err());
     }
 
     #[test]
