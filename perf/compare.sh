@@ -3,6 +3,7 @@
 # idle sessions, chat. Prints tables and writes reports to $REPORTS (target/comparison): compare-*.html.
 set -euo pipefail
 . "$(dirname "$0")/bars/common.sh"
+without_archive
 
 REPORTS="${REPORTS:-${CARGO_TARGET_DIR:-$root/target}/comparison}"
 mkdir -p "$REPORTS"

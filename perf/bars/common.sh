@@ -62,6 +62,40 @@ start_peer() {
     . "$instance/peer"
 }
 
+# end_peer PEER: ends the peer of this instance; its data stays.
+end_peer() {
+    "$(script_of "$1")" stop "$instance"
+}
+
+# await_end: until the peer that was killed is gone.
+await_end() {
+    local _
+    for _ in $(seq 100); do
+        kill -0 "$pid" 2>/dev/null || return 0
+        sleep 0.05
+    done
+}
+
+# restart_peer PEER: starts the peer of this instance again, with the data that it has.
+restart_peer() {
+    "$(script_of "$1")" start "$instance" 0 >"$work/peer" || exit 2
+    # shellcheck disable=SC1091
+    . "$instance/peer"
+}
+
+# has_flag FLAG: whether the server knows it.
+has_flag() {
+    "$RONDEL" serve --help | grep -q -- "$1 "
+}
+
+# without_archive: Rondel keeps no archives from here on. For bars about delivery alone, beside figures from before there
+# were archives, and beside peers that keep none.
+without_archive() {
+    if has_flag --archive; then
+        export FLAGS="${FLAGS:-} --archive off"
+    fi
+}
+
 # stop_peer PEER:INSTANCE
 stop_peer() {
     "$(script_of "${1%%:*}")" stop "${1#*:}" || true
@@ -123,6 +157,11 @@ keep() {
 # resident: the peer's resident memory in KiB.
 resident() {
     awk '/^VmRSS:/ { print $2 }' "/proc/$pid/status"
+}
+
+# figure REPORT NAME: one figure with all its digits.
+figure() {
+    "$RONDEL_PERF" value "$1" --figure "$2" --exact
 }
 
 # median_of FIGURE…: of an even number the lower of the two in the middle.

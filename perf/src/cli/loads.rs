@@ -213,10 +213,14 @@ pub struct ResumeFlags {
 
 #[derive(Args, Debug)]
 pub struct SendFlags {
-    /// Messages of the first account, to the second, which is there, and to the third, which is not, in turn.
+    /// Messages of the first account: every other one to the second, which is there, the others to those behind it.
     #[arg(long, value_name = "N", default_value = "40000", value_parser = clap::value_parser!(u64).range(1..10_000_000))]
     #[arg(help_heading = "Load")]
     pub messages: u64,
+    /// Accounts behind the second, which are not there: as a rule servers bound what waits for one.
+    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    #[arg(help_heading = "Load")]
+    pub absent: u64,
     /// How many may be sent and not acknowledged.
     #[arg(long, value_name = "W", default_value = "500", value_parser = clap::value_parser!(u64).range(20..=100_000))]
     #[arg(help_heading = "Load")]

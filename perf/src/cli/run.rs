@@ -171,11 +171,12 @@ pub fn send(flags: &SendFlags) -> Result<(), Failure> {
     if flags.kill_after.is_some() && !server.ip().is_loopback() {
         return Err(Failure::Flags(format!("--server {server}: only a server on this machine can be killed")));
     }
-    let common = connect::common(&flags.connect, acknowledged::ACCOUNTS, acknowledged::ACCOUNTS, None)?;
+    let common = connect::common(&flags.connect, flags.absent + 2, 2, None)?;
     let own = [("messages", flags.messages.to_string()), ("window", flags.window.to_string())];
     let mut report = report("send", &flags.connect, &flags.output, &own);
     let wanted = acknowledged::send::Send {
         messages: flags.messages,
+        absent: flags.absent,
         window: flags.window,
         size: flags.size,
         kill: flags.connect.server_pid.first().copied().zip(flags.kill_after),
@@ -186,10 +187,10 @@ pub fn send(flags: &SendFlags) -> Result<(), Failure> {
 }
 
 pub fn verify(flags: &VerifyFlags) -> Result<(), Failure> {
-    let common = connect::common(&flags.connect, acknowledged::ACCOUNTS, acknowledged::ACCOUNTS, None)?;
+    let ledger = acknowledged::ledger::Ledger::read(&flags.ledger)?;
+    let common = connect::common(&flags.connect, ledger.absent + 2, 1, None)?;
     let mut report = report("verify", &flags.connect, &flags.output, &[]);
-    let wanted =
-        acknowledged::verify::Verify { ledger: flags.ledger.clone(), archive: !flags.no_archive, page: flags.page };
+    let wanted = acknowledged::verify::Verify { ledger, archive: !flags.no_archive, page: flags.page };
     acknowledged::verify::run(&common, &wanted, &mut report)?;
     Ok(output::deliver(&report, &flags.output)?)
 }

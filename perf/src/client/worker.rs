@@ -456,9 +456,15 @@ impl<L: Load> Worker<L> {
 
     fn close_all(&mut self) {
         for slot in 0..self.links.len() {
-            match self.links[slot].as_ref().map(|link| &link.stage) {
-                Some(Stage::Bound) if matches!(self.target.speech, Speech::Xmpp(_)) => self.outbox.close(slot),
-                Some(Stage::Closing) | None => {}
+            match self.links[slot].as_ref() {
+                Some(Link { stage: Stage::Bound, management, .. }) if matches!(self.target.speech, Speech::Xmpp(_)) => {
+                    // Lest the server keeps what has arrived for the next session (XEP-0198 §4).
+                    if let Some(management) = management {
+                        self.outbox.of(slot).extend_from_slice(management.answer().as_bytes());
+                    }
+                    self.outbox.close(slot);
+                }
+                Some(Link { stage: Stage::Closing, .. }) | None => {}
                 Some(_) => self.remove(slot),
             }
         }

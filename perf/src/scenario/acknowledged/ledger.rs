@@ -6,11 +6,15 @@ use std::path::Path;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-/// What was sent. Messages have numbers from 0; number N goes to recipient N modulo the number of recipients.
+use super::PRESENT;
+
+/// What was sent. Messages have numbers from 0.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Ledger {
     /// When the first was sent, in microseconds since 1970: messages with earlier stamps are of another run.
     pub began_us: u64,
+    /// Accounts that are not there.
+    pub absent: u64,
     /// Messages.
     pub sent: u64,
     /// How many of them, from the first on, the server has acknowledged.
@@ -47,10 +51,15 @@ impl Ledger {
         number < self.acknowledged && !self.refused.contains(&number)
     }
 
-    /// The messages to one recipient, or all.
-    pub fn numbers(&self, recipient: Option<usize>, recipients: usize) -> Vec<u64> {
-        let of = |number: &u64| recipient.is_none_or(|recipient| *number as usize % recipients == recipient);
-        (0..self.sent).filter(of).collect()
+    /// The account that gets this message.
+    pub fn recipient(&self, number: u64) -> u64 {
+        if number.is_multiple_of(2) { PRESENT } else { PRESENT + 1 + number / 2 % self.absent.max(1) }
+    }
+
+    /// The messages to one account, or all.
+    pub fn numbers(&self, account: Option<u64>) -> Vec<u64> {
+        let is_to = |number: &u64| account.is_none_or(|account| self.recipient(*number) == account);
+        (0..self.sent).filter(is_to).collect()
     }
 }
 
@@ -108,21 +117,23 @@ mod tests {
 
     #[test]
     fn what_was_acknowledged_is_owed_once_unless_it_came_back() {
-        let ledger = Ledger { began_us: 0, sent: 8, acknowledged: 6, refused: vec![2] };
+        let ledger = Ledger { began_us: 0, absent: 2, sent: 8, acknowledged: 6, refused: vec![2] };
         let mut found = Found::new(&ledger);
         for number in [0, 1, 1, 3, 7, 7, 99] {
             found.add(number);
         }
-        let verdict = found.judge(&ledger, &ledger.numbers(None, 2), true);
+        let verdict = found.judge(&ledger, &ledger.numbers(None), true);
         assert_eq!(verdict, Verdict { lost: vec![4, 5], twice: vec![1, 7], present: 4 });
-        let even = found.judge(&ledger, &ledger.numbers(Some(0), 2), true);
+        let even = found.judge(&ledger, &ledger.numbers(Some(PRESENT)), true);
         assert_eq!(even, Verdict { lost: vec![4], twice: vec![], present: 1 });
-        assert!(found.judge(&ledger, &ledger.numbers(Some(0), 2), false).lost.is_empty());
+        assert_eq!([1, 3, 5, 7].map(|number| ledger.recipient(number)), [2, 3, 2, 3]);
+        assert_eq!(ledger.numbers(Some(3)), [3, 7]);
+        assert!(found.judge(&ledger, &ledger.numbers(Some(PRESENT)), false).lost.is_empty());
     }
 
     #[test]
     fn a_ledger_survives_its_file() {
-        let ledger = Ledger { began_us: 7, sent: 3, acknowledged: 2, refused: vec![1] };
+        let ledger = Ledger { began_us: 7, absent: 1, sent: 3, acknowledged: 2, refused: vec![1] };
         let file = tempfile::NamedTempFile::new().unwrap();
         ledger.write(file.path()).unwrap();
         assert_eq!(Ledger::read(file.path()).unwrap(), ledger);

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 use super::super::Common;
 use super::ledger::Ledger;
-use super::{RECIPIENTS, SENDER};
+use super::{PRESENT, SENDER};
 use crate::client::progress::Progress;
 use crate::client::session::Session;
 use crate::client::target::Target;
@@ -25,6 +25,8 @@ use crate::xmpp::{element, management};
 pub struct Send {
     /// Messages, all recipients together.
     pub messages: u64,
+    /// Accounts that are not there: they get half of the messages, in turn.
+    pub absent: u64,
     /// How many may be sent and not acknowledged.
     pub window: u64,
     /// Bytes of a message.
@@ -53,13 +55,14 @@ struct Sender {
 
 impl Sender {
     fn open(target: &Target, send: &Send, patience: Duration) -> anyhow::Result<Self> {
-        let templates = RECIPIENTS.map(|recipient| Template::new(&target.address(recipient), send.size));
-        let templates: Result<Vec<_>, usize> = templates.into_iter().collect();
+        let recipients = PRESENT..=PRESENT + send.absent;
+        let templates = recipients.map(|recipient| Template::new(&target.address(recipient), send.size));
+        let templates: Result<Vec<_>, usize> = templates.collect();
         let least = |least| anyhow::anyhow!("--size {}: a message takes at least {least} bytes", send.size);
         Ok(Self {
             session: Session::open(target, SENDER, patience)?,
             templates: templates.map_err(least)?,
-            ledger: Ledger { began_us: now_us(), ..Ledger::default() },
+            ledger: Ledger { began_us: now_us(), absent: send.absent, ..Ledger::default() },
             places: Vec::new(),
             began: Instant::now(),
         })
@@ -72,7 +75,7 @@ impl Sender {
             let number = self.ledger.sent;
             // Not of this run's clock: runs are to be told apart.
             let stamp = Stamp { sequence: number, sent_ns: now_us() };
-            let template = &mut self.templates[number as usize % RECIPIENTS.len()];
+            let template = &mut self.templates[(self.ledger.recipient(number) - PRESENT) as usize];
             self.session.stanza(|out| template.write(stamp, out));
             self.places.push(self.session.sent());
             self.ledger.sent += 1;
@@ -166,7 +169,7 @@ struct Ear {
 impl Ear {
     fn open(common: &Common) -> anyhow::Result<Self> {
         let habits = Habits { presence: true, ..Habits::default() };
-        let mut session = Session::open(&common.clone().with(habits).target, RECIPIENTS[0], common.patience)?;
+        let mut session = Session::open(&common.clone().with(habits).target, PRESENT, common.patience)?;
         // Available before anybody writes.
         session.turn(TURN)?;
         let (stop, heard) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));

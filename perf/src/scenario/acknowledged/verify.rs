@@ -1,13 +1,12 @@
 //! Looks for what was acknowledged: in the archives of sender and recipients, and among the messages that waited.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 
 use super::super::Common;
 use super::ledger::{Found, Ledger, Verdict};
-use super::{RECIPIENTS, SENDER};
+use super::{PRESENT, SENDER};
 use crate::client::progress::Progress;
 use crate::client::session::Session;
 use crate::report::Report;
@@ -19,7 +18,7 @@ use crate::xmpp::message;
 #[derive(Clone, Debug)]
 pub struct Verify {
     /// What [`super::send`] wrote down.
-    pub ledger: PathBuf,
+    pub ledger: Ledger,
     /// Whether there are archives; otherwise everything acknowledged to who was not there must have waited.
     pub archive: bool,
     /// Messages of a page.
@@ -36,31 +35,35 @@ const NAMED: usize = 5;
 /// # Errors
 /// No session, or the server refuses a page. That something is missing is a figure.
 pub fn run(common: &Common, verify: &Verify, report: &mut Report) -> anyhow::Result<()> {
-    let ledger = Ledger::read(&verify.ledger)?;
+    let ledger = &verify.ledger;
     let mut progress = Progress::new(common.rate.progress);
     let mut places = Vec::new();
+    let absent = PRESENT + 1..=PRESENT + ledger.absent;
     if verify.archive {
-        let owners =
-            [("sender", SENDER, None), ("online", RECIPIENTS[0], Some(0)), ("offline", RECIPIENTS[1], Some(1))];
-        for (name, account, recipient) in owners {
-            progress.show(&format!("reading the archive of the {name} account"));
-            let found = archived(common, account, verify.page, &ledger)?;
-            let numbers = ledger.numbers(recipient, RECIPIENTS.len());
-            places.push((format!("archive_{name}"), found.judge(&ledger, &numbers, true)));
+        let absent = absent.clone().map(|account| ("absent", account, Some(account)));
+        for (name, account, to) in
+            [("sender", SENDER, None), ("present", PRESENT, Some(PRESENT))].into_iter().chain(absent)
+        {
+            progress.show(&format!("reading the archive of account {account}"));
+            let found = archived(common, account, verify.page, ledger)?;
+            places.push((format!("archive_{name}"), found.judge(ledger, &ledger.numbers(to), true)));
         }
     }
     progress.show("waiting for the messages that waited");
-    let waited = waited(common, &ledger)?;
-    let numbers = ledger.numbers(Some(1), RECIPIENTS.len());
-    places.push(("waited".to_owned(), waited.judge(&ledger, &numbers, !verify.archive)));
+    for (account, found) in absent.clone().zip(waited(common, absent, ledger)?) {
+        places.push(("waited".to_owned(), found.judge(ledger, &ledger.numbers(Some(account)), !verify.archive)));
+    }
     progress.clear();
 
     let total = |what: fn(&Verdict) -> usize| places.iter().map(|(_, verdict)| what(verdict)).sum::<usize>() as f64;
     report.figure("acknowledged", "messages acknowledged", "", ledger.acknowledged as f64);
     report.figure("lost", "acknowledged and not there", "", total(|verdict| verdict.lost.len()));
     report.figure("twice", "there more than once", "", total(|verdict| verdict.twice.len()));
+    for name in ["archive_sender", "archive_present", "archive_absent", "waited"] {
+        let present: u64 = places.iter().filter(|(place, _)| place == name).map(|(_, verdict)| verdict.present).sum();
+        report.figure(name, &format!("messages there: {}", name.replace('_', " ")), "", present as f64);
+    }
     for (name, verdict) in &places {
-        report.figure(name, &format!("messages there: {}", name.replace('_', " ")), "", verdict.present as f64);
         for (what, numbers) in [("not there", &verdict.lost), ("there more than once", &verdict.twice)] {
             if !numbers.is_empty() {
                 let some: Vec<_> = numbers.iter().take(NAMED).map(u64::to_string).collect();
@@ -94,17 +97,21 @@ fn archived(common: &Common, account: u64, page: u32, ledger: &Ledger) -> anyhow
     }
 }
 
-/// What has waited for the recipient that was not there.
-fn waited(common: &Common, ledger: &Ledger) -> anyhow::Result<Found> {
+/// What has waited for each of the accounts that were not there.
+fn waited(common: &Common, accounts: impl Iterator<Item = u64>, ledger: &Ledger) -> anyhow::Result<Vec<Found>> {
     let habits = Habits { presence: true, ..Habits::default() };
-    let mut session = Session::open(&common.clone().with(habits).target, RECIPIENTS[1], common.patience)?;
-    let mut found = Found::new(ledger);
+    let target = common.clone().with(habits).target;
+    let sessions = accounts.map(|account| Session::open(&target, account, common.patience));
+    let mut sessions = sessions.collect::<anyhow::Result<Vec<_>>>()?;
+    let mut found: Vec<_> = sessions.iter().map(|_| Found::new(ledger)).collect();
     let mut since = Instant::now();
     while since.elapsed() < SILENCE {
-        session.turn(Duration::from_millis(50))?;
-        while let Some(stanza) = session.next() {
-            if note(&stanza, ledger, &mut found) {
-                since = Instant::now();
+        for (session, found) in sessions.iter_mut().zip(&mut found) {
+            session.turn(Duration::from_millis(10))?;
+            while let Some(stanza) = session.next() {
+                if note(&stanza, ledger, found) {
+                    since = Instant::now();
+                }
             }
         }
     }
