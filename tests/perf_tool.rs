@@ -166,6 +166,66 @@ fn chats_are_reported_and_compared() {
     assert_eq!(fetched(&html), Vec::<&str>::new());
 }
 
+#[test]
+fn contacts_hear_of_every_change_of_presence() {
+    let server = lax(4);
+    let (address, pid) = (server.address.to_string(), pid(&server));
+    let rosters = ["roster", "--server", &address, "--rosters", "4", "--contacts", "2", "--mutual", "--json", "-"];
+    let rosters = report(&tool(&rosters));
+    assert_eq!((figure(&rosters, "accounts"), figure(&rosters, "contacts")), (4.0, 2.0));
+
+    let presence = ["presence", "--server", &address, "--server-pid", &pid, "--contacts", "3", "--window", "2"];
+    let report = report(&tool(&[&presence[..], &["--duration", "300ms", "--warmup", "100ms", "--json", "-"]].concat()));
+    let (changes, delivered) = (figure(&report, "changes"), figure(&report, "delivered"));
+    assert!(delivered > 0.0 && (changes * 3.0 - delivered).abs() < 1e-6, "{report}");
+    assert!(figure(&report, "server_cpu_us_per_presence") > 0.0, "{report}");
+    assert_latency(&report);
+}
+
+#[test]
+fn sessions_that_vanish_are_resumed_and_miss_nothing() {
+    let server = lax(8);
+    let (address, pid) = (server.address.to_string(), pid(&server));
+    let resume = ["resume", "--server", &address, "--server-pid", &pid, "--sessions", "6", "--senders", "2"];
+    let load = ["--rate", "200", "--burst", "5", "--warmup", "200ms", "--away", "300ms"];
+    let mut arrived = Vec::new();
+    for way in [&["--json", "-"][..], &["--sasl2", "--tls", "starttls", "--json", "-"]] {
+        let report = report(&tool(&[&resume[..], &load, way].concat()));
+        assert_eq!(figure(&report, "sessions"), 6.0);
+        assert!(figure(&report, "messages_under_way") >= 30.0, "what was sent as they vanished: {report}");
+        assert_latency(&report);
+        arrived.push(figure(&report, "messages"));
+    }
+    assert!(arrived.iter().all(|messages| *messages > 30.0), "{arrived:?}");
+}
+
+#[test]
+fn what_was_acknowledged_is_looked_for_after_a_kill() {
+    let server = lax(4);
+    let (address, pid) = (server.address.to_string(), pid(&server));
+    let ledger = server.directory.path().join("ledger").to_str().unwrap().to_owned();
+    let send = ["send", "--server", &address, "--server-pid", &pid, "--ledger", &ledger, "--json", "-"];
+    let load = ["--messages", "1000", "--absent", "2", "--window", "100", "--kill-after", "300"];
+    let sent = report(&tool(&[&send[..], &load].concat()));
+    let acknowledged = figure(&sent, "acknowledged");
+    assert!((300.0..1000.0).contains(&acknowledged) && figure(&sent, "server_gone") == 1.0, "{sent}");
+
+    let server = server.kill_and_restart(&["--scram-iterations", "4096"]);
+    let ledger = server.directory.path().join("ledger").to_str().unwrap().to_owned();
+    let address = server.address.to_string();
+    let found = report(&tool(&["verify", "--server", &address, "--ledger", &ledger, "--no-archive", "--json", "-"]));
+    assert_eq!((figure(&found, "lost"), figure(&found, "twice")), (0.0, 0.0), "{found}");
+    assert!(figure(&found, "waited") >= (acknowledged / 2.0).floor(), "{found}");
+
+    // Messages that were never sent are missed.
+    fs::write(&ledger, "{\"began_us\":0,\"absent\":2,\"sent\":9000,\"acknowledged\":9000,\"refused\":[]}").unwrap();
+    let found = report(&tool(&["verify", "--server", &address, "--ledger", &ledger, "--no-archive", "--json", "-"]));
+    assert!(
+        figure(&found, "lost") > 4000.0 && found["notes"].as_array().is_some_and(|notes| !notes.is_empty()),
+        "{found}"
+    );
+}
+
 /// What a browser would fetch to show a page: every reference that leads out of the page itself.
 fn fetched(page: &str) -> Vec<&str> {
     let mut found: Vec<_> = ["http://", "https://"].into_iter().filter(|scheme| page.contains(scheme)).collect();

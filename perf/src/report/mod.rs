@@ -24,7 +24,7 @@ pub use table::{number, table};
 pub struct Report {
     /// The tool and its version.
     pub tool: String,
-    /// `login`, `idle`, `chat` or `hostile`.
+    /// The subcommand.
     pub scenario: String,
     /// What was measured, in the operator's words.
     pub label: String,

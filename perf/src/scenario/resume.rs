@@ -40,7 +40,7 @@ pub struct Resume {
 /// How long the next of what is under way at the end is waited for.
 const DRAIN: Duration = Duration::from_secs(15);
 /// Between the last that was resumed and the end of writing.
-const AFTER: Duration = Duration::from_secs(2);
+const AFTER: Duration = Duration::from_secs(1);
 /// Messages sent in one turn at most, lest a client that fell behind no longer reads.
 const TURN_MESSAGES_MAX: u32 = 1024;
 
