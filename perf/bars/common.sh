@@ -88,8 +88,8 @@ has_flag() {
     "$RONDEL" serve --help | grep -q -- "$1 "
 }
 
-# without_archive: Rondel keeps no archives from here on. For bars about delivery alone, beside figures from before there
-# were archives, and beside peers that keep none.
+# without_archive: Rondel keeps no archives from here on. For bars about delivery alone, beside figures from before
+# there were archives, and beside peers that keep none.
 without_archive() {
     if has_flag --archive; then
         export FLAGS="${FLAGS:-} --archive off"

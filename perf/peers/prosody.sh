@@ -4,8 +4,9 @@
 #   prosody.sh start DIRECTORY ACCOUNTS    as packaged; prints port=, tls_port= and pid=
 #   prosody.sh stop DIRECTORY
 #
-# GC=generational exchanges the garbage collector, MODULES="smacks mam" adds modules. The accounts are load0, load1, … with the password in $PASSWORD
-# (secret). The modules are those whose work Rondel does, too; no limits, no archive, no carbons, no federation.
+# GC=generational exchanges the garbage collector, MODULES="smacks mam" adds modules. The accounts are load0, load1, …
+# with the password in $PASSWORD (secret). The modules are those whose work Rondel does, too; no limits, no archive, no
+# carbons, no federation.
 set -euo pipefail
 # shellcheck source=perf/peers/common.sh
 . "$(dirname "$0")/common.sh"

@@ -16,8 +16,8 @@ use crate::measure::process::parse_pid;
 use crate::xmpp::habits::Habits;
 use crate::xmpp::scram::Mechanism;
 
-/// Load for XMPP servers: logins, idle sessions, chat, presence, archives, resumption, hostile clients; what they cost the
-/// server, how fast it is, and whether it keeps its word
+/// Load for XMPP servers: logins, idle sessions, chat, presence, archives, resumption, hostile clients; what they cost
+/// the server, how fast it is, and whether it keeps its word
 ///
 /// Works against any server. The accounts must exist: PREFIX0, PREFIX1, … with one password.
 #[derive(Debug, Parser)]

@@ -214,8 +214,8 @@ pub struct ResumeFlags {
 #[derive(Args, Debug)]
 pub struct SendFlags {
     /// Messages of the first account: every other one to the second, which is there, the others to those behind it.
-    #[arg(long, value_name = "N", default_value = "40000", value_parser = clap::value_parser!(u64).range(1..10_000_000))]
-    #[arg(help_heading = "Load")]
+    #[arg(long, value_name = "N", default_value = "40000", help_heading = "Load")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..10_000_000))]
     pub messages: u64,
     /// Accounts behind the second, which are not there: as a rule servers bound what waits for one.
     #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u64).range(1..=1_000))]

@@ -2,8 +2,9 @@
 //! beyond that: rosters, presence, archives, sessions that are resumed, messages that were acknowledged.
 //!
 //! Each scenario is a [`Load`](crate::client::worker::Load) for the workers and a director that measures around it
-//! and fills a [`Report`](crate::report::Report); [`hostile`] alone has connections of its own, as what ends a run
-//! elsewhere is what it is about, and [`acknowledged`] has dialogues in place of load. How bytes travel is in `client/`, how figures look in `report/`.
+//! and fills a [`Report`](crate::report::Report). [`hostile`] alone has connections of its own, as what ends a run
+//! elsewhere is what it is about, and [`acknowledged`] has dialogues in place of load. How bytes travel is in
+//! `client/`, how figures look in `report/`.
 
 pub mod acknowledged;
 pub mod chat;

@@ -1,4 +1,5 @@
-//! `rondel-perf resume`: sessions that vanish all at once, and come back all at once, while others go on writing to them.
+//! `rondel-perf resume`: sessions that vanish all at once, and come back all at once, while others go on writing to
+//! them.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};

@@ -60,13 +60,13 @@ pub fn is(node: Node<'_, '_>, namespace: &str, name: &str) -> bool {
     node.is_element() && node.tag_name().name() == name && node.tag_name().namespace() == Some(namespace)
 }
 
-/// Whether a stanza is an error: the server could not do what was asked for, or deliver what was sent. Only its start tag
-/// is looked at.
+/// Whether a stanza is an error: the server could not do what was asked for, or deliver what was sent. Only its start
+/// tag is looked at.
 pub fn is_error(stanza: &[u8]) -> bool {
     [&b"type='error'"[..], b"type=\"error\""].iter().any(|mark| memmem::find(start_tag(stanza), mark).is_some())
 }
 
-/// The value of an attribute in the start tag of a stanza, as it was written. The name must not be the end of another's.
+/// The value of an attribute in the start tag of a stanza, as it was written.
 pub fn attribute<'a>(stanza: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let tag = start_tag(stanza);
     memmem::find_iter(tag, name).find_map(|at| match (tag[..at].last()?, &tag[at + name.len()..]) {

@@ -1,8 +1,8 @@
 //! `rondel-perf send` and `rondel-perf verify`: what a server has acknowledged (XEP-0198 §4), it must have.
 //!
 //! [`send`] sends numbered messages to an account that is there and to some that are not, until the server is gone, and
-//! writes down ([`ledger`]) what was acknowledged; [`verify`] looks for it afterwards, in archives and among the messages
-//! that waited.
+//! writes down ([`ledger`]) what was acknowledged; [`verify`] looks for it afterwards, in archives and among the
+//! messages that waited.
 
 pub mod ledger;
 pub mod send;
