@@ -67,11 +67,12 @@ end_peer() {
     "$(script_of "$1")" stop "$instance"
 }
 
-# await_end: until the peer that was killed is gone.
+# await_end: until the peer that was killed is gone, whether or not anybody has asked about it.
 await_end() {
-    local _
+    local state
     for _ in $(seq 100); do
-        kill -0 "$pid" 2>/dev/null || return 0
+        state=$(sed 's/.*) \(.\).*/\1/' "/proc/$pid/stat" 2>/dev/null) || return 0
+        [ "$state" != Z ] || return 0
         sleep 0.05
     done
 }

@@ -60,12 +60,19 @@ told() {
     printf 'port=%s\ntls_port=%s\npid=%s\n' "$2" "$3" "$4" | tee "$1/peer"
 }
 
+# runs PID: whether it does; one that has ended and that nobody has asked about yet does not.
+runs() {
+    local state
+    state=$(sed 's/.*) \(.\).*/\1/' "/proc/$1/stat" 2>/dev/null) || return 1
+    [ "$state" != Z ]
+}
+
 # end_process PID: asks it to end, and sees to it.
 end_process() {
     kill "$1" 2>/dev/null || return 0
-    for _ in $(seq 100); do
-        kill -0 "$1" 2>/dev/null || return 0
-        sleep 0.1
+    for _ in $(seq 200); do
+        runs "$1" || return 0
+        sleep 0.05
     done
     kill -9 "$1" 2>/dev/null || true
 }
