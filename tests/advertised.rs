@@ -47,6 +47,7 @@ const SERVER: &[(&str, &str)] = &[
     ("urn:xmpp:carbons:2", "XEP-0280"),
     ("urn:xmpp:carbons:rules:0", "XEP-0280"),
     ("urn:xmpp:sid:0", "XEP-0359"),
+    ("urn:xmpp:message-retract:1", "XEP-0424"),
 ];
 
 /// By one's own account.
@@ -57,6 +58,12 @@ const ACCOUNT: &[(&str, &str)] = &[
     ("vcard-temp", "XEP-0054"),
     ("urn:xmpp:ping", "XEP-0199"),
     ("urn:xmpp:sid:0", "XEP-0359"),
+    ("urn:xmpp:mam:2", "XEP-0313"),
+    ("urn:xmpp:mam:2#extended", "XEP-0313"),
+    ("urn:xmpp:mam:2#groupchat-field", "XEP-0313"),
+    ("http://jabber.org/protocol/rsm", "XEP-0059"),
+    ("urn:xmpp:message-retract:1", "XEP-0424"),
+    ("urn:xmpp:message-retract:1#tombstone", "XEP-0424"),
 ];
 
 /// Spoken, and advertised by nothing of their own.
@@ -65,6 +72,7 @@ const SILENT: &[(&str, &str)] = &[
     ("XEP-0203", "whoever gets it understands it or does not (§5)"),
     ("XEP-0334", "hints are for those who know them"),
     ("XEP-0368", "found in the DNS"),
+    ("XEP-0441", "implied by archives (§4)"),
     ("XEP-0474", "negotiated within SCRAM"),
 ];
 

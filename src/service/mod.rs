@@ -199,7 +199,8 @@ mod tests {
     #[test]
     fn an_archive_is_advertised_where_it_is() {
         let has = |addressee, archive, feature: &str| {
-            let context = Context { addressee, anonymous: false, archive, now_s: 0 };
+            let (address, has_commands, anonymous) = ("", false, false);
+            let context = Context { addressee, address, anonymous, archive, has_commands, now_s: 0, up_s: 0 };
             features(&context).any(|advertised| advertised == feature)
         };
         let account = Addressee::OwnAccount;

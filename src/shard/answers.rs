@@ -104,7 +104,8 @@ impl Shard {
                 Some(payload) => {
                     let archive = self.settings.archive.is_some();
                     let up_s = self.settings.started.elapsed().as_secs();
-                    let context = Context { addressee, address, anonymous, archive, has_commands, now_s: now_s(), up_s };
+                    let context =
+                        Context { addressee, address, anonymous, archive, has_commands, now_s: now_s(), up_s };
                     Step::Answer(service::answer(action, payload, &context))
                 }
                 None => Step::Answer(Answer::Refused(Refusal::new("modify", "bad-request"))),
