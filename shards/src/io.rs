@@ -112,8 +112,11 @@ const OUTGOING_BYTES_MAX: usize = 4 << 20;
 /// A larger buffer for encryption is not kept.
 const SEALED_BYTES_KEPT: usize = 256 << 10;
 
-const POOLED_BUFFERS: usize = 128;
+/// Buffers that are kept, and how many of them may be larger than what a stanza or two takes.
+const POOLED_BUFFERS: usize = 1024;
+const POOLED_LARGE_BUFFERS: usize = 128;
 const POOLED_BUFFER_BYTES: usize = 64 << 10;
+const SMALL_BUFFER_BYTES: usize = 2 << 10;
 
 impl<A: Application> Io<A> {
     pub(crate) fn new(
@@ -498,7 +501,12 @@ impl<A: Application> Io<A> {
 
     /// Gives a buffer back, unless it has grown too large to be kept.
     pub(crate) fn recycle(&mut self, mut buffer: Vec<u8>) {
-        if buffer.capacity() > 0 && buffer.capacity() <= POOLED_BUFFER_BYTES && self.pool.len() < POOLED_BUFFERS {
+        let has_room = match buffer.capacity() {
+            0 => false,
+            1..=SMALL_BUFFER_BYTES => self.pool.len() < POOLED_BUFFERS,
+            bytes => bytes <= POOLED_BUFFER_BYTES && self.pool.len() < POOLED_LARGE_BUFFERS,
+        };
+        if has_room {
             buffer.clear();
             self.pool.push(buffer);
         }

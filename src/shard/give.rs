@@ -50,6 +50,19 @@ impl Shard {
     ) -> bool {
         let what = what.into();
         let Some(session) = self.accounts.session_mut(key) else { return false };
+        if session.held.is_none() && session.managed.is_none() {
+            return match session.connection.map(|connection| io.outbox(connection)) {
+                Some(Ok(out)) => {
+                    write(out);
+                    true
+                }
+                Some(Err(Refused::Full)) => {
+                    self.doomed.push((key, End::Behind));
+                    false
+                }
+                Some(Err(Refused::Gone)) | None => false,
+            };
+        }
         if let (Some(held), Some(_)) = (&mut session.held, session.connection) {
             let replaces = match urgency(what.kind, what.traits, what.copy) {
                 Urgency::Drop(_) => return true,

@@ -101,7 +101,7 @@ impl Tasks {
 
     /// Whether a task runs in the lane of an account.
     pub fn is_busy(&self, bare_jid: &str) -> bool {
-        self.lanes.contains_key(bare_jid)
+        !self.lanes.is_empty() && self.lanes.contains_key(bare_jid)
     }
 }
 
