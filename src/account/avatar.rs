@@ -7,15 +7,16 @@
 use base64::Engine;
 use base64::alphabet::STANDARD as ALPHABET;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD};
+use rondel_storage::pubsub::AccessModel;
 use sha1::{Digest, Sha1};
 
-use crate::xml::{Element, escape, namespaces as ns};
+use crate::xml::{Element, append_child, escape, namespaces as ns};
 
 /// An image.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Avatar {
-    /// The SHA-1 hash of the image in lower-case hexadecimal digits: the id of both items, and what presence announces.
-    pub id: String,
+    /// The SHA-1 hash of the image. In [`digits`] it is the id of both items, and what presence announces.
+    pub sha1: [u8; 20],
     /// The media type.
     pub media_type: String,
     /// The image.
@@ -62,8 +63,9 @@ fn decode(text: &str, bytes_max: usize) -> Result<Vec<u8>, AvatarError> {
     if image.len() > bytes_max { Err(AvatarError::TooLarge) } else { Ok(image) }
 }
 
-fn hash(image: &[u8]) -> String {
-    Sha1::digest(image).iter().map(|byte| format!("{byte:02x}")).collect()
+/// A hash in lower-case hexadecimal digits (XEP-0153 §3.1).
+pub fn digits(sha1: &[u8; 20]) -> String {
+    sha1.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The media type that an image's first bytes tell; XEP-0153 §5 believes them rather than what is said.
@@ -82,13 +84,13 @@ impl Avatar {
     fn new(image: Vec<u8>, said: Option<String>) -> Avatar {
         let said = said.filter(|said| !said.is_empty());
         let media_type = sniffed(&image).map(str::to_owned).or(said).unwrap_or_else(|| "image/png".to_owned());
-        Avatar { id: hash(&image), media_type, image }
+        Avatar { sha1: Sha1::digest(&image).into(), media_type, image }
     }
 
     /// Reads the image of a data item, `<data/>`, of which a metadata item says `info` (XEP-0398 §3.1).
     pub fn of_item(data: &Element, info: &Info, bytes_max: usize) -> Result<Avatar, AvatarError> {
         let avatar = Avatar::new(decode(&data.text(), bytes_max)?, Some(info.media_type.clone()));
-        if avatar.id.eq_ignore_ascii_case(&info.id) { Ok(avatar) } else { Err(AvatarError::OtherImage) }
+        if avatar.id().eq_ignore_ascii_case(&info.id) { Ok(avatar) } else { Err(AvatarError::OtherImage) }
     }
 
     /// Reads the photo of a vCard; `None` if there is none, or only an address of one.
@@ -102,6 +104,11 @@ impl Avatar {
         Ok(Some(Avatar::new(image, said)))
     }
 
+    /// The id of its items.
+    pub fn id(&self) -> String {
+        digits(&self.sha1)
+    }
+
     /// The payload of the data item.
     pub fn data(&self) -> Element {
         Element::new("data", ns::AVATAR_DATA).with_text(&STANDARD.encode(&self.image))
@@ -111,7 +118,7 @@ impl Avatar {
     pub fn metadata(&self) -> Element {
         let info = Element::new("info", ns::AVATAR_METADATA)
             .with_attribute("bytes", &self.image.len().to_string())
-            .with_attribute("id", &self.id)
+            .with_attribute("id", &self.id())
             .with_attribute("type", &self.media_type);
         Element::new("metadata", ns::AVATAR_METADATA).with_child(info)
     }
@@ -145,6 +152,29 @@ pub fn vcard_with(vcard: Option<Element>, avatar: Option<&Avatar>) -> Element {
     }
 }
 
+/// What becomes of the photo in a vCard when metadata are published.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Copied {
+    /// It stays as it is.
+    Nothing,
+    /// It goes: no avatar is shown any more, or one that is only to be had elsewhere.
+    Removed,
+    /// It is this one.
+    Photo(Avatar),
+}
+
+/// Decides that (XEP-0398 §3.1): by the metadata that were published, by whom the data node is open for (`None` if
+/// there is no such node), and the data item that the metadata name, if there is one. Everybody sees vCards, so only
+/// what everybody may see is copied (§8).
+pub fn copied(metadata: &Element, access: Option<AccessModel>, data: Option<&Element>, bytes_max: usize) -> Copied {
+    if access != Some(AccessModel::Open) {
+        return Copied::Nothing;
+    }
+    let Some(info) = info(metadata) else { return Copied::Removed };
+    let avatar = data.map(|data| Avatar::of_item(data, &info, bytes_max));
+    avatar.and_then(Result::ok).map_or(Copied::Nothing, Copied::Photo)
+}
+
 /// What is to be done with an available presence of somebody whose avatar is known (XEP-0398 §4).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Announcement {
@@ -168,27 +198,38 @@ pub fn announcement(update: Option<&Element>, id: &str) -> Announcement {
 
 /// Adds the hash to a presence as it was serialised.
 pub fn announce(presence: &mut Vec<u8>, id: &str) {
-    // The name with its prefix, which the end tag has to repeat.
-    let name_end = presence.iter().position(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'/' | b'>'));
-    let name = presence.get(1..name_end.unwrap_or(1)).unwrap_or_default().to_vec();
-    if presence.ends_with(b"/>") {
-        presence.truncate(presence.len() - 2);
-        presence.push(b'>');
-    } else if let Some(end_tag) = presence.windows(2).rposition(|pair| pair == b"</") {
-        presence.truncate(end_tag);
-    }
-    presence.extend_from_slice(b"<x xmlns='vcard-temp:x:update'><photo>");
-    escape::text(presence, id);
-    presence.extend_from_slice(b"</photo></x></");
-    presence.extend_from_slice(&name);
-    presence.push(b'>');
+    append_child(presence, 0, |out| {
+        out.extend_from_slice(b"<x xmlns='vcard-temp:x:update'><photo>");
+        escape::text(out, id);
+        out.extend_from_slice(b"</photo></x>");
+    });
 }
 
 /// The presence with this hash instead of what it announces.
 pub fn announce_instead(presence: Element, id: &str) -> Element {
-    let photo = Element::new("photo", ns::VCARD_UPDATE).with_text(id);
+    let photo = Element::new("photo", ns::VCARD_UPDATE);
+    let photo = if id.is_empty() { photo } else { photo.with_text(id) };
     let update = Element::new("x", ns::VCARD_UPDATE).with_child(photo);
     presence.without_children("x", ns::VCARD_UPDATE).with_child(update)
+}
+
+/// The presence that a resource has now, after the avatar has changed from one hash to another; `None` if it stays.
+/// It says of an avatar that is gone that there is none, if it has announced that one.
+pub fn announce_change(presence: &[u8], from: Option<&str>, to: Option<&str>) -> Option<Vec<u8>> {
+    let presence = Element::parse(presence).ok()?;
+    let update = presence.child("x", ns::VCARD_UPDATE);
+    let has_announced = |id: &str| {
+        let photo = update.and_then(|update| update.child("photo", ns::VCARD_UPDATE));
+        photo.is_some_and(|photo| photo.text().trim().eq_ignore_ascii_case(id))
+    };
+    let id = match (from, to) {
+        (_, Some(to)) if announcement(update, to) != Announcement::Keep => to,
+        (Some(from), None) if has_announced(from) => "",
+        _ => return None,
+    };
+    let mut out = Vec::new();
+    announce_instead(presence, id).write_to(&mut out, ns::CLIENT);
+    Some(out)
 }
 
 #[cfg(test)]
@@ -211,8 +252,8 @@ mod tests {
     #[test]
     fn the_hash_is_that_of_the_image() {
         // RFC 3174 §7.3.
-        assert_eq!(hash(b"abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
-        assert_eq!(avatar().id, PNG_ID);
+        assert_eq!(Avatar::new(b"abc".to_vec(), None).id(), "a9993e364706816aba3e25717850c26c9cd0d89d");
+        assert_eq!(avatar().id(), PNG_ID);
     }
 
     #[test]
@@ -256,7 +297,7 @@ mod tests {
         let (first, rest) = encoded.split_at(5);
         // Line breaks, no padding, capital digits.
         let broken = data(&format!("\n  {first}\r\n\t{}\n", rest.trim_end_matches('=')));
-        let id = avatar().id;
+        let id = avatar().id();
         assert_eq!(Avatar::of_item(&broken, &info(&id.to_uppercase()), LIMIT), Ok(avatar()));
         assert_eq!(Avatar::of_item(&broken, &info("0".repeat(40).as_str()), LIMIT), Err(AvatarError::OtherImage));
         assert_eq!(Avatar::of_item(&data("it's none"), &info(&id), LIMIT), Err(AvatarError::NotBase64));
@@ -290,6 +331,45 @@ mod tests {
         ];
         for (update, expected) in rows {
             assert_eq!(announcement(update.as_ref(), "01b8"), expected, "{update:?}");
+        }
+    }
+
+    #[test]
+    fn what_everybody_may_see_is_copied() {
+        let (avatar, open) = (avatar(), Some(AccessModel::Open));
+        let (metadata, data) = (avatar.metadata(), avatar.data());
+        assert_eq!(copied(&metadata, open, Some(&data), LIMIT), Copied::Photo(avatar.clone()));
+        for access in [None, Some(AccessModel::Presence), Some(AccessModel::Whitelist)] {
+            assert_eq!(copied(&metadata, access, Some(&data), LIMIT), Copied::Nothing);
+        }
+        let none = parse("<metadata xmlns='urn:xmpp:avatar:metadata'/>");
+        assert_eq!(copied(&none, open, None, LIMIT), Copied::Removed);
+        assert_eq!(copied(&none, Some(AccessModel::Presence), None, LIMIT), Copied::Nothing);
+        // The image has not been published, or is another one.
+        assert_eq!(copied(&metadata, open, None, LIMIT), Copied::Nothing);
+        let other = Avatar::new(b"other".to_vec(), None);
+        assert_eq!(copied(&metadata, open, Some(&other.data()), LIMIT), Copied::Nothing);
+    }
+
+    #[test]
+    fn presence_follows_the_avatar() {
+        let x = |photo: &str| format!("<presence from='a@b/c'><x xmlns='vcard-temp:x:update'>{photo}</x></presence>");
+        let plain = "<presence from='a@b/c'/>".to_owned();
+        let (old, new) = (x("<photo>01</photo>"), x("<photo>02</photo>"));
+        let rows = [
+            (&plain, None, Some("02"), Some(&new)),
+            (&old, Some("01"), Some("02"), Some(&new)),
+            (&new, Some("01"), Some("02"), None),
+            (&x("<photo/>"), None, Some("02"), None),
+            (&old, Some("01"), None, Some(&x("<photo/>"))),
+            (&plain, Some("01"), None, None),
+            (&new, Some("01"), None, None),
+        ];
+        for (presence, from, to, expected) in rows {
+            let changed = announce_change(presence.as_bytes(), from, to).map(|bytes| String::from_utf8(bytes).unwrap());
+            let parsed = |text: &str| Element::parse(text.as_bytes()).unwrap();
+            let expected = expected.map(|text| parsed(text));
+            assert_eq!(changed.map(|text| parsed(&text)), expected, "{presence} {from:?} {to:?}");
         }
     }
 

@@ -4,11 +4,19 @@
 //! What a hash stands for is remembered for everybody who advertises it, once it has been verified. Somebody who
 //! answers something that does not match, or that could stand for more than one thing, speaks for himself alone.
 
+mod advertised;
 mod cache;
+mod queries;
 mod verification;
 
+pub use advertised::{Advertised, Due};
 pub use cache::{Answered, CapsCache, CapsLimits, Lookup};
+pub use queries::Queries;
 pub use verification::{IllFormed, Verification};
+
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
 
 use crate::xml::{Element, namespaces as ns};
 
@@ -35,6 +43,15 @@ impl Caps {
         let is_caps = c.name == "c" && c.namespace == ns::CAPABILITIES;
         let (node, hash, ver) = (attribute("node")?, attribute("hash")?, attribute("ver")?);
         is_caps.then(|| Caps { node: node.into(), hash: hash.into(), ver: ver.into() })
+    }
+
+    /// Tells one hash from another.
+    fn fingerprint(&self) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(0, 0);
+        hasher.write(self.hash.as_bytes());
+        hasher.write(&[0]);
+        hasher.write(self.ver.as_bytes());
+        hasher.finish()
     }
 
     /// The node to ask about (XEP-0115 §6.2).
@@ -71,6 +88,12 @@ impl Interests {
     /// Whether the client wants to hear of a node.
     pub fn wants(&self, node: &str) -> bool {
         self.names().any(|name| name == node)
+    }
+
+    /// Those that are not among others.
+    pub fn without(&self, others: &Interests) -> Interests {
+        let new = self.names().filter(|name| !others.wants(name));
+        Interests::new(new, usize::MAX, usize::MAX)
     }
 
     /// The names, in order.

@@ -3,12 +3,9 @@
 //! A request to read needs what [`get`] says and is answered by [`answer`], whoever asks: everybody may see every card.
 //! A change is made by [`set`].
 
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use rondel_storage::{Outcome, Owner, ReadRequest, WriteRequest, vcards};
-use sha1::{Digest, Sha1};
 
+use super::avatar::Avatar;
 use super::delivery::IqType;
 use super::unreadable;
 use crate::stream::Refusal;
@@ -18,12 +15,6 @@ use crate::xml::{Element, namespaces as ns};
 pub const FEATURES: &[&str] = &[NAMESPACE];
 
 const NAMESPACE: &str = "vcard-temp";
-
-/// Padding may be left out: some clients do.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// What bounds a card.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -61,7 +52,8 @@ impl Request {
 }
 
 impl NewCard {
-    fn read(card: &Element, limits: &VcardLimits) -> Result<NewCard, Refusal> {
+    /// The card that this element makes.
+    pub fn read(card: &Element, limits: &VcardLimits) -> Result<NewCard, Refusal> {
         // A card with nothing in it is none.
         if card.children().next().is_none() {
             return Ok(NewCard { card: None, photo: None });
@@ -74,16 +66,10 @@ impl NewCard {
         Ok(NewCard { card: Some(vcards::Card { xml }), photo: photo(card) })
     }
 
-    /// The hash of its photo, in hexadecimal digits as presence has it (XEP-0153 §3.1). `None` if it has none, or one
-    /// that cannot be read.
-    pub fn photo_hash(&self) -> Option<String> {
-        self.photo.map(photo_hash)
+    /// The photo in it. `None` if it has none, or one that cannot be read.
+    pub fn photo(&self) -> Option<vcards::Photo> {
+        self.photo
     }
-}
-
-/// The hash of a photo in hexadecimal digits.
-pub fn photo_hash(photo: vcards::Photo) -> String {
-    photo.sha1.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What has to be read to show the card of an account, be there one of that name or not.
@@ -108,16 +94,16 @@ pub fn answer(owner: &Owner, is_own: bool, outcome: Outcome) -> Result<Vec<u8>, 
     }
 }
 
-/// What is known of the photo in a card (XEP-0153 §4.5: white space within counts for nothing).
+/// What is known of the photo in a card.
 fn photo(card: &Element) -> Option<vcards::Photo> {
-    let encoded = card.child("PHOTO", NAMESPACE)?.child("BINVAL", NAMESPACE)?.text();
-    let encoded: String = encoded.split_ascii_whitespace().collect();
-    let image = BASE64.decode(encoded).ok().filter(|image| !image.is_empty())?;
-    Some(vcards::Photo { sha1: Sha1::digest(image).into() })
+    // The card has a limit, and nothing else in it is larger.
+    let avatar = Avatar::of_vcard(card, usize::MAX).ok()??;
+    Some(vcards::Photo { sha1: avatar.sha1 })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::avatar::digits;
     use super::*;
     use rondel_storage::{Family, Operation};
 
@@ -196,7 +182,8 @@ mod tests {
     #[test]
     fn a_photo_has_a_hash() {
         let hash = |photo: &str| {
-            new_card(&format!("<vCard xmlns='vcard-temp'><FN/><PHOTO>{photo}</PHOTO></vCard>")).photo_hash()
+            let card = new_card(&format!("<vCard xmlns='vcard-temp'><FN/><PHOTO>{photo}</PHOTO></vCard>"));
+            card.photo().map(|photo| digits(&photo.sha1))
         };
         // SHA-1 of "abc" (RFC 3174 §7.3), whatever the white space.
         let abc = Some("a9993e364706816aba3e25717850c26c9cd0d89d".to_owned());
@@ -209,6 +196,6 @@ mod tests {
         let card = new_card("<vCard xmlns='vcard-temp'><PHOTO><BINVAL>YWJj</BINVAL></PHOTO></vCard>");
         let [_, photo] = kept(&card);
         let photo = vcards::decode_photo(&owner(), Outcome::Value(photo)).unwrap();
-        assert_eq!(photo.map(photo_hash), abc);
+        assert_eq!(photo.map(|photo| digits(&photo.sha1)), abc);
     }
 }

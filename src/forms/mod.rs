@@ -311,7 +311,7 @@ const NAMESPACE: &str = ns::DATA_FORMS;
 const VALIDATION: &str = "http://jabber.org/protocol/xdata-validate";
 
 /// Both spellings of XML Schema.
-fn boolean(value: &str) -> Option<bool> {
+pub(crate) fn boolean(value: &str) -> Option<bool> {
     match value {
         "1" | "true" => Some(true),
         "0" | "false" => Some(false),

@@ -1,5 +1,6 @@
 //! The errors of a publish-subscribe service: a condition of RFC 6120, and for most of them one of XEP-0060's own.
 
+use crate::stream::Refusal;
 use crate::xml::{Element, namespaces as ns};
 
 /// A stanza error with what XEP-0060 adds to it.
@@ -30,6 +31,13 @@ const fn named(kind: &'static str, condition: &'static str, name: &'static str) 
     PubsubError { kind, condition, specific: Some(Specific::Named(name)) }
 }
 
+/// What shared parts of requests, such as pages, are refused with; words for people are left out.
+impl From<Refusal> for PubsubError {
+    fn from(refusal: Refusal) -> PubsubError {
+        error(refusal.kind, refusal.condition)
+    }
+}
+
 impl PubsubError {
     /// The request makes no sense.
     pub const BAD_REQUEST: PubsubError = error("modify", "bad-request");
@@ -53,8 +61,6 @@ impl PubsubError {
     pub const BUSY: PubsubError = error("wait", "resource-constraint");
     /// Another service is meant, or none.
     pub const SERVICE_UNAVAILABLE: PubsubError = error("cancel", "service-unavailable");
-    /// What XEP-0059 §2.6 lets a service leave out.
-    pub const NO_INDEX: PubsubError = error("cancel", "feature-not-implemented");
 
     /// XEP-0060 §6.1.3.1.
     pub const INVALID_JID: PubsubError = named("modify", "bad-request", "invalid-jid");
@@ -101,16 +107,15 @@ impl PubsubError {
         PubsubError { kind: "cancel", condition: "feature-not-implemented", specific }
     }
 
-    /// The element `<error/>`.
-    pub fn to_element(self) -> Element {
-        let error = Element::new("error", ns::CLIENT)
-            .with_attribute("type", self.kind)
-            .with_child(Element::new(self.condition, ns::STANZA_ERRORS));
+    /// What whoever has asked is told.
+    pub fn to_refusal(self) -> Refusal {
+        let refusal = Refusal::new(self.kind, self.condition);
         match self.specific {
-            None => error,
-            Some(Specific::Named(name)) => error.with_child(Element::new(name, ns::PUBSUB_ERRORS)),
+            None => refusal,
+            Some(Specific::Named(name)) => refusal.with_application(Element::new(name, ns::PUBSUB_ERRORS)),
             Some(Specific::Unsupported(feature)) => {
-                error.with_child(Element::new("unsupported", ns::PUBSUB_ERRORS).with_attribute("feature", feature))
+                let unsupported = Element::new("unsupported", ns::PUBSUB_ERRORS).with_attribute("feature", feature);
+                refusal.with_application(unsupported)
             }
         }
     }
@@ -124,11 +129,11 @@ mod tests {
     fn errors_look_as_in_the_examples_of_xep_0060() {
         let closed = "<error type='cancel'><not-allowed xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>\
                       <closed-node xmlns='http://jabber.org/protocol/pubsub#errors'/></error>";
-        assert_eq!(PubsubError::CLOSED_NODE.to_element(), Element::parse(closed.as_bytes()).unwrap());
+        assert_eq!(PubsubError::CLOSED_NODE.to_refusal().to_element(), Element::parse(closed.as_bytes()).unwrap());
         let options = "<error type='cancel'><feature-not-implemented xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>\
                        <unsupported xmlns='http://jabber.org/protocol/pubsub#errors' feature='subscription-options'/>\
                        </error>";
         let unsupported = PubsubError::unsupported("subscription-options");
-        assert_eq!(unsupported.to_element(), Element::parse(options.as_bytes()).unwrap());
+        assert_eq!(unsupported.to_refusal().to_element(), Element::parse(options.as_bytes()).unwrap());
     }
 }

@@ -11,8 +11,9 @@ use rondel_storage::pubsub::{
 use super::error::PubsubError;
 use super::limits::PubsubLimits;
 use crate::datetime;
+use crate::forms::{self, Choice, FORM_TYPE, Field, FieldKind, Form, FormError, FormKind, FormLimits};
 use crate::jid::Jid;
-use crate::xml::{Element, namespaces as ns};
+use crate::xml::Element;
 
 /// FORM_TYPE of node configuration.
 pub const NODE_CONFIG: &str = "http://jabber.org/protocol/pubsub#node_config";
@@ -23,11 +24,9 @@ pub const METADATA: &str = "http://jabber.org/protocol/pubsub#meta-data";
 /// FORM_TYPE of requests to approve a subscription.
 pub const AUTHORIZATION: &str = "http://jabber.org/protocol/pubsub#subscribe_authorization";
 
-/// Fields in one form: a few more than there are.
-const FIELDS_MAX: usize = 64;
-/// Values of one field: roster groups, contacts.
-const VALUES_MAX: usize = 64;
-/// Bytes of one value: titles, descriptions.
+/// A form has a few fields more than there are; values are roster groups, contacts, titles.
+const LIMITS: FormLimits = FormLimits { fields_max: 64, values_max: 128, bytes_max: 16 << 10 };
+/// Bytes of one value.
 const VALUE_BYTES_MAX: usize = 1024;
 /// Bytes of all texts of a configuration: it is read for every contact that comes online.
 const CONFIG_BYTES_MAX: usize = 4096;
@@ -35,53 +34,58 @@ const CONFIG_BYTES_MAX: usize = 4096;
 /// The fields of a form that was submitted.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Submission {
-    fields: Vec<(String, Vec<String>)>,
+    fields: Vec<Field>,
+}
+
+impl From<FormError> for PubsubError {
+    fn from(error: FormError) -> PubsubError {
+        match error {
+            FormError::NotAForm | FormError::OtherType => PubsubError::BAD_REQUEST,
+            _ => PubsubError::NOT_ACCEPTABLE,
+        }
+    }
 }
 
 impl Submission {
     /// Reads a form of a FORM_TYPE; `None` if it was cancelled. A form may leave out its FORM_TYPE where the context
     /// tells it.
     pub fn read(form: &Element, form_type: &str) -> Result<Option<Submission>, PubsubError> {
-        match form.attribute("type") {
-            Some("cancel") => return Ok(None),
-            Some("submit") => {}
-            _ => return Err(PubsubError::BAD_REQUEST),
+        let form = Form::parse(form, &LIMITS)?;
+        match form.kind {
+            FormKind::Cancel => return Ok(None),
+            FormKind::Submit => {}
+            FormKind::Form | FormKind::Result => return Err(PubsubError::BAD_REQUEST),
         }
-        let mut fields = Vec::new();
-        for field in form.children().filter(|child| child.name == "field" && child.namespace == ns::DATA_FORMS) {
-            let Some(var) = field.attribute("var") else { continue };
-            let values = field.children().filter(|child| child.name == "value" && child.namespace == ns::DATA_FORMS);
-            let values: Vec<_> = values.map(Element::text).collect();
-            let is_long = values.len() > VALUES_MAX || values.iter().any(|value| value.len() > VALUE_BYTES_MAX);
-            if is_long || fields.len() == FIELDS_MAX {
-                return Err(PubsubError::NOT_ACCEPTABLE);
-            }
-            if var == "FORM_TYPE" {
-                if values != [form_type] {
-                    return Err(PubsubError::BAD_REQUEST);
-                }
-                continue;
-            }
-            fields.push((var.to_owned(), values));
+        if form.form_type().is_some_and(|other| other != form_type) {
+            return Err(PubsubError::BAD_REQUEST);
         }
-        Ok(Some(Submission { fields }))
+        if form.fields.iter().flat_map(|field| &field.values).any(|value| value.len() > VALUE_BYTES_MAX) {
+            return Err(PubsubError::NOT_ACCEPTABLE);
+        }
+        let fields = form.fields.into_iter().filter(|field| field.var != FORM_TYPE);
+        Ok(Some(Submission { fields: fields.collect() }))
+    }
+
+    /// Reads a form that has to say its FORM_TYPE, and be submitted.
+    pub fn read_typed(form: &Element, form_type: &str) -> Option<Submission> {
+        let form = Form::parse_submission(form, &LIMITS).ok().filter(|form| form.form_type() == Some(form_type))?;
+        Some(Submission { fields: form.fields })
     }
 
     /// A form with these fields, as the server itself would submit it.
     pub fn of(fields: &[(&str, &str)]) -> Submission {
-        let fields = fields.iter().map(|(var, value)| ((*var).to_owned(), vec![(*value).to_owned()]));
-        Submission { fields: fields.collect() }
+        Submission { fields: fields.iter().map(|(var, value)| Field::shown(var, value)).collect() }
     }
 
     /// The first value of a field.
     pub fn value(&self, var: &str) -> Option<&str> {
-        let values = self.fields.iter().find(|(of, _)| of == var).map(|(_, values)| values)?;
-        values.first().map(String::as_str)
+        let field = self.fields.iter().find(|field| field.var == var)?;
+        field.values.first().map(String::as_str)
     }
 
     /// Changes a configuration. Fields that are unknown are ignored, what is left out stays (XEP-0004 §3.2, §3.5).
     pub fn configure(&self, config: &mut NodeConfig, limits: &PubsubLimits) -> Result<(), PubsubError> {
-        for (var, values) in &self.fields {
+        for Field { var, values, .. } in &self.fields {
             if let Some(row) = row(var) {
                 (row.set)(config, values, limits)?;
             } else if var == "pubsub#node_type" && values.first().is_some_and(|kind| kind != "leaf") {
@@ -98,7 +102,7 @@ impl Submission {
     /// Changes the configuration of a node that is created for what is published. Unknown fields are refused
     /// (XEP-0060 §7.1.5).
     pub fn create(&self, config: &mut NodeConfig, limits: &PubsubLimits) -> Result<(), PubsubError> {
-        if self.fields.iter().any(|field| !self::is_known(field)) {
+        if !self.fields.iter().all(is_known) {
             return Err(PubsubError::PRECONDITION);
         }
         self.configure(config, limits)
@@ -108,8 +112,8 @@ impl Submission {
     pub fn check(&self, config: &NodeConfig, limits: &PubsubLimits) -> Result<(), PubsubError> {
         let mut wanted = config.clone();
         for field in &self.fields {
-            let met = match row(&field.0) {
-                Some(row) => (row.set)(&mut wanted, &field.1, limits).is_ok(),
+            let met = match row(&field.var) {
+                Some(row) => (row.set)(&mut wanted, &field.values, limits).is_ok(),
                 None => is_known(field),
             };
             if !met {
@@ -121,12 +125,12 @@ impl Submission {
 }
 
 /// Whether a field has a row, or demands no more than what every node here is.
-fn is_known((var, values): &(String, Vec<String>)) -> bool {
-    let is = |expected: &[&str]| values.first().is_some_and(|value| expected.contains(&value.as_str()));
-    match var.as_str() {
+fn is_known(field: &Field) -> bool {
+    let is = |expected: &[&str]| field.values.first().is_some_and(|value| expected.contains(&value.as_str()));
+    match field.var.as_str() {
         "pubsub#node_type" => is(&["leaf"]),
         "pubsub#purge_offline" | "pubsub#tempsub" => is(&["0", "false"]),
-        _ => row(var).is_some(),
+        var => row(var).is_some(),
     }
 }
 
@@ -135,7 +139,7 @@ type Set = fn(&mut NodeConfig, &[String], &PubsubLimits) -> Result<(), PubsubErr
 /// A field of the node configuration.
 struct Row {
     var: &'static str,
-    kind: &'static str,
+    kind: FieldKind,
     label: &'static str,
     options: &'static [&'static str],
     get: fn(&NodeConfig) -> Vec<String>,
@@ -158,11 +162,7 @@ fn single(values: &[String]) -> Result<&str, PubsubError> {
 
 /// Reads a boolean (XEP-0004 §3.3).
 pub fn boolean(value: &str) -> Result<bool, PubsubError> {
-    match value {
-        "1" | "true" => Ok(true),
-        "0" | "false" => Ok(false),
-        _ => Err(PubsubError::NOT_ACCEPTABLE),
-    }
+    forms::boolean(value).ok_or(PubsubError::NOT_ACCEPTABLE)
 }
 
 /// A number, or `None` for `max`.
@@ -175,7 +175,7 @@ macro_rules! choice {
     ($var:literal, $label:literal, $field:ident, $wrong:expr, $($value:literal => $variant:expr),+) => {
         Row {
             var: $var,
-            kind: "list-single",
+            kind: FieldKind::ListSingle,
             label: $label,
             options: &[$($value),+],
             get: |config| match config.$field {
@@ -197,7 +197,7 @@ macro_rules! flag {
     ($var:literal, $label:literal, $field:ident) => {
         Row {
             var: $var,
-            kind: "boolean",
+            kind: FieldKind::Boolean,
             label: $label,
             options: &[],
             get: |config| vec![if config.$field { "1" } else { "0" }.to_owned()],
@@ -213,7 +213,7 @@ macro_rules! text {
     ($var:literal, $label:literal, $field:ident) => {
         Row {
             var: $var,
-            kind: "text-single",
+            kind: FieldKind::TextSingle,
             label: $label,
             options: &[],
             get: |config| vec![config.$field.clone()],
@@ -237,7 +237,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         var: "pubsub#roster_groups_allowed",
-        kind: "list-multi",
+        kind: FieldKind::ListMulti,
         label: "The roster groups that may subscribe and retrieve items",
         options: &[],
         get: |config| config.groups.clone(),
@@ -256,7 +256,7 @@ const ROWS: &[Row] = &[
     flag!("pubsub#persist_items", "Whether to keep items", persist),
     Row {
         var: "pubsub#max_items",
-        kind: "text-single",
+        kind: FieldKind::TextSingle,
         label: "How many items to keep, or max for as many as the server allows",
         options: &[],
         get: |config| match config.max_items {
@@ -280,7 +280,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         var: "pubsub#item_expire",
-        kind: "text-single",
+        kind: FieldKind::TextSingle,
         label: "The seconds after which items are removed, or max",
         options: &[],
         get: |config| vec![config.expire_s.map_or("max".to_owned(), |seconds| seconds.to_string())],
@@ -291,7 +291,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         var: "pubsub#max_payload_size",
-        kind: "text-single",
+        kind: FieldKind::TextSingle,
         label: "The maximum payload size in bytes",
         options: &[],
         get: |config| config.payload_bytes_max.iter().map(u32::to_string).collect(),
@@ -326,7 +326,7 @@ const ROWS: &[Row] = &[
     flag!("pubsub#subscribe", "Whether to allow subscriptions", subscribe),
     Row {
         var: "pubsub#contact",
-        kind: "jid-multi",
+        kind: FieldKind::JidMulti,
         label: "The addresses of those to contact with questions",
         options: &[],
         get: |config| config.contacts.clone(),
@@ -338,49 +338,31 @@ const ROWS: &[Row] = &[
     },
 ];
 
-fn field(var: &str, kind: Option<&str>) -> Element {
-    let field = Element::new("field", ns::DATA_FORMS).with_attribute("var", var);
-    match kind {
-        Some(kind) => field.with_attribute("type", kind),
-        None => field,
-    }
-}
-
-fn value(text: &str) -> Element {
-    Element::new("value", ns::DATA_FORMS).with_text(text)
-}
-
-fn with_values(field: Element, values: impl IntoIterator<Item = String>) -> Element {
-    values.into_iter().fold(field, |field, text| field.with_child(value(&text)))
-}
-
-/// A form of a type with its FORM_TYPE.
-fn form(kind: &str, form_type: &str) -> Element {
-    Element::new("x", ns::DATA_FORMS)
-        .with_attribute("type", kind)
-        .with_child(field("FORM_TYPE", Some("hidden")).with_child(value(form_type)))
+/// A field of the configuration, with its values.
+fn shown(row: &Row, kind: Option<FieldKind>, config: &NodeConfig) -> Field {
+    Field { var: row.var.to_owned(), kind, values: (row.get)(config), ..Field::default() }
 }
 
 /// The configuration as a form to fill in (XEP-0060 §8.2.2).
 pub fn config_to_fill(config: &NodeConfig) -> Element {
-    ROWS.iter().fold(form("form", NODE_CONFIG), |form, row| {
-        let shown = field(row.var, Some(row.kind)).with_attribute("label", row.label);
-        let option = |text: &&str| Element::new("option", ns::DATA_FORMS).with_child(value(text));
-        let shown = row.options.iter().map(option).fold(shown, Element::with_child);
-        form.with_child(with_values(shown, (row.get)(config)))
-    })
+    let field = |row: &Row| {
+        let choice = |value: &&str| Choice { label: None, value: (*value).to_owned() };
+        let choices = row.options.iter().map(choice).collect();
+        Field { choices, ..shown(row, Some(row.kind), config).with_label(row.label) }
+    };
+    let form = Form::new(FormKind::Form).with_type(NODE_CONFIG);
+    ROWS.iter().map(field).fold(form, Form::with_field).to_element()
 }
 
 /// The configuration as a result (XEP-0060 §8.2.5.3).
 pub fn config_result(config: &NodeConfig) -> Element {
-    ROWS.iter().fold(form("result", NODE_CONFIG), |form, row| {
-        form.with_child(with_values(field(row.var, None), (row.get)(config)))
-    })
+    let form = Form::new(FormKind::Result).with_type(NODE_CONFIG);
+    ROWS.iter().map(|row| shown(row, None, config)).fold(form, Form::with_field).to_element()
 }
 
 /// What a node is, for service discovery (XEP-0060 §5.4).
 pub fn metadata(node: &Node, owners: Vec<String>, subscribers: usize) -> Element {
-    const SHOWN: [&str; 7] = [
+    const SHOWN: [&str; 8] = [
         "pubsub#title",
         "pubsub#description",
         "pubsub#language",
@@ -388,25 +370,29 @@ pub fn metadata(node: &Node, owners: Vec<String>, subscribers: usize) -> Element
         "pubsub#access_model",
         "pubsub#publish_model",
         "pubsub#max_items",
+        "pubsub#contact",
     ];
-    let shown = ROWS.iter().filter(|row| SHOWN.contains(&row.var) || row.var == "pubsub#contact");
-    let form = shown.fold(form("result", METADATA), |form, row| {
-        let values: Vec<_> = (row.get)(&node.config).into_iter().filter(|value| !value.is_empty()).collect();
-        if values.is_empty() { form } else { form.with_child(with_values(field(row.var, Some(row.kind)), values)) }
-    });
-    let one = |var, kind, text: String| with_values(field(var, Some(kind)), [text]);
-    form.with_child(one("pubsub#creation_date", "text-single", datetime::utc_s(node.created)))
-        .with_child(one("pubsub#creator", "jid-single", node.creator.clone()))
-        .with_child(with_values(field("pubsub#owner", Some("jid-multi")), owners))
-        .with_child(one("pubsub#num_subscribers", "text-single", subscribers.to_string()))
+    let rows = ROWS.iter().filter(|row| SHOWN.contains(&row.var));
+    let fields = rows.map(|row| shown(row, Some(row.kind), &node.config));
+    let fields = fields.filter(|field| field.values.iter().any(|value| !value.is_empty()));
+    let one = |kind, var, value: &str| Field::new(kind, var).with_value(value);
+    fields
+        .fold(Form::new(FormKind::Result).with_type(METADATA), Form::with_field)
+        .with_field(one(FieldKind::TextSingle, "pubsub#creation_date", &datetime::utc_s(node.created)))
+        .with_field(one(FieldKind::JidSingle, "pubsub#creator", &node.creator))
+        .with_field(Field { values: owners, ..Field::new(FieldKind::JidMulti, "pubsub#owner") })
+        .with_field(one(FieldKind::TextSingle, "pubsub#num_subscribers", &subscribers.to_string()))
+        .to_element()
 }
 
 /// Asks an owner to approve a subscription (XEP-0060 §8.6).
 pub fn authorization(node: &str, jid: &str) -> Element {
-    let labelled =
-        |var, kind, label, text| field(var, Some(kind)).with_attribute("label", label).with_child(value(text));
-    form("form", AUTHORIZATION)
-        .with_child(labelled("pubsub#node", "text-single", "Node", node))
-        .with_child(labelled("pubsub#subscriber_jid", "jid-single", "Subscriber", jid))
-        .with_child(labelled("pubsub#allow", "boolean", "Allow this address to subscribe to the node?", "false"))
+    let field = |kind, var, label, value| Field::new(kind, var).with_label(label).with_value(value);
+    let question = "Allow this address to subscribe to the node?";
+    Form::new(FormKind::Form)
+        .with_type(AUTHORIZATION)
+        .with_field(field(FieldKind::TextSingle, "pubsub#node", "Node", node))
+        .with_field(field(FieldKind::JidSingle, "pubsub#subscriber_jid", "Subscriber", jid))
+        .with_field(field(FieldKind::Boolean, "pubsub#allow", question, "false"))
+        .to_element()
 }

@@ -7,6 +7,8 @@ pub struct PubsubLimits {
     pub nodes_max: usize,
     /// Items of one node: what `max` means for `pubsub#max_items`. A configuration that wants more: `not-acceptable`.
     pub items_max_per_node: u32,
+    /// Bytes that all items of a service take, payloads and ids: `policy-violation`. No limit: `u64::MAX`.
+    pub bytes_max: u64,
     /// Bytes of an item's payload: `not-acceptable` with `payload-too-big` (XEP-0060 §7.1.3.5).
     pub item_bytes_max: usize,
     /// Bytes of a node's name: `policy-violation`.
@@ -28,6 +30,7 @@ impl Default for PubsubLimits {
         PubsubLimits {
             nodes_max: 512,
             items_max_per_node: 10_000,
+            bytes_max: u64::MAX,
             item_bytes_max: 256 << 10,
             node_name_bytes_max: 1023,
             item_id_bytes_max: 3071,

@@ -21,13 +21,6 @@ pub fn close(out: &mut Vec<u8>, name: &str) {
     out.push(b'>');
 }
 
-/// Appends an element with text.
-pub fn text(out: &mut Vec<u8>, name: &str, attributes: &[(&str, &str)], content: &str) {
-    open(out, name, attributes);
-    escape::text(out, content);
-    close(out, name);
-}
-
 /// Appends `<item/>` with its id, its publisher and its payload, which is empty for none.
 pub fn item(out: &mut Vec<u8>, id: Option<&str>, publisher: Option<&str>, payload: &[u8]) {
     let attributes = [id.map(|id| ("id", id)), publisher.map(|publisher| ("publisher", publisher))];

@@ -11,6 +11,7 @@
 //! | `access`, `affiliation` | who may do what |
 //! | `node`, `form` | configuration: defaults, limits, data forms |
 //! | `notify` | messages about events, and for whom they are |
+//! | `roster` | what depends on the owner's roster |
 //! | `bookmarks` | the two forms of bookmarks (XEP-0048, XEP-0402) |
 //! | `features` | what service discovery tells |
 //!
@@ -28,8 +29,8 @@ mod limits;
 mod markup;
 mod node;
 mod notify;
-mod paging;
 mod request;
+mod roster;
 
 pub use access::Standing;
 pub use engine::{Outcome, Progress, Published, Reply, Requester, Roster, Service, Transaction};
@@ -38,8 +39,8 @@ pub use features::{ACCOUNT_FEATURES, ACCOUNT_IDENTITY, DOMAIN_FEATURES, DOMAIN_I
 pub use form::Submission;
 pub use limits::PubsubLimits;
 pub use notify::{Audience, Contacts, NodeAudience, Notification, Reach};
-pub use paging::{PageAt, PageQuery};
 pub use request::{NewItem, Request};
+pub use roster::{Groups, OneContact, RosterView};
 
 /// What kind of service it is.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

@@ -165,6 +165,18 @@ impl Notification {
         markup::close(out, "message");
     }
 
+    /// The groups of the owner's roster on which it depends who gets it.
+    pub fn groups(&self) -> impl Iterator<Item = &String> {
+        let groups = match &self.audience {
+            Audience::Node(audience) => match &audience.contacts {
+                Contacts::Groups(groups, _) => &groups[..],
+                Contacts::Nobody | Contacts::All | Contacts::Listed(_) => &[],
+            },
+            Audience::Address(_) => &[],
+        };
+        groups.iter()
+    }
+
     /// How many bytes [`Notification::write`] appends at most.
     pub fn len_max(&self, from: &str, to: &str) -> usize {
         const TAGS: usize = 256;

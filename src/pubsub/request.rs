@@ -2,7 +2,7 @@
 //!
 //! What is over a limit of the service or makes no sense whatever is stored is refused here.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use rondel_storage::pubsub::{Affiliation, SubscriptionState};
 
@@ -10,9 +10,9 @@ use super::affiliation;
 use super::error::PubsubError;
 use super::form::{self, Submission};
 use super::limits::PubsubLimits;
-use super::paging::PageQuery;
 use crate::account::Interests;
 use crate::jid::Jid;
+use crate::rsm::PageRequest;
 use crate::service::Action;
 use crate::xml::{Element, namespaces as ns};
 
@@ -84,7 +84,7 @@ pub enum Request {
         /// How many of the newest.
         max: Option<usize>,
         /// Which page of them.
-        page: Option<PageQuery>,
+        page: Option<PageRequest>,
     },
     /// Subscribe (§6.1).
     Subscribe {
@@ -157,7 +157,7 @@ pub enum Request {
     /// (XEP-0163 §4.3.4).
     Presence {
         /// The nodes.
-        interests: Rc<Interests>,
+        interests: Arc<Interests>,
     },
     /// What an entity is to the account's owner has changed: end the subscriptions that it may not have any more
     /// (XEP-0163 §7.1).
@@ -198,14 +198,68 @@ impl Request {
         }
     }
 
+    /// The node that it is about; `None` if it is about all of them, or about one that has no name yet.
+    pub fn node(&self) -> Option<&str> {
+        match self {
+            Request::Create { node, .. }
+            | Request::Subscriptions { node }
+            | Request::Affiliations { node }
+            | Request::DiscoItems { node } => node.as_deref(),
+            Request::Configuration { node }
+            | Request::Configure { node, .. }
+            | Request::Delete { node, .. }
+            | Request::Purge { node }
+            | Request::Publish { node, .. }
+            | Request::Retract { node, .. }
+            | Request::Items { node, .. }
+            | Request::Subscribe { node, .. }
+            | Request::Unsubscribe { node, .. }
+            | Request::NodeSubscriptions { node }
+            | Request::SetSubscriptions { node, .. }
+            | Request::NodeAffiliations { node }
+            | Request::SetAffiliations { node, .. }
+            | Request::Authorize { node, .. }
+            | Request::DiscoInfo { node } => Some(node),
+            Request::DefaultConfiguration
+            | Request::Presence { .. }
+            | Request::Reassess { .. }
+            | Request::LegacyBookmarks
+            | Request::SetLegacyBookmarks { .. } => None,
+        }
+    }
+
+    /// Whether nothing changes by it.
+    pub fn only_reads(&self) -> bool {
+        matches!(
+            self,
+            Request::Configuration { .. }
+                | Request::DefaultConfiguration
+                | Request::Items { .. }
+                | Request::Subscriptions { .. }
+                | Request::Affiliations { .. }
+                | Request::NodeSubscriptions { .. }
+                | Request::NodeAffiliations { .. }
+                | Request::DiscoItems { .. }
+                | Request::DiscoInfo { .. }
+                | Request::Presence { .. }
+                | Request::LegacyBookmarks
+        )
+    }
+
+    /// Whether it asks for a list of nodes.
+    pub(super) fn lists(&self) -> bool {
+        matches!(
+            self,
+            Request::Subscriptions { node: None }
+                | Request::Affiliations { node: None }
+                | Request::DiscoItems { node: None }
+        )
+    }
+
     /// Reads a message that may be an owner's answer to a request for approval; `None` if it is none, or is cancelled.
     pub fn read_authorization(message: &Element) -> Option<Request> {
         let form = message.child("x", ns::DATA_FORMS)?;
-        let is_typed = form.children().any(|field| {
-            field.attribute("var") == Some("FORM_TYPE")
-                && field.child("value", ns::DATA_FORMS).is_some_and(|value| value.text() == form::AUTHORIZATION)
-        });
-        let submission = Submission::read(form, form::AUTHORIZATION).ok().flatten().filter(|_| is_typed)?;
+        let submission = Submission::read_typed(form, form::AUTHORIZATION)?;
         let jid = Jid::parse(submission.value("pubsub#subscriber_jid")?).ok()?.as_str().to_owned();
         let allow = form::boolean(submission.value("pubsub#allow")?).ok()?;
         Some(Request::Authorize { node: submission.value("pubsub#node")?.to_owned(), jid, allow })
@@ -371,7 +425,7 @@ impl Reader<'_> {
         }
         let max = self.first.attribute("max_items");
         let max = max.map(|max| max.parse().map_err(|_| PubsubError::BAD_REQUEST)).transpose()?;
-        Ok(Request::Items { node, ids, max, page: PageQuery::read(self.pubsub)? })
+        Ok(Request::Items { node, ids, max, page: PageRequest::parse(self.pubsub)? })
     }
 
     fn entries(&self, name: &str) -> Result<Vec<&Element>, PubsubError> {

@@ -102,7 +102,20 @@ impl Refusal {
     /// Appends the error reply to a stanza: its kind (`message`, `presence`, `iq`) and id, sent by whom it was
     /// addressed to (`from`), to its sender.
     pub fn write_reply(&self, out: &mut Vec<u8>, name: &str, id: Option<&str>, from: &str, to: &str) {
-        write_error(out, name, id, from, to, &self.to_element());
+        self.write_reply_behind(out, name, id, from, to, &[]);
+    }
+
+    /// The same behind a payload, as RFC 6120 §8.3.1 permits.
+    pub fn write_reply_behind(
+        &self,
+        out: &mut Vec<u8>,
+        name: &str,
+        id: Option<&str>,
+        from: &str,
+        to: &str,
+        payload: &[u8],
+    ) {
+        write_error(out, name, id, from, to, payload, &self.to_element());
     }
 }
 

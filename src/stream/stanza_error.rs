@@ -52,11 +52,19 @@ pub fn error_reply(out: &mut Vec<u8>, name: &str, id: Option<&str>, from: &str, 
     let error = Element::new("error", ns::CLIENT)
         .with_attribute("type", kind)
         .with_child(Element::new(condition, ns::STANZA_ERRORS));
-    write_error(out, name, id, from, to, &error);
+    write_error(out, name, id, from, to, &[], &error);
 }
 
-/// The same with this `<error/>`.
-pub(super) fn write_error(out: &mut Vec<u8>, name: &str, id: Option<&str>, from: &str, to: &str, error: &Element) {
+/// The same with this `<error/>`, behind a payload that may be empty.
+pub(super) fn write_error(
+    out: &mut Vec<u8>,
+    name: &str,
+    id: Option<&str>,
+    from: &str,
+    to: &str,
+    payload: &[u8],
+    error: &Element,
+) {
     out.push(b'<');
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b" type='error'");
@@ -68,6 +76,7 @@ pub(super) fn write_error(out: &mut Vec<u8>, name: &str, id: Option<&str>, from:
         }
     }
     out.push(b'>');
+    out.extend_from_slice(payload);
     error.write_to(out, ns::CLIENT);
     out.extend_from_slice(format!("</{name}>").as_bytes());
 }

@@ -1,6 +1,6 @@
 //! What hashes stand for, and who is being asked about those that are unknown.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
@@ -38,7 +38,7 @@ impl Default for CapsLimits {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Lookup {
     /// What it wants to be notified of.
-    Known(Rc<Interests>),
+    Known(Arc<Interests>),
     /// Nothing: it has to be asked, at its full address, about [`Caps::query_node`].
     Ask,
     /// Nothing yet, but somebody else who advertises the same is being asked. [`Answered::waiting`] will name it.
@@ -49,7 +49,7 @@ pub enum Lookup {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Answered {
     /// What the one who answered wants to be notified of.
-    pub interests: Rc<Interests>,
+    pub interests: Arc<Interests>,
     /// The resources that waited for it: the same holds for them.
     pub waiting: Vec<Box<str>>,
     /// A resource that waits and has to be asked itself, because the answer holds for nobody else.
@@ -71,7 +71,7 @@ type Key = (Box<str>, Box<str>);
 
 #[derive(Debug)]
 struct Entry {
-    interests: Rc<Interests>,
+    interests: Arc<Interests>,
     used: u64,
 }
 
@@ -112,7 +112,7 @@ impl CapsCache {
         self.clock += 1;
         if let Some(entry) = self.known.get_mut(&key) {
             entry.used = self.clock;
-            return Lookup::Known(Rc::clone(&entry.interests));
+            return Lookup::Known(Arc::clone(&entry.interests));
         }
         let is_full =
             self.pending.values().map(|pending| pending.waiting.len()).sum::<usize>() >= self.limits.waiting_max;
@@ -140,14 +140,14 @@ impl CapsCache {
         };
         let names = verification.interests.iter().map(String::as_str);
         let interests = Interests::new(names, self.limits.interests_max, self.limits.interests_bytes_max);
-        let interests = Rc::new(interests);
+        let interests = Arc::new(interests);
         let is_true = verification.hash(&caps.hash).as_deref() == Some(&*caps.ver);
         if !is_true || !verification.is_certain {
             return Answered { interests, waiting: Vec::new(), ask: self.failed(caps, jid) };
         }
         let key = key(caps);
         let waiting = self.pending.remove(&key).map_or(Vec::new(), |pending| pending.waiting);
-        self.remember(key, Rc::clone(&interests));
+        self.remember(key, Arc::clone(&interests));
         let waiting = waiting.into_iter().filter(|waiting| **waiting != *jid).collect();
         Answered { interests, waiting, ask: None }
     }
@@ -172,7 +172,7 @@ impl CapsCache {
         }
     }
 
-    fn remember(&mut self, key: Key, interests: Rc<Interests>) {
+    fn remember(&mut self, key: Key, interests: Arc<Interests>) {
         if self.known.len() >= self.limits.entries_max && !self.known.contains_key(&key) {
             // Seldom: new versions of clients come one by one.
             let oldest = self.known.iter().min_by_key(|(_, entry)| entry.used).map(|(key, _)| key.clone());

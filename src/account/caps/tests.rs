@@ -1,7 +1,7 @@
 //! The examples of XEP-0115, answers that must not be believed, and who is asked when.
 
 use super::*;
-use std::rc::Rc;
+use std::sync::Arc;
 
 fn parse(text: &str) -> Element {
     Element::parse(text.as_bytes()).unwrap()
@@ -120,7 +120,7 @@ fn what_is_verified_is_known_of_all() {
     assert_eq!(names(&answered.interests), ["http://jabber.org/protocol/tune", "urn:xmpp:mood"]);
     assert_eq!((answered.waiting, answered.ask), (vec!["nurse@c.lit/b".into()], None));
     let Lookup::Known(interests) = cache.lookup(&caps, "benvolio@m.lit/c") else { panic!("known") };
-    assert!(Rc::ptr_eq(&interests, &answered.interests));
+    assert!(Arc::ptr_eq(&interests, &answered.interests));
     assert!(interests.wants("urn:xmpp:mood") && !interests.wants("urn:xmpp") && !interests.wants(""));
 }
 

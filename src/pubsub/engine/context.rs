@@ -80,6 +80,24 @@ impl<'c> Context<'c> {
         Err(Stop::Need(Need::Nodes(next.unwrap_or_else(|| pubsub::nodes(self.owner(), NODES_PAGE)))))
     }
 
+    /// The bytes that all items take, as far as that is known already.
+    pub(super) fn stored(&self) -> Option<u64> {
+        let counted = || self.known.all.nodes.iter().map(|stored| stored.node.bytes).sum();
+        self.service.stored.or_else(|| self.known.all.is_complete.then(counted))
+    }
+
+    /// Whether there is room for what a change adds.
+    pub(super) fn fits(&self, growth: i64) -> Result<(), Stop> {
+        if growth <= 0 || self.limits.bytes_max == u64::MAX {
+            return Ok(());
+        }
+        if self.stored().is_none() {
+            self.all_nodes()?;
+        }
+        let stored = self.stored().unwrap_or(0).saturating_add_signed(growth);
+        if stored > self.limits.bytes_max { Err(PubsubError::POLICY_VIOLATION.into()) } else { Ok(()) }
+    }
+
     /// The people of a node.
     pub(super) fn people(&self, stored: &StoredNode) -> Result<&'c StoredPeople, Stop> {
         self.people_of_all([stored])?;

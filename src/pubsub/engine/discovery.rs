@@ -1,11 +1,11 @@
 //! What service discovery tells about nodes (XEP-0060 §5.2 to §5.5): to everybody the nodes that he may subscribe to
 //! or retrieve items from (XEP-0163 §6.2), and the others do not exist for him.
 
-use rondel_storage::pubsub::{Span, StoredNode};
+use rondel_storage::pubsub::{Span, StoredNode, SubscriptionState};
 
 use super::context::Context;
 use super::subscriptions::{listed, owners};
-use super::{Handled, Outcome, Stop};
+use super::{Handled, Outcome, Stop, strangers};
 use crate::pubsub::error::PubsubError;
 use crate::pubsub::features::NODE_IDENTITY;
 use crate::pubsub::notify;
@@ -14,7 +14,8 @@ use crate::xml::{Element, namespaces as ns};
 
 fn is_visible(c: &Context<'_>, stored: &StoredNode) -> Result<bool, Stop> {
     let (standing, config) = (c.standing(stored)?, &stored.node.config);
-    Ok(standing.may_retrieve(config).is_ok() || standing.may_subscribe(config).is_ok())
+    let waits = standing.subscription == Some(SubscriptionState::Pending);
+    Ok(waits || standing.may_retrieve(config).is_ok() || standing.may_subscribe(config).is_ok())
 }
 
 fn visible<'c>(c: &Context<'c>, name: &str) -> Result<&'c StoredNode, Stop> {
@@ -28,6 +29,7 @@ pub(super) fn items(c: &Context<'_>, name: Option<&str>) -> Handled {
     match name {
         None => {
             markup::open(&mut out, "query", &[("xmlns", ns::DISCO_ITEMS)]);
+            let start = out.len();
             for stored in listed(c, None)? {
                 if c.has_room(&out) && is_visible(c, stored)? {
                     let title =
@@ -37,6 +39,7 @@ pub(super) fn items(c: &Context<'_>, name: Option<&str>) -> Handled {
                     markup::empty(&mut out, "item", &attributes);
                 }
             }
+            strangers::list(c, out.len() == start)?;
         }
         Some(name) => {
             let stored = visible(c, name)?;

@@ -6,8 +6,8 @@ use super::context::Context;
 use super::legacy;
 use super::{Handled, Outcome, Stop};
 use crate::pubsub::error::PubsubError;
-use crate::pubsub::paging::{self, PageAt, PageQuery};
 use crate::pubsub::{markup, node};
+use crate::rsm::{PageGiven, PageRequest, Place};
 use crate::xml::namespaces as ns;
 
 /// Items that are read at once before it is known how large they are.
@@ -21,7 +21,7 @@ pub(super) fn items(
     name: &str,
     ids: &[String],
     max: Option<usize>,
-    page: Option<&PageQuery>,
+    page: Option<&PageRequest>,
 ) -> Handled {
     if legacy::is_node(c, name) {
         return legacy::items(c);
@@ -84,25 +84,23 @@ fn list<'c>(
     c: &Context<'c>,
     stored: &StoredNode,
     max: Option<usize>,
-    page: Option<&PageQuery>,
+    page: Option<&PageRequest>,
 ) -> Result<Listed<'c>, Stop> {
-    let wanted = page.and_then(|page| page.max).into_iter().chain(max).min();
+    let wanted = page.and_then(|page| page.max).map(|max| max as usize).into_iter().chain(max).min();
     let entries_max = wanted.unwrap_or(usize::MAX).min(c.limits.page_items_max);
-    let at = page.map_or(&PageAt::Start, |page| &page.at);
+    let place = page.map_or(&Place::First, |page| &page.place);
     if entries_max == 0 || stored.node.count == 0 {
         return Ok(Listed { entries: Vec::new(), is_cut: false, index: None });
     }
     let sequence_of = |id: &str| Ok::<_, Stop>(c.item(&stored.name, id)?.ok_or(PubsubError::ITEM_NOT_FOUND)?.sequence);
     let first = node::first_sequence(&stored.node, c.now_micros);
     let whole = Span { from: first, to: None, newest_first: true, entries_max };
-    let span = match at {
-        PageAt::Start => whole,
-        PageAt::After(id) => Span { to: Some(sequence_of(id)?), ..whole },
+    let span = match place {
+        Place::First => whole,
+        Place::After(id) => Span { to: Some(sequence_of(id)?), ..whole },
         // What stands before an entry in the list is newer.
-        PageAt::Before(id) => {
-            Span { from: first.max(sequence_of(id)?.saturating_add(1)), newest_first: false, ..whole }
-        }
-        PageAt::End => Span { newest_first: false, ..whole },
+        Place::Before(id) => Span { from: first.max(sequence_of(id)?.saturating_add(1)), newest_first: false, ..whole },
+        Place::Last => Span { newest_first: false, ..whole },
     };
     let part = c.order(&stored.name, span)?;
     let mut bytes = 0_usize;
@@ -114,12 +112,12 @@ fn list<'c>(
     let mut entries: Vec<_> = part.entries.iter().take_while(fits).collect();
     let is_whole = part.is_complete && entries.len() == part.entries.len();
     let count = stored.node.count as usize;
-    let index = match at {
-        PageAt::Start => Some(0),
-        PageAt::End => Some(count.saturating_sub(entries.len())),
-        PageAt::Before(_) if is_whole => Some(0),
-        PageAt::After(_) if is_whole => Some(count.saturating_sub(entries.len())),
-        PageAt::Before(_) | PageAt::After(_) => None,
+    let index = match place {
+        Place::First => Some(0),
+        Place::Last => Some(count.saturating_sub(entries.len())),
+        Place::Before(_) if is_whole => Some(0),
+        Place::After(_) if is_whole => Some(count.saturating_sub(entries.len())),
+        Place::Before(_) | Place::After(_) => None,
     };
     if !span.newest_first {
         entries.reverse();
@@ -143,7 +141,8 @@ fn reply(stored: &StoredNode, items: &[(&str, &Item)], listed: Option<&Listed<'_
         }
         if let Some(listed) = listed {
             let ends = items.first().zip(items.last()).map(|((first, _), (last, _))| (*first, *last));
-            paging::write(out, ends, listed.index, stored.node.count);
+            let (index, count) = (listed.index.map(|index| index as u64), Some(u64::from(stored.node.count)));
+            PageGiven { ends, index, count }.to_element().write_to(out, ns::PUBSUB);
         }
     })
 }

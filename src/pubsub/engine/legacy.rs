@@ -4,7 +4,6 @@
 //! published to it changes those. What it holds itself is only the rest. Private storage (XEP-0049) has the same, by
 //! [`Request::LegacyBookmarks`](crate::pubsub::Request) and its counterpart.
 
-use rondel_storage::WriteRequest;
 use rondel_storage::pubsub::{Change, Entry, Item, NodeConfig, People, Span};
 
 use super::context::Context;
@@ -118,15 +117,17 @@ fn replace(c: &Context<'_>, storage: &Element, payload: Vec<u8>) -> Handled {
     let (wanted, new_rest) = bookmarks::read_storage(storage);
     let before = stored(c)?;
     let changes = bookmarks::changes(&before.bookmarks, wanted.clone());
-    let mut outcome = Outcome::result(payload);
-    if changes != Changes::default() {
-        let (write, notifications) = apply(c, &before, &changes)?;
-        outcome.write = Some(write);
-        outcome.notifications = notifications;
+    let mut outcome = if changes == Changes::default() {
+        Outcome::result(payload)
+    } else {
+        let (change, notifications) = apply(c, &before, &changes)?;
+        Outcome { notifications, ..Outcome::changed(change, payload) }
+    };
+    if let Some(change) = keep(c, &new_rest)? {
+        outcome.growth += change.growth();
+        outcome.write = Some(and(outcome.write.take(), change.finish()));
     }
-    if let Some(write) = keep(c, &new_rest)? {
-        outcome.write = Some(and(outcome.write.take(), write));
-    }
+    c.fits(outcome.growth)?;
     if outcome.write.is_some() {
         outcome.notifications.extend(event(c, &bookmarks::storage(&wanted, Some(&new_rest))));
     }
@@ -134,7 +135,7 @@ fn replace(c: &Context<'_>, storage: &Element, payload: Vec<u8>) -> Handled {
 }
 
 /// Publishes and retracts the items that differ.
-fn apply(c: &Context<'_>, before: &Stored, changes: &Changes) -> Result<(WriteRequest, Vec<Notification>), Stop> {
+fn apply(c: &Context<'_>, before: &Stored, changes: &Changes) -> Result<(Change, Vec<Notification>), Stop> {
     let (mut change, people, config) = target(c)?;
     let place = |jid: &str| before.entries.iter().find(|entry| entry.id == jid);
     let mut notifications = Vec::new();
@@ -168,13 +169,13 @@ fn apply(c: &Context<'_>, before: &Stored, changes: &Changes) -> Result<(WriteRe
             node::delivered_payload(&config, &item),
         );
         notifications.extend(c.notification(ns::BOOKMARKS, &config, &people, content));
-        change = change.publish(&bookmark.jid, &item, place(&bookmark.jid).map(|entry| entry.sequence));
+        change = change.publish(&bookmark.jid, &item, place(&bookmark.jid));
     }
     if change.node().count > node::items_max(&config, c.limits) {
         // Whoever replaces all at once does not mean some of them to go again.
         return Err(PubsubError::NODE_FULL.into());
     }
-    Ok((change.finish(), notifications))
+    Ok((change, notifications))
 }
 
 fn target(c: &Context<'_>) -> Result<(Change, People, NodeConfig), Stop> {
@@ -192,7 +193,7 @@ fn target(c: &Context<'_>) -> Result<(Change, People, NodeConfig), Stop> {
 }
 
 /// Keeps the rest, if it has changed.
-fn keep(c: &Context<'_>, new: &Element) -> Result<Option<WriteRequest>, Stop> {
+fn keep(c: &Context<'_>, new: &Element) -> Result<Option<Change>, Stop> {
     let is_empty = new.children().next().is_none();
     let change = match c.node(ns::LEGACY_BOOKMARKS)? {
         None if is_empty => return Ok(None),
@@ -202,7 +203,7 @@ fn keep(c: &Context<'_>, new: &Element) -> Result<Option<WriteRequest>, Stop> {
         Some(stored) => Change::of(c.owner(), stored),
     };
     if is_empty {
-        return Ok(Some(change.purge().finish()));
+        return Ok(Some(change.purge()));
     }
     let payload = markup::payload(new);
     if payload.len() > c.limits.item_bytes_max {
@@ -210,7 +211,7 @@ fn keep(c: &Context<'_>, new: &Element) -> Result<Option<WriteRequest>, Stop> {
     }
     let sequence = change.next_sequence(c.now_micros);
     let item = Item { sequence, publisher: c.requester().to_owned(), payload };
-    Ok(Some(change.purge().publish(CURRENT, &item, None).finish()))
+    Ok(Some(change.purge().publish(CURRENT, &item, None)))
 }
 
 /// The second form for the owner's resources that are interested in it, when an item of the first one was published,

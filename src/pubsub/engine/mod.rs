@@ -13,9 +13,10 @@ mod nodes;
 mod people;
 mod presence;
 mod publish;
+mod strangers;
 mod subscriptions;
 
-use rondel_storage::pubsub::AccessModel;
+use rondel_storage::pubsub::{AccessModel, Change};
 use rondel_storage::{LoadError, Owner, ReadRequest, WriteRequest};
 
 use self::context::Context;
@@ -42,6 +43,8 @@ pub struct Service {
     /// Whether a resource of the account's owner is interested in bookmarks in the form of XEP-0048: when bookmarks
     /// change, it is told in that form too, which takes reading all of them.
     pub notifies_legacy_bookmarks: bool,
+    /// The bytes that all its items take, if they have been counted before; else they are when it matters.
+    pub stored: Option<u64>,
 }
 
 /// Who asks.
@@ -85,6 +88,10 @@ pub struct Outcome {
     pub notifications: Vec<Notification>,
     /// What was published, for those who keep something in step with a node.
     pub published: Option<Published>,
+    /// The bytes that all items of the service take after the write, if that is known.
+    pub stored: Option<u64>,
+    /// How many more they are than before.
+    growth: i64,
 }
 
 /// An answer.
@@ -147,11 +154,19 @@ type Handled = Result<Outcome, Stop>;
 
 impl Outcome {
     fn result(payload: Vec<u8>) -> Outcome {
-        Outcome { write: None, reply: Reply::Result(payload), notifications: Vec::new(), published: None }
+        Outcome {
+            write: None,
+            reply: Reply::Result(payload),
+            notifications: Vec::new(),
+            published: None,
+            stored: None,
+            growth: 0,
+        }
     }
 
-    fn written(write: WriteRequest, payload: Vec<u8>) -> Outcome {
-        Outcome { write: Some(write), ..Outcome::result(payload) }
+    fn changed(change: Change, payload: Vec<u8>) -> Outcome {
+        let growth = change.growth();
+        Outcome { write: Some(change.finish()), growth, ..Outcome::result(payload) }
     }
 
     /// An answer without anything else.
@@ -191,8 +206,10 @@ impl Transaction {
             fresh: &self.fresh,
             now_micros: self.now_micros,
         };
-        match carry_out(&context, &self.request) {
+        let handled = carry_out(&context, &self.request);
+        match strangers::conceal(&context, &self.request, handled) {
             Ok(mut outcome) => {
+                outcome.stored = context.stored().map(|stored| stored.saturating_add_signed(outcome.growth));
                 // XEP-0060 §12.3: each has an id of its own.
                 for (notification, number) in outcome.notifications.iter_mut().skip(1).zip(1..) {
                     notification.id = format!("{}-{number}", self.fresh).into();

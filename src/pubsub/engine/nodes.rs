@@ -23,7 +23,7 @@ pub(super) fn create(c: &Context<'_>, name: Option<&str>, config: &Submission) -
         return Err(PubsubError::CONFLICT.into());
     }
     let payload = || markup::pubsub(ns::PUBSUB, |out| markup::empty(out, "create", &[("node", name)]));
-    Ok(Outcome::written(change.finish(), if is_instant { payload() } else { Vec::new() }))
+    Ok(Outcome::changed(change, if is_instant { payload() } else { Vec::new() }))
 }
 
 /// `<pubsub><configure/></pubsub>` or `<default/>` with the form of a configuration.
@@ -58,7 +58,7 @@ pub(super) fn configure(c: &Context<'_>, name: &str, submission: Option<&Submiss
     if after.notify_config {
         notifications.extend(c.notification(name, &after, &people, notify::configured(name, &after)));
     }
-    Ok(Outcome { notifications, ..Outcome::written(change.finish(), Vec::new()) })
+    Ok(Outcome { notifications, ..Outcome::changed(change, Vec::new()) })
 }
 
 /// Removes what the node has no room for any more.
@@ -87,7 +87,7 @@ pub(super) fn purge(c: &Context<'_>, name: &str) -> Handled {
     let event = || Ok::<_, Stop>(c.notification(name, config, &c.people(stored)?.people, notify::purged(name)));
     let notifications = if config.notify_retract { event()?.into_iter().collect() } else { Vec::new() };
     let change = Change::of(c.owner(), stored).purge();
-    Ok(Outcome { notifications, ..Outcome::written(change.finish(), Vec::new()) })
+    Ok(Outcome { notifications, ..Outcome::changed(change, Vec::new()) })
 }
 
 pub(super) fn delete(c: &Context<'_>, name: &str, redirect: Option<&str>) -> Handled {
@@ -99,5 +99,6 @@ pub(super) fn delete(c: &Context<'_>, name: &str, redirect: Option<&str>) -> Han
     };
     let notifications = if config.notify_delete { event()?.into_iter().collect() } else { Vec::new() };
     let change = Change::of(c.owner(), stored);
-    Ok(Outcome { notifications, ..Outcome::written(change.delete(), Vec::new()) })
+    let growth = (stored.node.bytes as i64).saturating_neg();
+    Ok(Outcome { write: Some(change.delete()), notifications, growth, ..Outcome::result(Vec::new()) })
 }

@@ -4,7 +4,7 @@ use rondel_storage::pubsub::{Affiliation, Change, People};
 
 use super::context::Context;
 use super::subscriptions::{list, listed, owners, reassess_people};
-use super::{Handled, Outcome, Reply};
+use super::{Handled, Outcome, Reply, strangers};
 use crate::pubsub::affiliation::{self, may_follow};
 use crate::pubsub::error::PubsubError;
 use crate::pubsub::markup;
@@ -19,6 +19,7 @@ pub(super) fn own(c: &Context<'_>, name: Option<&str>) -> Handled {
             markup::empty(&mut found, "affiliation", &attributes);
         }
     }
+    strangers::list(c, name.is_none() && found.is_empty())?;
     let attributes: Vec<_> = name.iter().map(|name| ("node", *name)).collect();
     Ok(Outcome::result(list(ns::PUBSUB, "affiliations", &attributes, &found)))
 }
@@ -75,7 +76,7 @@ pub(super) fn set(c: &Context<'_>, name: &str, entries: &[(String, Affiliation)]
         let failed = list(ns::PUBSUB_OWNER, "affiliations", &[("node", name)], &failed);
         Reply::Error(PubsubError::NOT_ACCEPTABLE, failed)
     };
-    Ok(Outcome { write, reply, notifications, published: None })
+    Ok(Outcome { write, reply, notifications, ..Outcome::result(Vec::new()) })
 }
 
 /// Whether somebody has to stay an owner: an account's owner, and the only one of a node (XEP-0060 §8.9.2.4).

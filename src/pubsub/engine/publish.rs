@@ -33,6 +33,7 @@ pub(super) fn publish(c: &Context<'_>, name: &str, item: Option<&NewItem>, optio
     let mut write = change.clone();
     if let (Some(id), Some(new), true) = (&id, &new, config.persist) {
         let (stored, evicted) = store(c, name, change, id, new)?;
+        c.fits(stored.growth())?;
         write = stored;
         // Where there is room for one item, every new one replaces the other, as everybody knows.
         let is_told = config.notify_retract && config.full == NodeFull::RetractOldest;
@@ -56,10 +57,12 @@ pub(super) fn publish(c: &Context<'_>, name: &str, item: Option<&NewItem>, optio
     }
     // Without an item there may be nothing to write but a new node.
     let is_new = write.node().count == 0 && c.node(name)?.is_none();
-    let write = (config.persist && new.is_some() || is_new).then(|| write.finish());
+    let is_written = config.persist && new.is_some() || is_new;
     let made_up = id.as_deref().filter(|_| item.is_some_and(|item| item.id.is_none()));
     let published = id.as_ref().map(|id| Published { node: name.to_owned(), id: id.clone(), access: config.access });
-    Ok(Outcome { write, notifications, published, ..Outcome::result(reply(name, made_up)) })
+    let reply = reply(name, made_up);
+    let outcome = if is_written { Outcome::changed(write, reply) } else { Outcome::result(reply) };
+    Ok(Outcome { notifications, published, ..outcome })
 }
 
 /// The answer to a publication: with the id if the service has made it up (XEP-0060 §7.1.2).
@@ -113,15 +116,15 @@ fn store(c: &Context<'_>, name: &str, change: Change, id: &str, new: &Item) -> R
     let (evicted, oldest) = evicted(c, name, change.node(), id, replaced.is_none())?;
     let sequence = change.next_sequence(c.now_micros);
     let change = evicted.iter().fold(change, Change::remove);
-    let change = change.publish(id, &Item { sequence, ..new.clone() }, replaced);
+    let change = change.publish(id, &Item { sequence, ..new.clone() }, replaced.as_ref());
     Ok((change.oldest(oldest.unwrap_or(0)), evicted))
 }
 
-/// The sequence of the item that has this id so far.
-pub(super) fn replaced(c: &Context<'_>, name: &str, node: &Node, id: &str) -> Result<Option<u64>, Stop> {
+/// The place of the item that has this id so far.
+pub(super) fn replaced(c: &Context<'_>, name: &str, node: &Node, id: &str) -> Result<Option<Entry>, Stop> {
     match &node.newest {
-        Some(newest) if newest.id == id => Ok(Some(newest.sequence)),
-        Some(_) if node.count > 1 => Ok(c.item(name, id)?.map(|item| item.sequence)),
+        Some(newest) if newest.id == id => Ok(Some(newest.clone())),
+        Some(_) if node.count > 1 => Ok(c.item(name, id)?.map(|item| item.entry(id))),
         _ => Ok(None),
     }
 }
@@ -178,7 +181,7 @@ pub(super) fn retract(c: &Context<'_>, name: &str, id: &str, notify: bool) -> Ha
         notifications.extend(c.notification(name, config, &c.people(stored)?.people, event));
         notifications.extend(legacy::notification(c, name, id, None)?);
     }
-    Ok(Outcome { notifications, ..Outcome::written(change.finish(), Vec::new()) })
+    Ok(Outcome { notifications, ..Outcome::changed(change, Vec::new()) })
 }
 
 /// Removes an item of a node that is as it was read.

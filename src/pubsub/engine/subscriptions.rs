@@ -8,7 +8,7 @@ use rondel_storage::pubsub::{
 };
 
 use super::context::Context;
-use super::{Handled, Outcome, Reply, Stop};
+use super::{Handled, Outcome, Reply, Stop, strangers};
 use crate::pubsub::affiliation::{bare, state_name, subscriptions_of};
 use crate::pubsub::error::PubsubError;
 use crate::pubsub::notify::{self, Notification};
@@ -62,7 +62,7 @@ pub(super) fn subscribe(c: &Context<'_>, name: &str, jid: &str) -> Handled {
         notifications.extend(to_owners(c, stored, &people, notify::subscription(name, jid, Some(state))));
     }
     let change = Change::of(c.owner(), stored).people(before, &people);
-    Ok(Outcome { notifications, ..Outcome::written(change.finish(), reply(name, jid, Some(state))) })
+    Ok(Outcome { notifications, ..Outcome::changed(change, reply(name, jid, Some(state))) })
 }
 
 /// A message to the owners of a node. It waits for those who are offline.
@@ -109,7 +109,7 @@ pub(super) fn unsubscribe(c: &Context<'_>, name: &str, jid: &str) -> Handled {
         notifications = to_owners(c, stored, &people, notify::subscription(name, jid, None));
     }
     let change = Change::of(c.owner(), stored).people(before, &people);
-    Ok(Outcome { notifications, ..Outcome::written(change.finish(), reply(name, jid, None)) })
+    Ok(Outcome { notifications, ..Outcome::changed(change, reply(name, jid, None)) })
 }
 
 /// The nodes of a list that who asks wants: one or all; with their people read.
@@ -132,6 +132,7 @@ pub(super) fn own(c: &Context<'_>, name: Option<&str>) -> Handled {
             }
         }
     }
+    strangers::list(c, name.is_none() && found.is_empty())?;
     let attributes: Vec<_> = name.iter().map(|name| ("node", *name)).collect();
     Ok(Outcome::result(list(ns::PUBSUB, "subscriptions", &attributes, &found)))
 }
@@ -194,7 +195,7 @@ pub(super) fn set(c: &Context<'_>, name: &str, entries: &[(String, Option<Subscr
         let failed = list(ns::PUBSUB_OWNER, "subscriptions", &[("node", name)], &failed);
         Reply::Error(PubsubError::NOT_ACCEPTABLE, failed)
     };
-    Ok(Outcome { write, reply, notifications, published: None })
+    Ok(Outcome { write, reply, notifications, ..Outcome::result(Vec::new()) })
 }
 
 pub(super) fn authorize(c: &Context<'_>, name: &str, jid: &str, allow: bool) -> Handled {
@@ -212,7 +213,7 @@ pub(super) fn authorize(c: &Context<'_>, name: &str, jid: &str, allow: bool) -> 
         notifications.extend(welcome(c, stored, jid)?);
     }
     let change = Change::of(c.owner(), stored).people(before, &people);
-    Ok(Outcome { notifications, ..Outcome::written(change.finish(), Vec::new()) })
+    Ok(Outcome { notifications, ..Outcome::changed(change, Vec::new()) })
 }
 
 /// The people of a node after a change of its configuration or of what somebody is to it: subscriptions end that may

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::account::Interests;
-use std::rc::Rc;
+use std::sync::Arc;
 
-fn interests(nodes: &[&str]) -> Rc<Interests> {
-    Rc::new(Interests::new(nodes.iter().copied(), 100, 10_000))
+fn interests(nodes: &[&str]) -> Arc<Interests> {
+    Arc::new(Interests::new(nodes.iter().copied(), 100, 10_000))
 }
 
 /// What a resource gets when it comes online with these interests: nodes and items.

@@ -50,6 +50,45 @@ fn payloads() {
 }
 
 #[test]
+fn all_items_together() {
+    let mut world = World::account();
+    let size = |id: &str| (payload(id).len() + id.len()) as u64;
+    world.limits.bytes_max = 3 * size("a");
+    world.create(JULIET, "blog", &[("max_items", "10")]);
+    assert_eq!(world.publish(JULIET, "blog", "a").stored, Some(size("a")));
+    world.publish(JULIET, "blog", "b");
+    world.publish(JULIET, "mood", "a");
+    let more = [publish("blog", "c", &payload("c")), publish("tune", "a", &payload("a"))];
+    for request in &more {
+        assert_eq!(world.fails(JULIET, Action::Set, request), PubsubError::POLICY_VIOLATION);
+    }
+    // What takes the place of something else needs no more room.
+    world.publish(JULIET, "mood", "b");
+    world.publish(JULIET, "blog", "b");
+    let outcome = world.ask(JULIET, Action::Set, &owners("<delete node='mood'/>"));
+    assert!(outcome.write.is_some());
+    // What has been counted before is not counted again.
+    world.service.stored = Some(2 * size("a"));
+    assert_eq!(world.publish(JULIET, "tune", "a").stored, Some(3 * size("a")));
+    world.service.stored = Some(3 * size("a"));
+    assert_eq!(world.fails(JULIET, Action::Set, &more[0]), PubsubError::POLICY_VIOLATION);
+    let retract = everybody("<retract node='blog'><item id='a'/></retract>");
+    assert_eq!(world.ask(JULIET, Action::Set, &retract).stored, Some(2 * size("a")));
+    world.service.stored = Some(2 * size("a"));
+    let outcome = world.ask(JULIET, Action::Set, &owners("<purge node='blog'/>"));
+    assert_eq!(outcome.stored, Some(size("a")));
+    world.service.stored = Some(size("a"));
+    let storage =
+        "<storage xmlns='storage:bookmarks'><conference jid='a@b' name='a name that needs some room'/></storage>";
+    let bookmarks = Request::SetLegacyBookmarks { storage: parse(storage) };
+    let outcome = world.request(JULIET, bookmarks.clone());
+    assert!(outcome.stored.is_some_and(|stored| stored > size("a")), "{outcome:?}");
+    world.service.stored = Some(3 * size("a"));
+    world.ok(JULIET, Action::Set, &owners("<delete node='urn:xmpp:bookmarks:1'/>"));
+    assert_eq!(world.request(JULIET, bookmarks).reply, Reply::Error(PubsubError::POLICY_VIOLATION, Vec::new()));
+}
+
+#[test]
 fn items() {
     let mut world = World::account();
     world.limits.items_max_per_node = 3;
@@ -125,7 +164,7 @@ fn forms() {
     let mut world = World::account();
     world.create(JULIET, "blog", &[]);
     let fields: String = (0..65).map(|number| format!("<field var='x{number}'><value/></field>")).collect();
-    let values = format!("<field var='pubsub#roster_groups_allowed'>{}</field>", "<value>g</value>".repeat(65));
+    let values = format!("<field var='pubsub#roster_groups_allowed'>{}</field>", "<value>g</value>".repeat(129));
     let texts = ["title", "description", "language", "type"];
     let long: String = texts
         .iter()

@@ -10,6 +10,7 @@ mod limits;
 mod memory;
 mod model;
 mod pages;
+mod strangers;
 mod subscribers;
 
 use std::collections::BTreeSet;
@@ -76,7 +77,7 @@ impl World {
             roster.groups.insert((contact.to_owned(), group.to_owned()));
         }
         let owner = Owner::parse(jid).unwrap();
-        let service = Service { owner, jid: jid.into(), kind, notifies_legacy_bookmarks: false };
+        let service = Service { owner, jid: jid.into(), kind, notifies_legacy_bookmarks: false, stored: None };
         let memory = Memory::default();
         World { memory, roster, service, limits: PubsubLimits::default(), now: NOW, transactions: 0, reads: 0 }
     }

@@ -12,27 +12,34 @@ pub struct Change {
     request: WriteRequest,
     name: String,
     node: Node,
+    /// What the items took before.
+    bytes_before: u64,
 }
 
 impl Change {
     /// Creates a node, `created` seconds after 1970. Refused if it exists.
     pub fn create(owner: &Owner, name: &str, config: NodeConfig, created: u64, creator: &str) -> Change {
         let creator = creator.to_owned();
-        let node = Node { config, created, creator, newest: None, oldest: 0, count: 0, people: false };
+        let node = Node { config, created, creator, newest: None, oldest: 0, count: 0, bytes: 0, people: false };
         let request = WriteRequest::new(owner.clone()).require_absent(NODES, name.as_bytes());
-        Change { request, name: name.to_owned(), node }
+        Change { request, name: name.to_owned(), node, bytes_before: 0 }
     }
 
     /// Changes a node.
     pub fn of(owner: &Owner, stored: &StoredNode) -> Change {
         let name = stored.name.clone();
         let request = WriteRequest::new(owner.clone()).require_equals(NODES, name.as_bytes(), stored.encoded.clone());
-        Change { request, name, node: stored.node.clone() }
+        Change { request, name, node: stored.node.clone(), bytes_before: stored.node.bytes }
     }
 
     /// The node with the changes so far.
     pub fn node(&self) -> &Node {
         &self.node
+    }
+
+    /// How many bytes more its items take ([`Entry::weight`]) than they did; negative for less.
+    pub fn growth(&self) -> i64 {
+        self.node.bytes as i64 - self.bytes_before as i64
     }
 
     /// Replaces the configuration.
@@ -48,14 +55,18 @@ impl Change {
         now_micros.max(behind).max(self.node.oldest)
     }
 
-    /// Publishes an item whose sequence is [`Change::next_sequence`]. `replaced` is the sequence of the item that has
+    /// Publishes an item whose sequence is [`Change::next_sequence`]. `replaced` is the place of the item that has
     /// this id so far.
-    pub fn publish(mut self, id: &str, item: &Item, replaced: Option<u64>) -> Change {
+    pub fn publish(mut self, id: &str, item: &Item, replaced: Option<&Entry>) -> Change {
         match replaced {
-            Some(sequence) => self.request = self.request.delete(ORDER, &order_key(&self.name, sequence)),
+            Some(replaced) => {
+                self.request = self.request.delete(ORDER, &order_key(&self.name, replaced.sequence));
+                self.node.bytes = self.node.bytes.saturating_sub(replaced.weight());
+            }
             None => self.node.count = self.node.count.saturating_add(1),
         }
         let entry = item.entry(id);
+        self.node.bytes = self.node.bytes.saturating_add(entry.weight());
         debug_assert!(self.node.newest.as_ref().is_none_or(|newest| newest.sequence < entry.sequence));
         let place = Place { id: entry.id.clone(), bytes: entry.bytes };
         self.request = self.request.put(ITEMS, &item_key(&self.name, id), item.encode()).put(
@@ -74,6 +85,7 @@ impl Change {
             .delete(ITEMS, &item_key(&self.name, &entry.id))
             .delete(ORDER, &order_key(&self.name, entry.sequence));
         self.node.count = self.node.count.saturating_sub(1);
+        self.node.bytes = self.node.bytes.saturating_sub(entry.weight());
         if self.node.newest.as_ref().is_some_and(|newest| newest.id == entry.id) {
             self.node.newest = None;
         }
@@ -96,7 +108,7 @@ impl Change {
     /// Removes all items.
     pub fn purge(mut self) -> Change {
         self.request = clear(self.request, &self.name, &self.node);
-        self.node.count = 0;
+        (self.node.count, self.node.bytes) = (0, 0);
         self.node.oldest = self.node.newest.take().map_or(self.node.oldest, |newest| newest.sequence.saturating_add(1));
         self
     }

@@ -128,10 +128,12 @@ fn take(step: Step, name: &str, memory: &mut Memory, model: &mut Model) {
     let request = match step {
         Step::Publish(id, payload, now) => {
             let id = format!("i{id}");
-            let replaced = model.iter().position(|(of, _)| *of == id).map(|at| model.remove(at).1.sequence);
+            let replaced = model.iter().position(|(of, _)| *of == id).map(|at| model.remove(at).1.entry(&id));
             let item = item(change.next_sequence(now), payload);
             model.push((id.clone(), item.clone()));
-            change.publish(&id, &item, replaced).finish()
+            let (before, change) = (change.node().bytes, change.publish(&id, &item, replaced.as_ref()));
+            assert_eq!(change.growth(), change.node().bytes as i64 - before as i64);
+            change.finish()
         }
         Step::Remove(id) => match model.iter().position(|(of, _)| *of == format!("i{id}")) {
             None => return,
@@ -179,6 +181,7 @@ proptest! {
                     continue;
                 };
                 prop_assert_eq!(node.count as usize, model.len());
+                prop_assert_eq!(node.bytes, entries.iter().map(Entry::weight).sum::<u64>());
                 prop_assert_eq!(node.newest.as_ref(), entries.last());
                 prop_assert!(entries.first().is_none_or(|oldest| oldest.sequence >= node.oldest));
             }
@@ -289,11 +292,12 @@ fn the_encoding_of_version_1_stays() {
         newest: Some(Entry { sequence: 300, id: "i".to_owned(), bytes: 2 }),
         oldest: 4,
         count: 1,
+        bytes: 300,
         people: true,
     };
     let bytes = [
         1, 1, 1, 7, b'F', b'r', b'i', b'e', b'n', b'd', b's', 0, 1, 1, 3, 0, 0, 2, 1, 1, 1, 1, 0, 0, 1, 0, 0, 1, 1, 7,
-        1, b't', 0, 0, 0, 0, 5, 1, b'c', 1, 0xac, 2, 1, b'i', 2, 4, 1, 1,
+        1, b't', 0, 0, 0, 0, 5, 1, b'c', 1, 0xac, 2, 1, b'i', 2, 4, 1, 0xac, 2, 1,
     ];
     assert_eq!(node.encode(), bytes);
     assert_eq!(Node::decode(b"", &bytes), Ok(node));

@@ -151,6 +151,8 @@ pub struct Node {
     pub oldest: u64,
     /// How many items there are.
     pub count: u32,
+    /// What they take: [`Entry::weight`] of all of them.
+    pub bytes: u64,
     /// Whether there is a value in `pubsub_people`.
     pub people: bool,
 }
@@ -164,6 +166,13 @@ pub struct Entry {
     pub id: String,
     /// The size of its payload.
     pub bytes: u32,
+}
+
+impl Entry {
+    /// What the item counts in the size of its node: the bytes of its payload and its id.
+    pub fn weight(&self) -> u64 {
+        u64::from(self.bytes) + self.id.len() as u64
+    }
 }
 
 /// An item.
