@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use common::Server;
+use common::follower::{Follower, befriend};
 use conversation::{Mode, converse, romeo, server, strangers_certificate, trust};
 use profanity::Profanity;
 use program::Program;
@@ -39,6 +40,33 @@ fn slixmpp(address: SocketAddr, mode: &str) -> Command {
     command.arg(script("echo_slixmpp.py")).args(["juliet@localhost", "secret", "localhost"]);
     command.args([&address.port().to_string(), mode]);
     command
+}
+
+/// A client that publishes what people publish, and hears of what its contact publishes.
+#[test]
+fn slixmpp_publishes_and_hears() {
+    const MOOD: &str = "http://jabber.org/protocol/mood";
+    let server = Server::start(&["--shards", "2"]);
+    server.add_user("romeo");
+    server.add_user("juliet");
+    let mut romeo = Follower::online(&server, "romeo", "orchard", &[MOOD]);
+    // Both have agreed before: each of them sees the other's presence.
+    let mut balcony = Follower::online(&server, "juliet", "balcony", &[]);
+    befriend(&mut romeo, &mut balcony);
+    befriend(&mut balcony, &mut romeo);
+    let mut command = Command::new(cache().join("clients/bin/python"));
+    command.arg(script("pep_slixmpp.py")).args(["juliet@localhost", "secret", "localhost"]);
+    command.args([&server.address.port().to_string(), "romeo@localhost"]);
+    let mut juliet = Program::start(trust(command.stdin(Stdio::null()), &server.certificate()));
+    let event = romeo.event(MOOD);
+    assert!(event.contains("<happy/>") && event.contains("at last"), "{event}");
+    juliet.hear("PUBLISHED");
+    let card = romeo.get(Some("juliet@localhost"), "<vCard xmlns='vcard-temp'/>");
+    assert!(card.contains("<BINVAL>iVBORw0KGgppbWFnZQ==</BINVAL>"), "{card}");
+    let mood = format!("<publish node='{MOOD}'><item id='m'><mood xmlns='{MOOD}'><calm/></mood></item></publish>");
+    romeo.set(None, &format!("<pubsub xmlns='http://jabber.org/protocol/pubsub'>{mood}</pubsub>"));
+    juliet.hear("HEARD calm");
+    juliet.end_well();
 }
 
 #[test]

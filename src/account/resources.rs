@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use rondel_shards::ConnectionId;
 use slotmap::SlotMap;
 
+use super::caps::Advertised;
 use super::session::{Address, Session, SessionKey};
 use super::state::{Account, Standing};
 use crate::jid::Jid;
@@ -208,6 +209,7 @@ impl Accounts {
             carbons_since_us: None,
             held: None,
             managed: None,
+            advertised: Advertised::default(),
         }));
         if let Some(account) = self.by_jid.get_mut(jid.bare()) {
             account.sessions.push(key);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rondel_shards::ConnectionId;
 
+use super::caps::Advertised;
 use super::csi::Held;
 use super::delivery::ResourceState;
 use super::managed::Managed;
@@ -41,6 +42,8 @@ pub struct Session {
     pub held: Option<Box<Held<Memo>>>,
     /// Its stream management (XEP-0198), if that is on.
     pub managed: Option<Box<Managed>>,
+    /// What its presence advertises (XEP-0115).
+    pub advertised: Advertised,
 }
 
 /// The presence of an available resource.

@@ -52,6 +52,10 @@ pub struct Account {
     pub owner: Option<Owner>,
     /// When a message for its archive was last given to the storage, in milliseconds as its shard counts them.
     pub archived_ms: Option<u64>,
+    /// The hash of the photo in its vCard, which presence announces (XEP-0153).
+    pub photo: Option<[u8; 20]>,
+    /// The bytes that all items that it has published take, once they have been counted.
+    pub published: Option<u64>,
     /// Its sessions, in the order in which they were bound.
     pub(super) sessions: Vec<SessionKey>,
 }
@@ -69,6 +73,8 @@ impl Account {
             given_up_to: 0,
             owner: None,
             archived_ms: None,
+            photo: None,
+            published: None,
             sessions: Vec::new(),
         }
     }

@@ -9,7 +9,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::certificates::{CertificateError, CertificateFiles, CertificateStore, Warning, development_certificate};
-use crate::cli::{Archive, Keeping, Sessions, names, values};
+use crate::cli::{Archive, Keeping, Publishing, Sessions, names, values};
 use crate::logging;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -153,6 +153,10 @@ pub struct ServeOptions {
     /// What is archived.
     #[command(flatten)]
     pub archive: Archive,
+
+    /// How much an account may publish.
+    #[command(flatten)]
+    pub publishing: Publishing,
 
     /// Connections of one client address (IPv6: of one /64) at once. Many people may share one address.
     #[arg(long, env = "RONDEL_MAX_CONNECTIONS_PER_ADDRESS", value_name = "NUMBER", default_value = "500")]

@@ -242,6 +242,7 @@ fn settings(
         numbers_after_us: 0,
         management: options.sessions.management(shards),
         held: options.sessions.held(),
+        pubsub: options.publishing.limits(options.outbox_limit),
         conflict: match options.resource_conflict {
             ResourceConflict::Replace => Conflict::Replace,
             ResourceConflict::Refuse => Conflict::Refuse,

@@ -2,6 +2,7 @@
 
 use super::user_commands::COMMANDS;
 use super::{Addressee, Answer, Context, commands, features};
+use crate::pubsub;
 use crate::stream::Refusal;
 use crate::xml::{Element, namespaces};
 
@@ -30,10 +31,19 @@ pub(super) fn info(query: &Element, context: &Context<'_>) -> Answer {
         Addressee::OwnAccount => identity,
     };
     let result = Element::new("query", INFO).with_child(identity);
+    let publishes = context.addressee == Addressee::Server || !context.anonymous;
+    let result = if publishes { result.with_child(personal_eventing()) } else { result };
     let result = features(context).fold(result, |result, feature| {
         result.with_child(Element::new("feature", INFO).with_attribute("var", feature))
     });
     Answer::Result(Some(result))
+}
+
+/// The identity of accounts that publish (XEP-0163 §6.1), which a server shows as well: that is where XEP-0222 and
+/// XEP-0223 have clients look for it.
+fn personal_eventing() -> Element {
+    let (category, kind) = pubsub::ACCOUNT_IDENTITY;
+    Element::new("identity", INFO).with_attribute("category", category).with_attribute("type", kind)
 }
 
 pub(super) fn items(query: &Element, context: &Context<'_>) -> Answer {

@@ -12,6 +12,7 @@ pub mod user_commands;
 mod version;
 
 use crate::account::{activity, private};
+use crate::pubsub::ACCOUNT_FEATURES;
 use crate::stream::Refusal;
 use crate::xml::{Element, namespaces};
 
@@ -61,6 +62,8 @@ pub enum Answer {
     Payload(Vec<u8>),
     /// An error (RFC 6120 §8.3).
     Refused(Refusal),
+    /// An error behind a payload, which may be empty: what the request would have changed and has not.
+    RefusedBehind(Vec<u8>, Refusal),
 }
 
 /// One protocol that the server speaks.
@@ -131,11 +134,13 @@ const KEPT: &[(&str, &str, bool)] = &[
     (private::NAMESPACE, "XEP-0049", false),
     (namespaces::VCARD, "XEP-0054", true),
     ("msgoffline", "XEP-0160", false),
+    (namespaces::CAPABILITIES, "XEP-0115", false),
     (namespaces::BLOCKING, "XEP-0191", false),
     (namespaces::COMMANDS, "XEP-0050", false),
     (namespaces::CARBONS, "XEP-0280", false),
     ("urn:xmpp:carbons:rules:0", "XEP-0280", false),
     (namespaces::STANZA_IDS, "XEP-0359", true),
+    (namespaces::AVATAR_CONVERSION, "XEP-0398", true),
 ];
 
 /// What an account with an archive advertises: the namespace, the specification, and whether the server does so, too.
@@ -156,8 +161,10 @@ fn features(context: &Context) -> impl Iterator<Item = &'static str> {
     let answered = PROTOCOLS.iter().filter(move |protocol| protocol.for_account || is_server);
     let (archive, has_account) = (if context.archive { ARCHIVE } else { &[] }, !context.anonymous);
     let archive = archive.iter().filter(move |(_, _, for_server)| if is_server { *for_server } else { has_account });
-    let kept = KEPT.iter().filter(move |(_, _, for_account)| *for_account || is_server);
-    answered.map(|protocol| protocol.namespace).chain(kept.chain(archive).map(|(namespace, ..)| *namespace))
+    let kept = KEPT.iter().filter(move |(_, _, for_account)| is_server || (*for_account && has_account));
+    let published = ACCOUNT_FEATURES.iter().filter(move |_| is_server || has_account).copied();
+    let kept = kept.chain(archive).map(|(namespace, ..)| *namespace);
+    answered.map(|protocol| protocol.namespace).chain(kept).chain(published)
 }
 
 /// Answers an IQ of type `get` or `set` with this payload.

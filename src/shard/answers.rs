@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rondel_shards::Io;
 
+use super::pep::is_disco;
 use super::stream::Stream;
 use super::task::{Asker, Step};
 use super::{End, Shard, now_s};
@@ -51,8 +52,10 @@ impl Shard {
                 return Ok(());
             }
         };
-        // Nothing was asked of the client that an answer could be to.
-        let Some(action) = action else { return Ok(()) };
+        let Some(action) = action else {
+            self.client_answers(io, stream, frame);
+            return Ok(());
+        };
         let asker = Asker {
             key: Some(session.key),
             address: Arc::clone(&session.address),
@@ -95,6 +98,12 @@ impl Shard {
                 {
                     return Ok(());
                 }
+                Some(payload) if matches!(addressee, Addressee::OwnAccount) && is_disco(payload) => {
+                    if let Some(asker) = asker {
+                        self.own_disco(io, stream, asker, action, payload);
+                    }
+                    return Ok(());
+                }
                 Some(payload) if payload.namespace == ns::COMMANDS && matches!(addressee, Addressee::Server) => {
                     if let Some(asker) = asker {
                         self.command_request(io, stream, asker, action, payload, has_commands);
@@ -122,7 +131,7 @@ impl Shard {
     pub(super) fn answer(&mut self, io: &mut Io<Shard>, asker: &Asker, answer: Answer) {
         let kind = match &answer {
             Answer::Result(_) | Answer::Payload(_) => StanzaKind::Iq(IqType::Result),
-            Answer::Refused(_) => StanzaKind::Iq(IqType::Error),
+            Answer::Refused(_) | Answer::RefusedBehind(..) => StanzaKind::Iq(IqType::Error),
         };
         let Some(key) = asker.key else {
             let mut reply = Vec::new();
@@ -144,6 +153,11 @@ fn write_answer(out: &mut Vec<u8>, asker: &Asker, answer: Answer) {
             let mut payload = Vec::new();
             element.write_to(&mut payload, ns::CLIENT);
             payload
+        }
+        Answer::RefusedBehind(payload, refusal) => {
+            let (id, to) = (Some(asker.id.as_str()), asker.address.as_str());
+            refusal.write_reply_behind(out, "iq", id, &asker.to, to, &payload);
+            return;
         }
         Answer::Refused(refusal) => {
             return refusal.write_reply(out, "iq", Some(&asker.id), &asker.to, asker.address.as_str());

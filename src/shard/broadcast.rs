@@ -7,6 +7,7 @@ use rondel_shards::Io;
 
 use super::Shard;
 use super::message::Message;
+use super::packed::Packed;
 use super::task::{Step, Task};
 use crate::account::subscription::Grant;
 use crate::account::{Address, PresenceType, SessionKey, StanzaKind};
@@ -22,7 +23,7 @@ pub struct Broadcast {
     kind: PresenceType,
     /// The stanza with its `from`.
     stanza: Arc<[u8]>,
-    contacts: Vec<u8>,
+    contacts: Packed,
 }
 
 /// The answer to all probes of a resource that have reached one shard.
@@ -43,24 +44,16 @@ struct Sent {
 
 impl Broadcast {
     fn push(&mut self, contact: &str, sent: Sent) {
-        self.contacts.push(u8::from(sent.presence) | u8::from(sent.probe) << 1);
-        self.contacts.extend_from_slice(&(contact.len() as u16).to_le_bytes());
-        self.contacts.extend_from_slice(contact.as_bytes());
+        self.contacts.push(u8::from(sent.presence) | u8::from(sent.probe) << 1, contact);
     }
 
     fn contacts(&self) -> impl Iterator<Item = (&str, Sent)> {
-        let mut rest = &self.contacts[..];
-        std::iter::from_fn(move || {
-            let ([flags, low, high], behind) = rest.split_first_chunk::<3>()?;
-            let (contact, behind) = behind.split_at_checked(u16::from_le_bytes([*low, *high]) as usize)?;
-            rest = behind;
-            let sent = Sent { presence: flags & 1 != 0, probe: flags & 2 != 0 };
-            Some((std::str::from_utf8(contact).ok()?, sent))
-        })
+        let sent = |flags| Sent { presence: flags & 1 != 0, probe: flags & 2 != 0 };
+        self.contacts.iter().map(move |(flags, contact)| (contact, sent(flags)))
     }
 
     fn bytes(&self) -> usize {
-        self.contacts.len() + self.stanza.len()
+        self.contacts.bytes() + self.stanza.len()
     }
 }
 
@@ -99,7 +92,7 @@ impl Shard {
                 from: Arc::clone(from),
                 kind,
                 stanza: Arc::clone(stanza),
-                contacts: Vec::new(),
+                contacts: Packed::default(),
             });
             share.push(contact.jid, sent);
         }

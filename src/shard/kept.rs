@@ -7,6 +7,7 @@ use rondel_shards::Io;
 use rondel_storage::{Outcome, Owner};
 
 use super::message::{Routed, Sender};
+use super::pep::{concerns_bookmarks, is_disco, is_pubsub};
 use super::roster::written;
 use super::stream::Stream;
 use super::task::{Asker, Step, Task};
@@ -40,6 +41,10 @@ impl Shard {
         let is_private = (&*payload.name, &*payload.namespace) == ("query", private::NAMESPACE);
         let is_card = (&*payload.name, &*payload.namespace) == ("vCard", ns::VCARD);
         let is_activity = activity::is_question(payload);
+        if is_pubsub(payload) {
+            self.pep_request(io, stream, asker.take()?, action, payload);
+            return Some(());
+        }
         if !is_blocking && !is_private && !is_card && !is_activity {
             return None;
         }
@@ -67,22 +72,20 @@ impl Shard {
             }
         } else if is_private {
             match private::Request::parse(kind, payload, &kept.private) {
-                Ok(request) => self
-                    .queue_request(io, stream, asker, move |_, _, _| private_data(owner, Arc::new(request), TRIES_MAX)),
+                Ok(request) if concerns_bookmarks(&request) => {
+                    self.bookmarks_request(io, stream, asker, owner, request, payload);
+                }
+                Ok(request) => {
+                    self.queue_request(io, stream, asker, move |_, _, _| private_data(owner, Arc::new(request)))
+                }
                 Err(refusal) => self.run_request(io, stream, asker, Step::refuse(refusal)),
             }
         } else {
-            let step = match vcard::Request::parse(kind, payload, true, &kept.vcard) {
-                Ok(vcard::Request::Get) => show_card(owner, true),
-                Ok(vcard::Request::Set(card)) => {
-                    Step::write(vcard::set(&owner, &card), |_, _, _: &Task, outcome| match written(outcome) {
-                        Ok(()) => Step::Answer(Answer::Result(None)),
-                        Err(refusal) => Step::refuse(refusal),
-                    })
-                }
-                Err(refusal) => Step::refuse(refusal),
-            };
-            self.run_request(io, stream, asker, step);
+            match vcard::Request::parse(kind, payload, true, &kept.vcard) {
+                Ok(vcard::Request::Get) => self.run_request(io, stream, asker, show_card(owner, true)),
+                Ok(vcard::Request::Set(card)) => self.set_card(io, stream, asker, owner, card, payload),
+                Err(refusal) => self.run_request(io, stream, asker, Step::refuse(refusal)),
+            }
         }
         Some(())
     }
@@ -94,10 +97,19 @@ impl Shard {
         let Ok(owner) = Owner::parse(routed.bare()) else { return };
         let Ok(iq) = Element::parse(routed.stanza()) else { return };
         let Some(payload) = iq.children().next() else { return };
-        if self.settings.is_anonymous(routed.bare()) || (&*payload.name, &*payload.namespace) != ("vCard", ns::VCARD) {
+        let is_card = (&*payload.name, &*payload.namespace) == ("vCard", ns::VCARD);
+        let is_spoken = is_card || is_pubsub(payload) || is_disco(payload);
+        if self.settings.is_anonymous(routed.bare()) || !is_spoken {
             return refuse(self, io, &Refusal::service_unavailable());
         }
         let Some(asker) = asker_of(routed) else { return };
+        let action = if kind == IqType::Get { Action::Get } else { Action::Set };
+        if is_pubsub(payload) {
+            return self.pep_asked(io, owner, asker, action, payload);
+        }
+        if is_disco(payload) {
+            return self.disco_asked(io, owner, asker, action, payload);
+        }
         let step = match vcard::Request::parse(kind, payload, false, &self.settings.kept.vcard) {
             Ok(_) => show_card(owner, false),
             Err(refusal) => Step::refuse(refusal),
@@ -159,13 +171,18 @@ fn show_card(owner: Owner, is_own: bool) -> Step {
     })
 }
 
-fn private_data(owner: Owner, request: Arc<private::Request>, tries: usize) -> Step {
+/// Carries out a request for private data, which is answered.
+pub(super) fn private_data(owner: Owner, request: Arc<private::Request>) -> Step {
+    try_private_data(owner, request, TRIES_MAX)
+}
+
+fn try_private_data(owner: Owner, request: Arc<private::Request>, tries: usize) -> Step {
     Step::read(request.read(&owner), move |shard, _, _: &Task, outcome| {
         match request.proceed(&owner, outcome, &shard.settings.kept.private) {
             Err(refusal) => Step::refuse(refusal),
             Ok(private::Step::Answer(payload)) => Step::Answer(Answer::Payload(payload)),
             Ok(private::Step::Write(write)) => Step::write(write, move |_, _, _: &Task, outcome| match outcome {
-                Outcome::Refused(_) if tries > 0 => private_data(owner, request, tries - 1),
+                Outcome::Refused(_) if tries > 0 => try_private_data(owner, request, tries - 1),
                 outcome => match written(outcome) {
                     Ok(()) => Step::Answer(Answer::Result(None)),
                     Err(refusal) => Step::refuse(refusal),

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use rondel_shards::{ConnectionId, Io};
 use rondel_storage::roster::Roster;
 use rondel_storage::{
-    LoadError, Outcome, Owner, Page, PageRequest, ReadRequest, accounts, blocks, preferences, roster,
+    LoadError, Outcome, Owner, Page, PageRequest, ReadRequest, accounts, blocks, preferences, roster, vcards,
 };
 
 use super::message::Routed;
@@ -107,6 +107,7 @@ impl Shard {
             ReadRequest::Page(contacts.clone()),
             ReadRequest::Page(blocks::list(&owner)),
             preferences::get(&owner),
+            vcards::get_photo(&owner),
         ]);
         let bare_jid = bare_jid.to_owned();
         self.run(
@@ -212,7 +213,7 @@ fn first(owner: &Owner, outcome: Outcome) -> Result<(Read, Page), LoadError> {
         Outcome::Several(outcomes) => outcomes,
         other => return Err(LoadError::unexpected(other)),
     };
-    let Ok([account, contacts, blocked, chosen]) = <[Outcome; 4]>::try_from(outcomes) else {
+    let Ok([account, contacts, blocked, chosen, photo]) = <[Outcome; 5]>::try_from(outcomes) else {
         return Err(LoadError::unexpected(Outcome::Several(Vec::new())));
     };
     let exists = accounts::decode(owner, account)?.is_some();
@@ -226,5 +227,6 @@ fn first(owner: &Owner, outcome: Outcome) -> Result<(Read, Page), LoadError> {
         (Outcome::Page(_), other) | (other, _) => return Err(LoadError::unexpected(other)),
     };
     account.choose(&preferences::decode(owner, chosen)?);
+    account.photo = vcards::decode_photo(owner, photo)?.map(|photo| photo.sha1);
     Ok((Read { account, roster: Roster::default() }, page))
 }

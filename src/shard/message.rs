@@ -3,6 +3,7 @@
 use rondel_storage::Reply;
 
 use super::broadcast::{Broadcast, Presences};
+use super::pep::{Event, Question};
 use super::ticket::{Settled, TicketId};
 use super::trace::Watch;
 use crate::account::{Address, StanzaKind, Traits};
@@ -19,6 +20,12 @@ pub enum Message {
     Presences(Box<Presences>),
     /// What some sessions of that shard have sent is on disk where it belongs.
     Settled(Box<Settled>),
+    /// An event, for those who follow the node and are at home there.
+    Event(Box<Event>),
+    /// A resource asks for what accounts at home there have published last.
+    Question(Box<Question>),
+    /// The shard has told itself to go on with what such questions ask for.
+    ReadArrivals,
     /// An answer of the storage.
     Stored(Reply),
     /// What verifying a password has led to; `None` if that failed.

@@ -19,6 +19,8 @@ mod login;
 mod management;
 mod message;
 mod offline;
+mod packed;
+mod pep;
 mod presence;
 mod resumption;
 mod roster;
@@ -54,6 +56,7 @@ use load::Loading;
 pub use message::{EndSessions, Message, Routed};
 pub use offline::OfflineLimits;
 use offline::Uncounted;
+use pep::Pep;
 use resumption::Waiting;
 pub use settings::{Kept, ListenerKind, Settings, Tls};
 use stream::{Phase, Stream};
@@ -112,6 +115,9 @@ impl End {
 /// The timer that lets accounts leave memory.
 const TIMER_ACCOUNTS: u64 = 0;
 
+/// The timer that gives clients up which have not said what they are capable of.
+const TIMER_CAPABILITIES: u64 = 1;
+
 /// The timer that sees to whether the storage has caught up. All others are those of sessions.
 const TIMER_STORAGE: u64 = u64::MAX;
 
@@ -126,6 +132,7 @@ pub struct Shard {
     storage: Client,
     tasks: Tasks,
     loading: Loading,
+    pep: Pep,
     /// Whether accounts that nobody needs are looked for at some time.
     is_leaving_scheduled: bool,
     verifier: Verifier,
@@ -168,6 +175,7 @@ impl Shard {
             storage,
             tasks: Tasks::default(),
             loading: Loading::default(),
+            pep: Pep::default(),
             is_leaving_scheduled: false,
             verifier,
             archive_check: SizeCheck::default(),
@@ -393,6 +401,9 @@ impl Application for Shard {
             Message::Settled(settled) => {
                 settled.iter().for_each(|(key, sequence)| self.released(io, *key, *sequence));
             }
+            Message::Event(event) => self.event_arrived(io, &event),
+            Message::Question(question) => self.question_arrived(io, *question),
+            Message::ReadArrivals => self.read_arrivals(io),
             Message::Stored(reply) => self.stored(io, reply),
             Message::Verified { token, outcome } => self.verified(io, token, outcome),
             Message::Derived { token, keys } => self.derived(io, token, keys),
@@ -422,15 +433,18 @@ impl Application for Shard {
     }
 
     fn timer(&mut self, io: &mut Io<Self>, token: u64) {
-        if token == TIMER_ACCOUNTS {
-            self.is_leaving_scheduled = false;
-            self.let_accounts_go(io);
-        } else if token == TIMER_STORAGE {
-            self.is_storage_awaited = false;
-            io.hold_reads(false);
-            self.wait_for_storage(io);
-        } else {
-            self.waited(io, token);
+        match token {
+            TIMER_ACCOUNTS => {
+                self.is_leaving_scheduled = false;
+                self.let_accounts_go(io);
+            }
+            TIMER_CAPABILITIES => self.give_up_on_clients(io),
+            TIMER_STORAGE => {
+                self.is_storage_awaited = false;
+                io.hold_reads(false);
+                self.wait_for_storage(io);
+            }
+            _ => self.waited(io, token),
         }
         self.after(io);
     }

@@ -12,10 +12,13 @@ use crate::account::subscription::{ContactGets, Grant};
 use crate::account::{Presence, PresenceType, SessionKey, StanzaKind, Traits};
 use crate::jid::Jid;
 use crate::stream::StanzaCondition;
-use crate::xml::{Frame, Stamp, escape, namespaces as ns, write_addressed};
+use crate::xml::{Content, Frame, Scratch, Stamp, escape, namespaces as ns, write_addressed};
 
 /// Bytes of a presence stanza at most: it is kept for as long as the session is available, and sent to many.
 const PRESENCE_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes that the hash of a photo takes in a presence stanza, and then some.
+const PHOTO_BYTES: usize = 512;
 
 /// Bytes of the addresses that a session has sent directed presence to.
 const DIRECTED_BYTES_MAX: usize = 16 << 10;
@@ -23,6 +26,27 @@ const DIRECTED_BYTES_MAX: usize = 16 << 10;
 impl Shard {
     /// A presence stanza of a session.
     pub(super) fn presence_from(
+        &mut self,
+        io: &mut Io<Shard>,
+        stream: &mut Stream,
+        frame: &Frame<'_>,
+        kind: PresenceType,
+    ) -> Result<(), End> {
+        let is_small = frame.bytes().len() + PHOTO_BYTES <= PRESENCE_BYTES_MAX;
+        if kind == PresenceType::Available
+            && is_small
+            && let Some(bytes) = self.with_photo(stream, frame)
+        {
+            let mut scratch = Scratch::default();
+            if let Some(frame) = scratch.finished(&bytes, Content::Client) {
+                return self.presence_as_sent(io, stream, &frame, kind);
+            }
+        }
+        self.presence_as_sent(io, stream, frame, kind)
+    }
+
+    /// The same, with all that the server adds to it.
+    fn presence_as_sent(
         &mut self,
         io: &mut Io<Shard>,
         stream: &mut Stream,
@@ -111,6 +135,7 @@ impl Shard {
         if takes_messages && !took_messages {
             self.give_waiting(io, address.bare(), *key);
         }
+        self.advertises(io, *key, frame, is_new);
     }
 
     fn become_unavailable(&mut self, io: &mut Io<Shard>, stream: &Stream, frame: &Frame<'_>) {
@@ -147,6 +172,7 @@ impl Shard {
         self.commands.forget(key);
         let Some(mut session) = self.accounts.unbind(key, io.now_ms()) else { return };
         self.leave_behind(io, &mut session);
+        self.stops_advertising(io, key, session.address.as_str());
         let (address, from) = (&session.address, session.address.escaped());
         if session.presence.is_some() {
             let stanza: Arc<[u8]> = format!("<presence type='unavailable' from='{from}'/>").into_bytes().into();

@@ -12,7 +12,7 @@ use super::message::Routed;
 use super::stream::Stream;
 use super::task::{Asker, Step, Task};
 use crate::account::roster::{self, Change, Exchange, Get, GetRequest, Opened, SetRequest, Settled};
-use crate::account::subscription::{ContactGets, Passage, SubscriptionType};
+use crate::account::subscription::{ContactGets, Grant, Passage, SubscriptionType};
 use crate::account::{Account, IqType, PresenceType, SessionKey, StanzaKind};
 use crate::jid::Jid;
 use crate::service::{Action, Answer};
@@ -119,11 +119,19 @@ impl Shard {
 
     /// A change is on disk: it holds, and clients hear of it.
     fn take_over(&mut self, io: &mut Io<Shard>, account: &str, change: &Change) {
-        if let Some(state) = self.accounts.account_mut(account) {
-            change.apply(&mut state.contacts);
-        }
+        let Some(state) = self.accounts.account_mut(account) else { return };
+        let before = state.contacts.state(change.contact());
+        change.apply(&mut state.contacts);
+        let after = state.contacts.state(change.contact());
         if let Some(push) = &change.push {
             self.push(io, account, push, |session| session.interested);
+        }
+        // Who may follow what the account publishes depends on subscriptions and groups.
+        if before.from == Grant::Granted && (after.from != Grant::Granted || change.push.is_some()) {
+            self.reassess(io, account, change.contact());
+        }
+        if before.to != Grant::Granted && after.to == Grant::Granted {
+            self.send_newest_of(io, account, change.contact());
         }
     }
 

@@ -19,6 +19,7 @@ use crate::account::vcard::VcardLimits;
 use crate::account::{Conflict, ManagementLimits};
 use crate::certificates::CertificateStore;
 use crate::limits::AddressLimits;
+use crate::pubsub::PubsubLimits;
 use crate::stream::{Config, StreamError};
 use crate::xml::Limits;
 
@@ -86,6 +87,8 @@ pub struct Settings {
     pub management: ManagementLimits,
     /// What bounds what waits for an inactive client.
     pub held: HeldLimits,
+    /// What bounds what an account publishes.
+    pub pubsub: PubsubLimits,
     /// What bounds rosters.
     pub roster: RosterLimits,
     /// When a resource is taken.

@@ -178,6 +178,16 @@ impl Shard {
         self.proceed(io, Task::of(asker), step);
     }
 
+    /// Runs a task from its start, in nobody's lane.
+    pub(super) fn run_from(
+        &mut self,
+        io: &mut Io<Shard>,
+        task: Task,
+        start: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task) -> Step + 'static,
+    ) {
+        self.advance(io, task, start);
+    }
+
     /// Runs a task that answers nobody.
     pub(super) fn run(&mut self, io: &mut Io<Shard>, step: Step) {
         self.proceed(io, Task::default(), step);

@@ -5,6 +5,7 @@
 
 #![allow(dead_code)]
 
+pub mod follower;
 pub mod people;
 pub mod scram;
 pub mod tls;

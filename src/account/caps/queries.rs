@@ -56,10 +56,19 @@ impl<K: Copy + Eq + Hash> Queries<K> {
         self.asked.remove(&session).map(|query| query.caps)
     }
 
-    /// The sessions that have not answered in time, and what they were asked about.
-    pub fn expired(&mut self, now_ms: u64) -> Vec<(K, Caps)> {
-        let late = self.asked.extract_if(|_, query| query.until_ms <= now_ms);
-        late.map(|(session, query)| (session, query.caps)).collect()
+    /// The sessions that have not answered in time, and what they were asked about. Others need not wait for those. The
+    /// answers of some may still come: of those who are `expected` back.
+    pub fn expired(&mut self, now_ms: u64, expected: impl Fn(K) -> bool) -> Vec<(K, Caps)> {
+        let mut late = Vec::new();
+        self.asked.retain(|session, query| {
+            if query.until_ms > now_ms {
+                return true;
+            }
+            late.push((*session, query.caps.clone()));
+            query.until_ms = now_ms + self.patience_ms;
+            expected(*session)
+        });
+        late
     }
 }
 
@@ -98,10 +107,14 @@ mod tests {
         queries.ask(1, "a", caps("x"), 0);
         queries.ask(2, "b", caps("y"), 500);
         assert!(queries.has_room(1) && !queries.has_room(3));
-        assert_eq!(queries.expired(999), []);
-        assert_eq!(queries.expired(1_000), [(1, caps("x"))]);
+        assert_eq!(queries.expired(999, |_| false), []);
+        assert_eq!(queries.expired(1_000, |_| false), [(1, caps("x"))]);
         assert!(queries.has_room(3));
-        assert_eq!(queries.gone(2), Some(caps("y")));
-        assert_eq!(queries.expired(10_000), []);
+        // The other one is expected back.
+        assert_eq!(queries.expired(1_500, |session| session == 2), [(2, caps("y"))]);
+        assert_eq!(queries.expired(1_600, |_| false), []);
+        assert_eq!(queries.answered(2, "b"), Some(caps("y")));
+        assert_eq!(queries.gone(2), None);
+        assert_eq!(queries.expired(10_000, |_| false), []);
     }
 }

@@ -235,6 +235,8 @@ impl Transaction {
     /// the answer is [`PubsubError::BUSY`].
     pub fn again(&mut self) -> bool {
         self.known = Known::default();
+        // Somebody else has changed that as well.
+        self.service.stored = None;
         self.attempts += 1;
         self.attempts < ATTEMPTS_MAX
     }
