@@ -48,6 +48,49 @@ const SERVER: &[(&str, &str)] = &[
     ("urn:xmpp:carbons:rules:0", "XEP-0280"),
     ("urn:xmpp:sid:0", "XEP-0359"),
     ("urn:xmpp:message-retract:1", "XEP-0424"),
+    ("http://jabber.org/protocol/caps", "XEP-0115"),
+];
+
+/// By both.
+const BOTH: &[(&str, &str)] = &[
+    ("http://jabber.org/protocol/pubsub", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#access-presence", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#auto-create", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#auto-subscribe", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#config-node", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#config-node-max", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#create-and-configure", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#create-nodes", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#delete-items", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#delete-nodes", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#filtered-notifications", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#instant-nodes", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#item-ids", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#last-published", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#manage-subscriptions", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#member-affiliation", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#meta-data", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#modify-affiliations", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#multi-items", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#outcast-affiliation", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#persistent-items", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#presence-notifications", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#presence-subscribe", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#publish", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#publish-node-full", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#publish-only-affiliation", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#publish-options", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#publisher-affiliation", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#pubsub-on-a-jid", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#purge-nodes", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#retract-items", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#retrieve-affiliations", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#retrieve-default", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#retrieve-items", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#retrieve-subscriptions", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#rsm", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#subscribe", "XEP-0060"),
+    ("http://jabber.org/protocol/pubsub#subscription-notifications", "XEP-0060"),
 ];
 
 /// By one's own account.
@@ -64,16 +107,27 @@ const ACCOUNT: &[(&str, &str)] = &[
     ("http://jabber.org/protocol/rsm", "XEP-0059"),
     ("urn:xmpp:message-retract:1", "XEP-0424"),
     ("urn:xmpp:message-retract:1#tombstone", "XEP-0424"),
+    ("urn:xmpp:pep-vcard-conversion:0", "XEP-0398"),
+    ("urn:xmpp:bookmarks:1#compat", "XEP-0402"),
+    ("urn:xmpp:bookmarks:1#compat-pep", "XEP-0402"),
 ];
 
 /// Spoken, and advertised by nothing of their own.
 const SILENT: &[(&str, &str)] = &[
     ("XEP-0004", "the protocols with forms in them imply it (§6)"),
+    ("XEP-0048", "that its bookmarks are those of XEP-0402 is advertised there"),
+    ("XEP-0084", "a node as others"),
+    ("XEP-0153", "presence shows it"),
+    ("XEP-0163", "an identity, and the features of XEP-0060 (§6.1)"),
     ("XEP-0203", "whoever gets it understands it or does not (§5)"),
+    ("XEP-0222", "the features of XEP-0060 that it relies on (§4)"),
+    ("XEP-0223", "the features of XEP-0060 that it relies on (§4)"),
     ("XEP-0334", "hints are for those who know them"),
     ("XEP-0368", "found in the DNS"),
     ("XEP-0441", "implied by archives (§4)"),
     ("XEP-0474", "negotiated within SCRAM"),
+    ("XEP-0490", "the features of XEP-0060 that it relies on"),
+    ("XEP-0492", "within bookmarks"),
 ];
 
 /// What stands between `before` and `after`, each time.
@@ -82,10 +136,11 @@ fn between<'a>(text: &'a str, before: &str, after: char) -> BTreeSet<&'a str> {
 }
 
 /// What is advertised is in the table and the other way round, and documented.
-fn compare(place: &str, advertised: BTreeSet<&str>, table: &[(&str, &str)]) {
-    let expected: BTreeSet<&str> = table.iter().map(|(namespace, _)| *namespace).collect();
+fn compare(place: &str, advertised: BTreeSet<&str>, tables: &[&[(&str, &str)]]) {
+    let table = || tables.iter().copied().flatten();
+    let expected: BTreeSet<&str> = table().map(|(namespace, _)| *namespace).collect();
     assert_eq!(advertised, expected, "{place}: advertised, and in the table");
-    for (namespace, specification) in table {
+    for (namespace, specification) in table() {
         assert!(PROTOCOLS.contains(&format!("| {specification} |")), "{namespace}: {specification} is not on the page");
         if let Some(number) = specification.strip_prefix("XEP-") {
             assert!(DOAP.contains(&format!("/xep-{number}.html'")), "{namespace}: {specification} is not in the DOAP");
@@ -112,7 +167,7 @@ fn stream_features_are_documented() {
     let all = [before_tls, before_login, after_login].concat();
     let mut advertised = between(&all, " xmlns='", '\'');
     advertised.extend(between(&all, "<feature var='", '\''));
-    compare("the stream", advertised, STREAM);
+    compare("the stream", advertised, &[STREAM]);
 }
 
 #[test]
@@ -120,15 +175,15 @@ fn discovered_features_are_documented() {
     let server = Server::start(&[]);
     server.add_user("juliet");
     let mut raw = Raw::login(&server, "juliet", "balcony");
-    for (to, table) in [("localhost", SERVER), ("juliet@localhost", ACCOUNT)] {
+    for (to, tables) in [("localhost", [SERVER, BOTH]), ("juliet@localhost", [ACCOUNT, BOTH])] {
         let info = raw.ask("get", Some(to), "<query xmlns='http://jabber.org/protocol/disco#info'/>");
-        compare(to, between(&info, "<feature var='", '\''), table);
+        compare(to, between(&info, "<feature var='", '\''), &tables);
     }
 }
 
 #[test]
 fn what_is_documented_is_advertised_or_has_a_reason_not_to_be() {
-    let tables = [STREAM, SERVER, ACCOUNT];
+    let tables = [STREAM, SERVER, BOTH, ACCOUNT];
     let advertised: BTreeSet<&str> = tables.into_iter().flatten().map(|(_, specification)| *specification).collect();
     let silent: BTreeSet<&str> = SILENT.iter().map(|(specification, _)| *specification).collect();
     for number in between(DOAP, "/extensions/xep-", '.') {

@@ -5,7 +5,7 @@ mod common;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use common::Server;
-use common::follower::{Follower, befriend};
+use common::follower::{Follower, subscribe};
 use sha1::{Digest, Sha1};
 
 const DATA: &str = "urn:xmpp:avatar:data";
@@ -53,7 +53,7 @@ fn what_is_published_is_in_the_vcard_and_in_presence() {
     let server = server();
     let mut juliet = Follower::online(&server, "juliet", "balcony", &[]);
     let mut romeo = Follower::online(&server, "romeo", "orchard", &[METADATA]);
-    befriend(&mut romeo, &mut juliet);
+    subscribe(&mut romeo, &mut juliet);
     juliet.set(None, "<vCard xmlns='vcard-temp'><FN>Juliet</FN></vCard>");
     let first = image("first");
     assert!(publish_avatar(&mut juliet, &first, "open").contains("type='result'"));

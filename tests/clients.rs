@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use common::Server;
-use common::follower::{Follower, befriend};
+use common::follower::{Follower, subscribe};
 use conversation::{Mode, converse, romeo, server, strangers_certificate, trust};
 use profanity::Profanity;
 use program::Program;
@@ -52,8 +52,8 @@ fn slixmpp_publishes_and_hears() {
     let mut romeo = Follower::online(&server, "romeo", "orchard", &[MOOD]);
     // Both have agreed before: each of them sees the other's presence.
     let mut balcony = Follower::online(&server, "juliet", "balcony", &[]);
-    befriend(&mut romeo, &mut balcony);
-    befriend(&mut balcony, &mut romeo);
+    subscribe(&mut romeo, &mut balcony);
+    subscribe(&mut balcony, &mut romeo);
     let mut command = Command::new(cache().join("clients/bin/python"));
     command.arg(script("pep_slixmpp.py")).args(["juliet@localhost", "secret", "localhost"]);
     command.args([&server.address.port().to_string(), "romeo@localhost"]);

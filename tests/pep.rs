@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::follower::{Follower, ask, befriend};
+use common::follower::{Follower, subscribe};
 use common::{Raw, Server};
 
 const MOOD: &str = "http://jabber.org/protocol/mood";
@@ -87,7 +87,7 @@ fn contacts_hear_of_what_they_want_and_strangers_of_nothing() {
     let mut romeo = Follower::online(&server, "romeo", "orchard", &[MOOD]);
     let mut street = Follower::online(&server, "romeo", "street", &[TUNE]);
     let mut nurse = Follower::online(&server, "nurse", "hall", &[MOOD]);
-    befriend(&mut romeo, &mut juliet);
+    subscribe(&mut romeo, &mut juliet);
     juliet.set(None, &publish(MOOD, "a", &mood("happy"), &[]));
     let event = romeo.event(MOOD);
     assert!(event.contains("to='romeo@localhost/orchard'") && event.contains("<happy/>"), "{event}");
@@ -133,7 +133,7 @@ fn who_comes_online_gets_the_newest_items_of_contacts_that_may_be_offline() {
     juliet.set(None, &publish("urn:example:quiet", "q", &mood("calm"), &never));
     // Not before there is a subscription.
     assert!(!romeo.round_trip().contains("<event"));
-    befriend(&mut romeo, &mut juliet);
+    subscribe(&mut romeo, &mut juliet);
     assert!(romeo.event(MOOD).contains("<happy/>"));
     drop(romeo);
     drop(juliet);
@@ -161,7 +161,7 @@ fn what_is_private_does_not_show() {
     let mut juliet = Follower::online(&server, "juliet", "balcony", &["urn:example:private"]);
     let mut romeo = Follower::online(&server, "romeo", "orchard", &["urn:example:private"]);
     let mut nurse = Follower::online(&server, "nurse", "hall", &[]);
-    befriend(&mut romeo, &mut juliet);
+    subscribe(&mut romeo, &mut juliet);
     let options = [("persist_items", "true"), ("access_model", "whitelist")];
     let private = publish("urn:example:private", "a", &mood("secret"), &options);
     assert!(juliet.set(None, &private).contains("type='result'"));
@@ -204,8 +204,8 @@ fn nodes_for_groups_of_the_roster() {
     let mut juliet = Follower::online(&server, "juliet", "balcony", &[]);
     let mut romeo = Follower::online(&server, "romeo", "orchard", &[MOOD]);
     let mut nurse = Follower::online(&server, "nurse", "hall", &[MOOD]);
-    befriend(&mut romeo, &mut juliet);
-    befriend(&mut nurse, &mut juliet);
+    subscribe(&mut romeo, &mut juliet);
+    subscribe(&mut nurse, &mut juliet);
     let group = |user: &str, group: &str| {
         let item = format!("<item jid='{user}@localhost'><group>{group}</group></item>");
         format!("<query xmlns='jabber:iq:roster'>{item}</query>")
@@ -222,8 +222,8 @@ fn nodes_for_groups_of_the_roster() {
     let mut garden = Follower::online(&server, "romeo", "garden", &[MOOD]);
     assert!(garden.event(MOOD).contains("<happy/>"));
     // An explicit subscription ends with the place in the group.
-    let subscribe = pubsub(&format!("<subscribe node='{MOOD}' jid='romeo@localhost'/>"));
-    assert!(romeo.set(Some("juliet@localhost"), &subscribe).contains("subscription='subscribed'"));
+    let question = pubsub(&format!("<subscribe node='{MOOD}' jid='romeo@localhost'/>"));
+    assert!(romeo.set(Some("juliet@localhost"), &question).contains("subscription='subscribed'"));
     juliet.set(None, &group("romeo", "Strangers"));
     let heard = romeo.hear("subscription='none'");
     assert!(heard.contains("from='juliet@localhost'"), "{heard}");
@@ -238,8 +238,8 @@ fn who_has_subscribed_hears_of_it_without_being_a_contact() {
     let mut nurse = Follower::online(&server, "nurse", "hall", &[]);
     juliet.set(None, &publish("blog", "a", &mood("happy"), &[("access_model", "open"), ("max_items", "5")]));
     assert!(nurse.get(Some("juliet@localhost"), &disco("items", "")).contains("node='blog'"));
-    let subscribe = |node: &str| pubsub(&format!("<subscribe node='{node}' jid='nurse@localhost'/>"));
-    let answer = nurse.set(Some("juliet@localhost"), &subscribe("blog"));
+    let question = |node: &str| pubsub(&format!("<subscribe node='{node}' jid='nurse@localhost'/>"));
+    let answer = nurse.set(Some("juliet@localhost"), &question("blog"));
     assert!(answer.contains("subscription='subscribed'"), "{answer}");
     assert!(nurse.event("blog").contains("<happy/>"), "the newest item comes with the subscription");
     juliet.set(None, &publish("blog", "b", &mood("sad"), &[]));
@@ -248,7 +248,7 @@ fn who_has_subscribed_hears_of_it_without_being_a_contact() {
     assert!(!event.contains("replyto"), "she need not know which client it was: {event}");
     // With her approval.
     juliet.set(None, &publish("club", "a", &mood("happy"), &[("access_model", "authorize")]));
-    let answer = nurse.set(Some("juliet@localhost"), &subscribe("club"));
+    let answer = nurse.set(Some("juliet@localhost"), &question("club"));
     assert!(answer.contains("subscription='pending'"), "{answer}");
     let request = juliet.hear("</message>");
     assert!(request.contains("<value>nurse@localhost</value>"), "{request}");
@@ -271,7 +271,7 @@ fn what_has_been_displayed_is_known_to_the_other_clients() {
     let server = server(&[]);
     let mut balcony = Follower::online(&server, "juliet", "balcony", &[node]);
     let mut romeo = Follower::online(&server, "romeo", "orchard", &[node]);
-    befriend(&mut romeo, &mut balcony);
+    subscribe(&mut romeo, &mut balcony);
     let mut chamber = Follower::online(&server, "juliet", "chamber", &[]);
     let options = [
         ("persist_items", "true"),
@@ -301,7 +301,7 @@ fn what_an_account_is_and_has() {
     let server = server(&[]);
     let mut juliet = Follower::online(&server, "juliet", "balcony", &[]);
     let mut romeo = Follower::online(&server, "romeo", "orchard", &[]);
-    befriend(&mut romeo, &mut juliet);
+    subscribe(&mut romeo, &mut juliet);
     juliet.set(None, &publish(MOOD, "a", &mood("happy"), &[("title", "How I feel")]));
     let own = juliet.get(None, &disco("info", ""));
     let contacts = romeo.get(Some("juliet@localhost"), &disco("info", ""));
@@ -328,7 +328,7 @@ fn limits_hold() {
     let server = server(&["--pubsub-nodes", "8", "--pubsub-size", "100kB", "--pubsub-item-size", "40kB"]);
     let mut juliet = Raw::login(&server, "juliet", "balcony");
     let text = |bytes: usize| format!("<t xmlns='urn:t'>{}</t>", "x".repeat(bytes));
-    let mut set = |payload: &str| ask(&mut juliet, "set", None, payload);
+    let mut set = |payload: &str| juliet.ask("set", None, payload);
     assert!(set(&publish("a", "1", &text(50_000), &[])).contains("<payload-too-big"));
     assert!(set(&publish("a", "1", &text(39_000), &[])).contains("type='result'"));
     assert!(set(&publish("b", "1", &text(39_000), &[])).contains("type='result'"));

@@ -140,7 +140,6 @@ const KEPT: &[(&str, &str, bool)] = &[
     (namespaces::CARBONS, "XEP-0280", false),
     ("urn:xmpp:carbons:rules:0", "XEP-0280", false),
     (namespaces::STANZA_IDS, "XEP-0359", true),
-    (namespaces::AVATAR_CONVERSION, "XEP-0398", true),
 ];
 
 /// What an account with an archive advertises: the namespace, the specification, and whether the server does so, too.
@@ -155,6 +154,10 @@ const ARCHIVE: &[(&str, &str, bool)] = &[
     ("urn:xmpp:message-retract:1#tombstone", "XEP-0424", false),
 ];
 
+/// What an account advertises that publishes, beside the features of publish-subscribe: the namespace and the
+/// specification.
+const PUBLISHED: &[(&str, &str)] = &[(namespaces::AVATAR_CONVERSION, "XEP-0398")];
+
 /// The namespaces advertised to whoever asks.
 fn features(context: &Context) -> impl Iterator<Item = &'static str> {
     let is_server = context.addressee == Addressee::Server;
@@ -162,7 +165,10 @@ fn features(context: &Context) -> impl Iterator<Item = &'static str> {
     let (archive, has_account) = (if context.archive { ARCHIVE } else { &[] }, !context.anonymous);
     let archive = archive.iter().filter(move |(_, _, for_server)| if is_server { *for_server } else { has_account });
     let kept = KEPT.iter().filter(move |(_, _, for_account)| is_server || (*for_account && has_account));
-    let published = ACCOUNT_FEATURES.iter().filter(move |_| is_server || has_account).copied();
+    // XEP-0222 and XEP-0223 have clients look at the server for what they rely on.
+    let is_shown = move |feature: &&str| if is_server { feature.starts_with(namespaces::PUBSUB) } else { has_account };
+    let published = PUBLISHED.iter().map(|(namespace, _)| *namespace).chain(ACCOUNT_FEATURES.iter().copied());
+    let published = published.filter(is_shown);
     let kept = kept.chain(archive).map(|(namespace, ..)| *namespace);
     answered.map(|protocol| protocol.namespace).chain(kept).chain(published)
 }
@@ -198,6 +204,8 @@ mod tests {
     #[test]
     fn what_is_advertised_is_documented() {
         let kept = KEPT.iter().chain(ARCHIVE).map(|(_, specification, _)| *specification);
+        let published = PUBLISHED.iter().map(|(_, specification)| *specification);
+        let kept = kept.chain(published);
         for specification in PROTOCOLS.iter().map(|protocol| protocol.specification).chain(kept) {
             assert!(is_documented(specification), "{specification} is not in docs/");
         }

@@ -77,10 +77,6 @@ impl Follower {
         self.ask("get", to, payload)
     }
 
-    pub fn ask(&mut self, kind: &str, to: Option<&str>, payload: &str) -> String {
-        ask(&mut self.raw, kind, to, payload)
-    }
-
     /// The next message about a node.
     pub fn event(&mut self, node: &str) -> String {
         loop {
@@ -92,20 +88,8 @@ impl Follower {
     }
 }
 
-/// Asks, and hears the answer.
-pub fn ask(raw: &mut Raw, kind: &str, to: Option<&str>, payload: &str) -> String {
-    let to = to.map(|to| format!(" to='{to}'")).unwrap_or_default();
-    raw.say(&format!("<iq type='{kind}' id='question'{to}>{payload}</iq>"));
-    let mut answer = raw.hear("id='question'");
-    answer.push_str(&raw.hear(">"));
-    if !answer.ends_with("/>") {
-        answer.push_str(&raw.hear("</iq>"));
-    }
-    answer.split_off(answer.rfind("<iq type='").unwrap_or_default())
-}
-
 /// One sees the other's presence from now on.
-pub fn befriend(asking: &mut Follower, granting: &mut Follower) {
+pub fn subscribe(asking: &mut Follower, granting: &mut Follower) {
     asking.say(&format!("<presence type='subscribe' to='{}@localhost'/>", granting.user));
     granting.hear("type='subscribe'");
     granting.say(&format!("<presence type='subscribed' to='{}@localhost'/>", asking.user));
