@@ -15,8 +15,8 @@ use super::trace::shown;
 use super::{End, Shard, kept};
 use crate::account::blocking::{self, Inbound};
 use crate::account::{
-    Account, Decision, Direction, IqType, MessageType, PresenceType, Session, SessionKey, Standing, StanzaKind, Traits,
-    carbon, decide, forged, write_carbon,
+    Account, Decision, Direction, IqType, MessageType, Offline, PresenceType, Session, SessionKey, Standing,
+    StanzaKind, Traits, carbon, decide, forged, offline, write_carbon,
 };
 use crate::home::home;
 use crate::jid::Jid;
@@ -158,7 +158,11 @@ impl Shard {
             let passing = Passing { kind, traits, from, to: to.as_str(), bare: to.bare(), resource: to.resource() };
             match self.deliver(io, &passing, write) {
                 Ok(Delivered::Done) => return,
-                Err(refusal) => return self.answer_refusal(io, stream, frame, &refusal),
+                Err(refusal) => {
+                    // The same way as from another shard: whether it is archived must not tell who is in memory.
+                    let routed = Routed::new(kind, traits, from, to, size, write);
+                    return self.bounce(io, &routed, &refusal);
+                }
                 Ok(Delivered::NobodyThere) => {}
             }
         }
@@ -284,6 +288,7 @@ impl Shard {
     ) -> Result<Delivered, Refusal> {
         let Passing { kind, traits, from, bare, resource, .. } = *passing;
         if let Err(refusal) = self.may_reach(kind, from, bare) {
+            let refusal = refusal.filter(|_| !is_silent(passing));
             self.trace(kind, from.as_str(), passing.to, |_| {
                 let how = if refusal.is_some() { "refused" } else { "dropped" };
                 format!("{how}: there is no such account, or it blocks the sender")
@@ -526,6 +531,19 @@ impl Shard {
         let from = from.as_deref().unwrap_or(session.address.bare());
         let (key, to) = (session.key, session.address.as_str());
         self.give(io, key, answer, |out| refusal.write_reply(out, name, id.as_deref(), from, to));
+    }
+}
+
+/// Whether the sender of a message that may not reach an account hears nothing of it: nor would it if nobody were
+/// there. Otherwise the error told of an account that does not exist, or blocks.
+fn is_silent(passing: &Passing<'_>) -> bool {
+    let StanzaKind::Message(message) = passing.kind else { return false };
+    match decide(passing.kind, passing.resource.map(|_| None), [].into_iter()) {
+        Decision::Drop(_) | Decision::NobodyThere(_) => {
+            let facts = facts(message, passing.traits, Direction::Received, passing.from.as_str(), passing.to);
+            matches!(offline(&facts), Offline::Drop(_))
+        }
+        _ => false,
     }
 }
 
