@@ -15,9 +15,11 @@ const ACCOUNTS: [(&str, &[(&str, i8)]); 4] = [
     ("many", &[("best", 5), ("equal", 5), ("lesser", 1), ("negative", -1)]),
 ];
 
+type Row = (&'static str, Option<&'static str>, [(&'static str, char); 4]);
+
 /// Table 1: the account and the resource that are addressed; for each type of message what the table allows, then what
 /// is done.
-const ROWS: &[(&str, Option<&str>, [(&str, char); 4])] = &[
+const ROWS: &[Row] = &[
     // The account does not exist.
     ("nobody", None, [("S/E", 'E'), ("S/E", 'E'), ("E", 'E'), ("S", 'S')]),
     ("nobody", Some("match"), [("S/E", 'E'), ("S/E", 'E'), ("S/E", 'E'), ("S/E", 'S')]),

@@ -1,5 +1,8 @@
 //! Juliet uses the client under test, Romeo speaks raw XML, and nobody gets in without TLS.
 
+// Each test needs a part of it.
+#![allow(dead_code)]
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
