@@ -77,6 +77,17 @@ await_end() {
     done
 }
 
+# settle: until the peer has nothing to do for a second, such as to compact what was written; for a minute at most.
+settle() {
+    local before after
+    for _ in $(seq 60); do
+        before=$(awk '{ print $14 + $15 }' "/proc/$pid/stat")
+        sleep 1
+        after=$(awk '{ print $14 + $15 }' "/proc/$pid/stat")
+        [ $((after - before)) -gt 3 ] || return 0
+    done
+}
+
 # restart_peer PEER: starts the peer of this instance again, with the data that it has.
 restart_peer() {
     "$(script_of "$1")" start "$instance" 0 >"$work/peer" || exit 2
