@@ -213,17 +213,41 @@ fn what_was_acknowledged_is_looked_for_after_a_kill() {
     let server = server.kill_and_restart(&["--scram-iterations", "4096"]);
     let ledger = server.directory.path().join("ledger").to_str().unwrap().to_owned();
     let address = server.address.to_string();
-    let found = report(&tool(&["verify", "--server", &address, "--ledger", &ledger, "--no-archive", "--json", "-"]));
+    let verify = ["verify", "--server", &address, "--ledger", &ledger, "--page", "40", "--json", "-"];
+    let found = report(&tool(&verify));
     assert_eq!((figure(&found, "lost"), figure(&found, "twice")), (0.0, 0.0), "{found}");
-    assert!(figure(&found, "waited") >= (acknowledged / 2.0).floor(), "{found}");
+    for (place, part) in [("archive_sender", 1.0), ("archive_present", 0.5), ("archive_absent", 0.5), ("waited", 0.5)] {
+        assert!(figure(&found, place) >= (acknowledged * part).floor(), "{place}: {found}");
+    }
 
     // Messages that were never sent are missed.
     fs::write(&ledger, "{\"began_us\":0,\"absent\":2,\"sent\":9000,\"acknowledged\":9000,\"refused\":[]}").unwrap();
-    let found = report(&tool(&["verify", "--server", &address, "--ledger", &ledger, "--no-archive", "--json", "-"]));
+    let found = report(&tool(&verify));
     assert!(
-        figure(&found, "lost") > 4000.0 && found["notes"].as_array().is_some_and(|notes| !notes.is_empty()),
+        figure(&found, "lost") > 16_000.0 && found["notes"].as_array().is_some_and(|notes| !notes.is_empty()),
         "{found}"
     );
+}
+
+#[test]
+fn pages_of_an_archive_are_read() {
+    let server = lax(3);
+    let (address, pid) = (server.address.to_string(), pid(&server));
+    let pages = ["archive", "--server", &address, "--server-pid", &pid, "--contacts", "2", "--size", "10"];
+    let pages = [&pages[..], &["--pages", "20", "--warmup-pages", "6", "--json", "-"]].concat();
+    let empty = tool(&pages);
+    assert!(String::from_utf8(empty.stderr).unwrap().contains("the archive is empty"));
+
+    let users = server.directory.path().join("users");
+    fs::write(&users, "load0\nload1\nload0\nload2\n").unwrap();
+    let chat = ["chat", "--server", &address, "--users", users.to_str().unwrap(), "--sessions", "4"];
+    let messages = ["--messages", "200", "--warmup", "0s", "--duration", "60s", "--json", "-"];
+    assert!(figure(&report(&tool(&[&chat[..], &messages].concat())), "messages") >= 200.0);
+    let report = report(&tool(&pages));
+    assert!(figure(&report, "pages") >= 20.0 && figure(&report, "messages_per_page") > 1.0, "{report}");
+    for kind in ["last", "before", "after", "with", "with_before"] {
+        assert!(figure(&report, &format!("{kind}_p50_us")) > 0.0, "{kind}: {report}");
+    }
 }
 
 /// What a browser would fetch to show a page: every reference that leads out of the page itself.
