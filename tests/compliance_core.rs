@@ -52,3 +52,8 @@ fn core_feature_discovery_xep_0030() {
 fn core_feature_broadcasts_xep_0115() {
     slixmpp("compliance_core.py", "core_feature_broadcasts_xep_0115");
 }
+
+#[test]
+fn core_event_publishing_xep_0163() {
+    slixmpp("compliance_core.py", "core_event_publishing_xep_0163");
+}

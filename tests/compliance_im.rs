@@ -1,5 +1,5 @@
 //! The IM suite of XEP-0479 (2023), advanced server: a test for each row, by clients that others wrote. Rows that say
-//! nothing about servers are left out, and so are group chats and uploads, which are not there yet.
+//! nothing about servers are left out but for avatars; so are group chats and uploads, which are not there yet.
 
 mod common;
 
@@ -40,4 +40,29 @@ fn im_private_xml_storage_xep_0049() {
 #[test]
 fn im_stream_management_xep_0198() {
     slixmpp("compliance_im.py", "im_stream_management_xep_0198");
+}
+
+#[test]
+fn im_user_avatars_xep_0084() {
+    slixmpp("compliance_im.py", "im_user_avatars_xep_0084");
+}
+
+#[test]
+fn im_user_avatar_compatibility_xep_0398_xep_0153() {
+    slixmpp("compliance_im.py", "im_user_avatar_compatibility_xep_0398_xep_0153");
+}
+
+#[test]
+fn im_advanced_group_chat_bookmarks_xep_0048_xep_0402() {
+    slixmpp("compliance_im.py", "im_advanced_group_chat_bookmarks_xep_0048_xep_0402");
+}
+
+#[test]
+fn im_persistent_storage_of_private_data_xep_0223() {
+    slixmpp("compliance_im.py", "im_persistent_storage_of_private_data_xep_0223");
+}
+
+#[test]
+fn im_history_storage_and_retrieval_xep_0313() {
+    slixmpp("compliance_im.py", "im_history_storage_and_retrieval_xep_0313");
 }

@@ -82,5 +82,41 @@ async def core_feature_broadcasts_xep_0115():
     assert "jabber:iq:version" in known["features"]
 
 
+async def core_event_publishing_xep_0163():
+    romeo = await person_who_follows("romeo", "orchard")
+    juliet = await person_who_follows("juliet", "balcony")
+    nurse = await person_who_follows("nurse", "kitchen")
+    identities = (await juliet.plugin["xep_0030"].get_info("juliet@localhost", timeout=PATIENCE))["disco_info"]
+    assert ("pubsub", "pep") in {identity[:2] for identity in identities["identities"]}
+    await befriend(romeo, juliet)
+    await juliet.plugin["xep_0107"].publish_mood("happy", "at last")
+    for person in (romeo, juliet):
+        event = await person.next("user_mood_publish")
+        assert event["from"].bare == "juliet@localhost", event
+        assert event["pubsub_event"]["items"]["item"]["mood"]["value"] == "happy", event
+    # Who comes later gets the last one, who is no contact none, and may not look.
+    street = await person_who_follows("romeo", "street")
+    assert (await street.next("user_mood_publish"))["from"].bare == "juliet@localhost"
+    node = "http://jabber.org/protocol/mood"
+    found = await romeo.plugin["xep_0060"].get_items("juliet@localhost", node, timeout=PATIENCE)
+    assert len(found["pubsub"]["items"]) == 1 and "at last" in str(found), found
+    for stranger in ("juliet@localhost", "rosaline@localhost"):
+        await refused(nurse.plugin["xep_0060"].get_items(stranger, node, timeout=PATIENCE), "service-unavailable")
+    await nurse.settled()
+    assert not nurse.has_next("user_mood_publish")
+
+
+async def person_who_follows(name, resource):
+    """Online, and notified of moods."""
+    person = Person(name, resource, "xep_0060", "xep_0107", "xep_0115", "xep_0163")
+    person.listen("user_mood_publish")
+    await person.log_in()
+    await person.get_roster(timeout=PATIENCE)
+    await person.plugin["xep_0115"].update_caps(broadcast=False)
+    person.send_presence()
+    await person.settled()
+    return person
+
+
 if __name__ == "__main__":
     run(globals())

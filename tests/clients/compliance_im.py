@@ -165,5 +165,141 @@ async def im_stream_management_xep_0198():
     assert acknowledged == [f"line {number}" for number in range(20)], acknowledged
 
 
+async def im_history_storage_and_retrieval_xep_0313():
+    romeo = await Person("romeo", "orchard", "xep_0313").online()
+    juliet = await Person("juliet", "balcony", "xep_0313", "xep_0359").online()
+    nurse = await Person("nurse", "kitchen").online()
+    assert "urn:xmpp:mam:2" in await juliet.advertised("juliet@localhost")
+    said = []
+    for number in range(12):
+        sender, to = ((romeo, "juliet@localhost"), (juliet, "romeo@localhost"))[number % 2]
+        sender.send_message(to, f"line {number}", mtype="chat")
+        said.append(f"line {number}")
+        heard = await (juliet, romeo)[number % 2].next("message")
+        assert heard["body"] == said[-1], heard
+    nurse.send_message("juliet@localhost", "Madam!", mtype="chat")
+    last = await juliet.next("message")
+    # Everything in its order, page by page, from any client.
+    phone = await Person("juliet", "phone", "xep_0313", "xep_0359").online()
+    archive = phone.plugin["xep_0313"]
+    found = [message async for message in archive.iterate(rsm={"max": 5})]
+    bodies = [message["mam_result"]["forwarded"]["stanza"]["body"] for message in found]
+    assert bodies == [*said, "Madam!"], bodies
+    assert all(message["from"].bare in ("", "juliet@localhost") for message in found)
+    # What somebody has got has the id of its archive.
+    assert found[-1]["mam_result"]["id"] == last["stanza_id"]["id"], last
+    assert all(message["mam_result"]["forwarded"]["delay"]["stamp"] for message in found)
+    # With one person, and backwards.
+    some = [message async for message in archive.iterate(with_jid="nurse@localhost")]
+    assert [message["mam_result"]["forwarded"]["stanza"]["body"] for message in some] == ["Madam!"]
+    newest = [message async for message in archive.iterate(reverse=True, rsm={"max": 2}, total=2)]
+    assert newest[0]["mam_result"]["id"] == found[-1]["mam_result"]["id"]
+    # Nobody else's.
+    for other in ("juliet@localhost", "rosaline@localhost"):
+        await refused(romeo.plugin["xep_0313"].retrieve(other, timeout=PATIENCE), "service-unavailable")
+
+
+async def im_user_avatars_xep_0084():
+    romeo, juliet = await people_with_avatars()
+    avatars, image = juliet.plugin["xep_0084"], b"as good as a picture"
+    name = avatars.generate_id(image)
+    await avatars.publish_avatar(image, timeout=PATIENCE)
+    await avatars.publish_avatar_metadata({"id": name, "type": "image/png", "bytes": len(image)}, timeout=PATIENCE)
+    event = await romeo.next("avatar_metadata_publish")
+    assert event["from"].bare == "juliet@localhost", event
+    assert event["pubsub_event"]["items"]["item"]["id"] == name, event
+    found = await romeo.plugin["xep_0084"].retrieve_avatar("juliet@localhost", name, timeout=PATIENCE)
+    assert found["pubsub"]["items"]["item"]["avatar_data"]["value"] == image, found
+
+
+async def im_user_avatar_compatibility_xep_0398_xep_0153():
+    romeo, juliet = await people_with_avatars()
+    assert "urn:xmpp:pep-vcard-conversion:0" in await juliet.advertised("juliet@localhost")
+    # From the vCard to the node, and into presence.
+    card, image = juliet.plugin["xep_0054"].make_vcard(), b"as good as a picture"
+    card["PHOTO"]["TYPE"], card["PHOTO"]["BINVAL"] = "image/png", image
+    await juliet.plugin["xep_0054"].publish_vcard(card, timeout=PATIENCE)
+    name = juliet.plugin["xep_0084"].generate_id(image)
+    event = await romeo.next("avatar_metadata_publish")
+    assert event["pubsub_event"]["items"]["item"]["id"] == name, event
+    found = await romeo.plugin["xep_0084"].retrieve_avatar("juliet@localhost", name, timeout=PATIENCE)
+    assert found["pubsub"]["items"]["item"]["avatar_data"]["value"] == image, found
+    await presence_with(romeo, name)
+    # And back.
+    avatars, image = juliet.plugin["xep_0084"], b"another one"
+    name = avatars.generate_id(image)
+    await avatars.publish_avatar(image, timeout=PATIENCE)
+    await avatars.publish_avatar_metadata({"id": name, "type": "image/png", "bytes": len(image)}, timeout=PATIENCE)
+    await presence_with(romeo, name)
+    cards = romeo.plugin["xep_0054"]
+    answer = await cards.get_vcard("juliet@localhost", cached=False, local=False, timeout=PATIENCE)
+    assert answer["vcard_temp"]["PHOTO"]["BINVAL"] == image, answer
+
+
+async def presence_with(person, name):
+    """The presence of a contact has this hash of a photo, now or soon."""
+    while True:
+        presence = await person.next("presence_available")
+        photo = presence.xml.find("{vcard-temp:x:update}x/{vcard-temp:x:update}photo")
+        if presence["from"].bare == "juliet@localhost" and photo is not None and photo.text == name:
+            return
+
+
+async def people_with_avatars():
+    """Contacts of each other; the first is notified of avatars."""
+    romeo = Person("romeo", "orchard", "xep_0054", "xep_0084", "xep_0115", "xep_0163")
+    juliet = await Person("juliet", "balcony", "xep_0054", "xep_0084").online()
+    romeo.listen("avatar_metadata_publish", "presence_available")
+    await romeo.log_in()
+    await romeo.get_roster(timeout=PATIENCE)
+    await romeo.plugin["xep_0115"].update_caps(broadcast=False)
+    romeo.send_presence()
+    await befriend(romeo, juliet)
+    return romeo, juliet
+
+
+async def im_persistent_storage_of_private_data_xep_0223():
+    romeo = await Person("romeo", "orchard", "xep_0060").online()
+    juliet = await Person("juliet", "balcony", "xep_0060", "xep_0223", "xep_0092").online()
+    await befriend(romeo, juliet)
+    assert "http://jabber.org/protocol/pubsub#publish-options" in await juliet.advertised("juliet@localhost")
+    note = juliet.plugin["xep_0092"].stanza.Version()
+    note["name"] = "a secret"
+    storage = juliet.plugin["xep_0223"]
+    await storage.store(note, "urn:example:notes", id="current", timeout=PATIENCE)
+    await juliet.disconnect()
+    juliet = await Person("juliet", "phone", "xep_0060", "xep_0223", "xep_0092").online()
+    found = await juliet.plugin["xep_0223"].retrieve("urn:example:notes", timeout=PATIENCE)
+    assert "a secret" in str(found), found
+    # Not even a contact may see it.
+    try:
+        answer = await romeo.plugin["xep_0060"].get_items("juliet@localhost", "urn:example:notes", timeout=PATIENCE)
+    except IqError as error:
+        assert "a secret" not in str(error.iq), error.iq
+    else:
+        raise AssertionError(answer)
+
+
+async def im_advanced_group_chat_bookmarks_xep_0048_xep_0402():
+    juliet = await Person("juliet", "balcony", "xep_0048", "xep_0049", "xep_0060", "xep_0402").online()
+    assert "urn:xmpp:bookmarks:1#compat" in await juliet.advertised("juliet@localhost")
+    # What an older client bookmarks, a newer one finds.
+    bookmarks = juliet.plugin["xep_0048"].stanza.Bookmarks()
+    bookmarks.add_conference("orchard@rooms.localhost", "Juliet", name="The orchard", autojoin=True)
+    await juliet.plugin["xep_0048"].set_bookmarks(bookmarks, method="xep_0049", timeout=PATIENCE)
+    phone = await Person("juliet", "phone", "xep_0048", "xep_0049", "xep_0060", "xep_0402").online()
+    pubsub, node = phone.plugin["xep_0060"], "urn:xmpp:bookmarks:1"
+    found = await pubsub.get_items("juliet@localhost", node, timeout=PATIENCE)
+    items = [(item["id"], item["conference"]["name"]) for item in found["pubsub"]["items"]]
+    assert items == [("orchard@rooms.localhost", "The orchard")], found
+    # And the other way round.
+    conference = phone.plugin["xep_0402"].stanza.Conference()
+    conference["name"], conference["autojoin"] = "The tomb", False
+    await pubsub.publish("juliet@localhost", node, id="tomb@rooms.localhost", payload=conference, timeout=PATIENCE)
+    answer = await juliet.plugin["xep_0048"].get_bookmarks(method="xep_0049", timeout=PATIENCE)
+    known = {item["jid"]: item["name"] for item in answer["private"]["bookmarks"]["conferences"]}
+    assert known == {"orchard@rooms.localhost": "The orchard", "tomb@rooms.localhost": "The tomb"}, answer
+
+
 if __name__ == "__main__":
     run(globals())
