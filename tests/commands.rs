@@ -173,6 +173,42 @@ fn sessions_are_listed_and_closed() {
     assert!(juliet.round_trip().contains("type='result'") && romeo.round_trip().contains("type='result'"));
 }
 
+/// Nobody comes back to it, and what it has not got is not lost.
+#[test]
+fn a_session_that_waits_for_its_client_can_be_closed() {
+    let server = server(&["--shards", "2"]);
+    let mut juliet = Raw::login(&server, "juliet", "balcony");
+    let mut phone = Raw::login(&server, "juliet", "phone");
+    phone.say("<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+    let enabled = phone.hear_between("<enabled ", "/>");
+    let id = enabled.split("id='").nth(1).unwrap().split('\'').next().unwrap().to_owned();
+    phone.say("<presence/>");
+    phone.hear("from='juliet@localhost/phone'");
+    let log_in_again = || {
+        let mut raw = Raw::connect(server.address);
+        raw.authenticate(common::HEADER, "juliet");
+        raw.say(common::HEADER);
+        raw.hear("</stream:features>");
+        raw.say(&format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='0'/>"));
+        raw
+    };
+    drop(phone);
+    let mut phone = log_in_again();
+    phone.hear("<resumed");
+    drop(phone);
+    let mut romeo = Raw::online(&server, "romeo", "orchard");
+    romeo.say("<message to='juliet@localhost/phone' type='chat'><body>art thou there?</body></message>");
+    romeo.round_trip();
+    let listed = run(&mut juliet, "list-sessions", "", &[]);
+    assert!(listed.contains("<value>phone</value>"), "{listed}");
+    let closed = fill(&mut juliet, "close-session", &[("resource", "phone")]);
+    assert!(closed.contains("<note type='info'>"), "{closed}");
+    let mut phone = log_in_again();
+    assert!(phone.hear("</failed>").contains("<item-not-found"));
+    juliet.say("<presence/>");
+    juliet.hear("art thou there?");
+}
+
 #[test]
 fn a_command_goes_on_in_its_own_session_only_and_can_be_given_up() {
     let server = server(&[]);

@@ -3,14 +3,16 @@
 
 mod common;
 
+use common::follower::Follower;
 use common::people::{befriend, subscribe};
 use common::{HEADER, Raw, Server, plain, tls};
 use rustls::version::TLS13;
 
+const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
 const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
 
 /// What clients ask of accounts.
-const QUESTIONS: [&str; 14] = [
+const QUESTIONS: [&str; 15] = [
     "<ping xmlns='urn:xmpp:ping'/>",
     "<query xmlns='jabber:iq:last'/>",
     "<query xmlns='jabber:iq:version'/>",
@@ -24,6 +26,7 @@ const QUESTIONS: [&str; 14] = [
     "<enable xmlns='urn:xmpp:carbons:2'/>",
     "<query xmlns='urn:xmpp:mam:2'/>",
     "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:xmpp:avatar:metadata'/></pubsub>",
+    "<vCard xmlns='vcard-temp'/>",
     "<x xmlns='urn:example:unknown'/>",
 ];
 
@@ -379,6 +382,26 @@ fn a_session_is_resumed_by_its_account_only() {
     assert!(juliet.round_trip().contains("type='result'"), "hers goes on");
 }
 
+/// Who shows the hash of another client's capabilities and answers for it with others changes nothing for that client
+/// (XEP-0115 §9).
+#[test]
+fn capabilities_are_those_of_the_client_that_has_them() {
+    const NODE: &str = "urn:example:n";
+    let server = server(&["--shards", "2"]);
+    let mut nurse = Raw::login(&server, "nurse", "kitchen");
+    nurse.say(&Follower::presence("juliet", "balcony", &[NODE]));
+    let id = nurse.hear_between("<iq type='get' id='", "'");
+    let node = nurse.hear_between("node='", "'");
+    let query = format!("<query xmlns='http://jabber.org/protocol/disco#info' node='{node}'/>");
+    nurse.say(&format!("<iq type='result' id='{id}' to='nurse@localhost'>{query}</iq>"));
+    nurse.round_trip();
+    // She is asked herself, and believed.
+    let mut juliet = Follower::online(&server, "juliet", "balcony", &[NODE]);
+    let item = format!("<publish node='{NODE}'><item id='1'><x xmlns='urn:example:x'/></item></publish>");
+    juliet.say(&format!("<iq type='set' id='p'><pubsub xmlns='{PUBSUB}'>{item}</pubsub></iq>"));
+    assert!(juliet.event(NODE).contains("id='1'"));
+}
+
 /// Of an account that is removed nothing is left for who gets its name.
 #[test]
 fn nothing_is_left_of_a_removed_account() {
@@ -391,6 +414,8 @@ fn nothing_is_left_of_a_removed_account() {
         let private = "<query xmlns='jabber:iq:private'><x xmlns='urn:example:x'>the former one</x></query>";
         juliet.ask("set", None, private);
         juliet.ask("set", None, "<block xmlns='urn:xmpp:blocking'><item jid='paris@localhost'/></block>");
+        let item = "<publish node='urn:example:n'><item><x xmlns='urn:example:x'>the former one</x></item></publish>";
+        juliet.ask("set", None, &format!("<pubsub xmlns='{PUBSUB}'>{item}</pubsub>"));
         romeo.say("<message to='juliet@localhost' type='chat'><body>to the former one</body></message>");
         juliet.hear("to the former one");
         juliet.say("<presence type='unavailable'><status>the former one</status></presence>");
@@ -412,6 +437,8 @@ fn nothing_is_left_of_a_removed_account() {
             juliet.ask("get", None, "<blocklist xmlns='urn:xmpp:blocking'/>"),
             juliet.ask("get", None, "<query xmlns='jabber:iq:last'/>"),
             juliet.ask("set", None, "<query xmlns='urn:xmpp:mam:2'/>"),
+            juliet.ask("get", None, &format!("<pubsub xmlns='{PUBSUB}'><items node='urn:example:n'/></pubsub>")),
+            juliet.ask("get", None, "<query xmlns='http://jabber.org/protocol/disco#items'/>"),
             juliet.round_trip(),
         ];
         let heard = answers.concat();

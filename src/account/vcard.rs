@@ -45,7 +45,8 @@ impl Request {
         match (kind, is_own) {
             (IqType::Get, _) => Ok(Request::Get),
             (IqType::Set, true) => NewCard::read(card, limits).map(Request::Set),
-            (IqType::Set, false) => Err(Refusal::forbidden()),
+            // Not `<forbidden/>`, which is proposed (§3.2): it would tell that there is such an account (§3.3).
+            (IqType::Set, false) => Err(Refusal::service_unavailable()),
             (IqType::Result | IqType::Error, _) => Err(Refusal::bad_request()),
         }
     }
@@ -160,9 +161,9 @@ mod tests {
 
     #[test]
     fn nobody_changes_the_card_of_another() {
-        // Example 7.
+        // Otherwise than in example 7.
         let refusal = parse(IqType::Set, "<vCard xmlns='vcard-temp'><FN>Jeremie</FN></vCard>", false).unwrap_err();
-        assert_eq!((refusal.kind, refusal.condition), ("auth", "forbidden"));
+        assert_eq!((refusal.kind, refusal.condition), ("cancel", "service-unavailable"));
     }
 
     #[test]
