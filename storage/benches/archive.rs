@@ -1,10 +1,11 @@
-//! What archiving costs: on the caller's thread, in the writer, and in RocksDB's own threads. Run it with
-//! `cargo bench --workspace --bench archive -- MESSAGES [OWNERS] [TURN] [RATE]`; without a number it only shows that it
-//! works.
+//! What archiving costs: on the caller's thread, in the writer, in the thread that makes chunks, and in RocksDB's own.
+//! Run it with `cargo bench --workspace --bench archive -- MESSAGES [OWNERS] [TURN] [RATE] [BYTES] [REQUESTS]`; without
+//! a number it only shows that it works.
 //!
-//! A message is archived twice, for its sender and for its receiver. A turn's writes are handed over together. Without
-//! a rate (messages per second) writing is as fast as it gets; compactions fall behind then, and do less for it. Times
-//! are those that the threads have spent on a processor, so that it does not matter who else uses the machine.
+//! A message of so many bytes is archived twice, for its sender and for its receiver. A turn's writes are handed over
+//! together, as what they are or, with a last number of 1, as a request each. Without a rate (messages per second)
+//! writing is as fast as it gets. Times are those that the threads have spent on a processor, so that it does not
+//! matter who else uses the machine. At the end pages are read.
 
 use mimalloc::MiMalloc;
 use rondel_storage::{Client, Options, Outcome, Owner, Replies, Reply, Store, WriteRequest, archive};
@@ -19,8 +20,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// The bytes of a message.
-const STANZA_BYTES: usize = 400;
 /// How many addresses an owner writes with.
 const CONTACTS: u64 = 20;
 /// The most messages that are not answered yet: as much as two busy shards have under way.
@@ -34,8 +33,14 @@ const WORDS: [&str; 24] = [
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
     let number = |at: usize, default| arguments.get(at).copied().unwrap_or(default);
-    let load =
-        Load { messages: number(0, 1000), owners: number(1, 10_000), turn: number(2, 32), rate: number(3, u64::MAX) };
+    let load = Load {
+        messages: number(0, 1000),
+        owners: number(1, 10_000),
+        turn: number(2, 32),
+        rate: number(3, u64::MAX),
+        bytes: number(4, 400) as usize,
+        requests: number(5, 0) == 1,
+    };
     let Load { messages, owners, turn, .. } = load;
     let directory = tempfile::tempdir().expect("a directory");
     let options = Options::new(directory.path());
@@ -65,9 +70,16 @@ fn main() {
     let metrics = store.metrics();
     println!("{} syncs, {:.0} writes in each", metrics.syncs, metrics.writes as f64 / metrics.syncs as f64);
     println!("{:?}", store.memory());
+    read_pages(&store, owners);
     store.close().expect("closed");
-    let bytes: u64 = fs::read_dir(directory.path()).expect("a directory").map(|file| length(file.ok())).sum();
-    println!("{:.0} bytes on the disk per message, {} written", bytes as f64 / messages as f64, io("write_bytes"));
+    let files = fs::read_dir(directory.path()).expect("a directory").flatten();
+    let tables = files.filter(|file| file.path().extension().is_some_and(|kind| kind == "sst"));
+    let bytes: u64 = tables.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum();
+    println!(
+        "{:.0} bytes on the disk per message without the log, {} written",
+        bytes as f64 / messages as f64,
+        io("write_bytes")
+    );
 }
 
 /// What is written.
@@ -78,6 +90,10 @@ struct Load {
     turn: u64,
     /// Messages per second.
     rate: u64,
+    /// Of a message.
+    bytes: usize,
+    /// Whether each is a request of its own.
+    requests: bool,
 }
 
 /// Nanoseconds of the caller's time.
@@ -88,10 +104,10 @@ struct Spent {
 }
 
 fn write(client: &Client, answered: &AtomicU64, load: &Load) -> Spent {
-    let &Load { messages, owners, turn, rate } = load;
+    let &Load { messages, owners, turn, rate, .. } = load;
     let names: Vec<_> = (0..owners).map(|number| format!("user{number}@example.org")).collect();
     let all: Vec<_> = names.iter().map(|name| Owner::parse(name).expect("an owner")).collect();
-    let stanzas: Vec<_> = (0..1 << 16).map(stanza).collect();
+    let stanzas: Vec<_> = (0..1 << 16).map(|seed| stanza(seed, load.bytes)).collect();
     let mut random = Random(1);
     let mut spent = Spent::default();
     let mut sent = 0;
@@ -112,14 +128,29 @@ fn write(client: &Client, answered: &AtomicU64, load: &Load) -> Spent {
             })
             .collect();
         let began = Instant::now();
-        let mut requests = Vec::with_capacity(2 * chosen.len());
-        for (from, to, stanza) in &chosen {
-            ids += 1;
-            requests.push((ids, append(&all[*from], ids, &names[*to], true, stanza)));
-            requests.push((ids, append(&all[*to], ids, &names[*from], false, stanza)));
+        let mut both = |mut add: Box<dyn FnMut(&Owner, u64, &str, bool, &[u8]) + '_>| {
+            for (from, to, stanza) in &chosen {
+                ids += 1;
+                add(&all[*from], ids, &names[*to], true, stanza);
+                add(&all[*to], ids, &names[*from], false, stanza);
+            }
+        };
+        let built;
+        if load.requests {
+            let mut requests = Vec::with_capacity(2 * chosen.len());
+            both(Box::new(|owner, id, with, outgoing, stanza| {
+                requests.push((1, append(owner, id, with, outgoing, stanza)));
+            }));
+            built = Instant::now();
+            client.write_many(requests).expect("room");
+        } else {
+            let mut messages = archive::Appends::new();
+            both(Box::new(|owner, id, with, outgoing, stanza| {
+                messages.push(1, owner, id, with, outgoing, |out| out.extend_from_slice(stanza));
+            }));
+            built = Instant::now();
+            client.write_turn(Vec::new(), messages).expect("room");
         }
-        let built = Instant::now();
-        client.write_many(requests).expect("room");
         spent.building += (built - began).as_nanos() as u64;
         spent.handing_over += built.elapsed().as_nanos() as u64;
         sent += chosen.len() as u64;
@@ -130,16 +161,42 @@ fn write(client: &Client, answered: &AtomicU64, load: &Load) -> Spent {
     spent
 }
 
+/// How long pages of 50 take: the last one of an archive, one in its middle, and one with a contact.
+fn read_pages(store: &Store, owners: u64) {
+    let mut random = Random(2);
+    let mut took = [Duration::ZERO; 3];
+    const PAGES: u32 = 100;
+    for _ in 0..PAGES {
+        let number = random.below(owners);
+        let owner = Owner::parse(&format!("user{number}@example.org")).expect("an owner");
+        let last = archive::Query { entries_max: 50, reverse: true, ..archive::Query::new(owner.clone()) };
+        let contact = format!("user{}@example.org", (number + 1 + random.below(CONTACTS)) % owners);
+        let with = archive::Query { with: Some(contact.into()), ..last.clone() };
+        let bounds = archive::decode_bounds(store.read_blocking(&archive::bounds(&owner))).expect("bounds");
+        let Some((from, to)) = bounds else { continue };
+        let middle =
+            archive::Query { start_us: Some(from + random.below(to - from + 1)), reverse: false, ..last.clone() };
+        for (took, query) in took.iter_mut().zip([last, middle, with]) {
+            let began = Instant::now();
+            let found = archive::decode(store.read_blocking(&query.into()));
+            *took += began.elapsed();
+            assert!(matches!(found, Ok(archive::Found::Page(_))));
+        }
+    }
+    let [last, middle, with] = took.map(|took| took.as_micros() as u64 / u64::from(PAGES));
+    println!("pages of 50: the last {last} us, in the middle {middle} us, with a contact {with} us");
+}
+
 fn append(owner: &Owner, id: u64, with: &str, outgoing: bool, stanza: &[u8]) -> WriteRequest {
     let request = WriteRequest::new(owner.clone());
     archive::append(request, id, with, outgoing, stanza.len(), |out| out.extend_from_slice(stanza))
 }
 
-fn stanza(seed: u64) -> Vec<u8> {
+fn stanza(seed: u64, bytes: usize) -> Vec<u8> {
     let mut random = Random(seed + 1);
     let mut text =
         format!("<message xmlns='jabber:client' type='chat' id='{:016x}{:016x}'><body>", random.next(), random.next());
-    while text.len() < STANZA_BYTES - 17 {
+    while text.len() + 17 < bytes {
         text.push_str(WORDS[random.below(WORDS.len() as u64) as usize]);
         text.push(' ');
     }
@@ -147,13 +204,13 @@ fn stanza(seed: u64) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Counts replies.
+/// Counts messages: a reply's token is how many it answers.
 struct Count(Arc<AtomicU64>);
 
 impl Replies for Count {
     fn deliver(&self, replies: Vec<Reply>) {
         assert!(replies.iter().all(|reply| reply.outcome == Outcome::Written), "{replies:?}");
-        self.0.fetch_add(replies.len() as u64, SeqCst);
+        self.0.fetch_add(replies.iter().map(|reply| reply.token).sum(), SeqCst);
     }
 }
 
@@ -196,10 +253,6 @@ fn settle(before: &BTreeMap<String, u64>) {
         }
         last = now;
     }
-}
-
-fn length(file: Option<fs::DirEntry>) -> u64 {
-    file.and_then(|file| file.metadata().ok()).map_or(0, |metadata| metadata.len())
 }
 
 fn io(name: &str) -> u64 {

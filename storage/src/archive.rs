@@ -1,23 +1,31 @@
 //! Archives: the messages that an account has sent and received (XEP-0313), one archive per owner.
 //!
-//! Family `archive`: key `owner 0x00 id`, value: version, flags, the bare address of the other side, the stanza's
-//! bytes as they are. An id is eight bytes, big endian: microseconds since 1970, issued in rising order by whoever
-//! owns the archive. What a client gets to see of an id is not this crate's business.
+//! An id is eight bytes, big endian: microseconds since 1970, issued in rising order by whoever owns the archive. What
+//! a client gets to see of an id is not this crate's business.
 //!
-//! Family `archive_with`: key `owner 0x00 hash id`, no value. A query for one contact reads its hash's range there and
-//! fetches the messages; whose hash is the same only by chance is told by the address in the message.
+//! A message is written to the [log] of all archives, and kept in memory as part of its archive's tail ([tails]). When
+//! the tails have become large they are made into chunks ([chunk]): some dozens of an owner's messages each, found by
+//! the first one's id. So the database has a key per chunk rather than per message, and messages are compressed
+//! together and never moved again.
 //!
-//! Both keys of a message are written by one request, so that there is never one without the other. What is too old
-//! ([`Options::archive_retention`](crate::Options::archive_retention)) or too much ([`excess`]) goes in compactions; it
-//! is hidden from every read here from the moment on at which it is to go.
+//! Family `archive_with` is the index by contact: key `owner 0x00 hash id`, for each contact of a chunk, whose first id
+//! this is; value: the chunk's last id, or nothing for a chunk of one message. A query for one contact reads its hash's
+//! range there and then those chunks; who has written a message is told by the address in it.
+//!
+//! What is too old ([`Options::archive_retention`](crate::Options::archive_retention)) or too much ([`excess`]) goes in
+//! compactions; it is hidden from every read here from the moment on at which it is to go.
 
-mod appends;
+mod chunk;
 mod entry;
-mod query;
+pub(crate) mod flush;
+pub(crate) mod log;
+pub(crate) mod query;
 pub(crate) mod retention;
+pub(crate) mod tails;
+mod walk;
 
-pub use appends::Appends;
 pub use entry::Entry;
+pub use log::Appends;
 pub use query::{Found, Page, Query};
 pub use retention::Excess;
 
@@ -29,6 +37,7 @@ use std::hash::Hasher;
 
 const FAMILY: Family = Family::Archive;
 const INDEX: Family = Family::ArchiveWith;
+const CHUNKS: Family = Family::ArchiveChunks;
 
 /// An id's bytes at the end of every key.
 const ID_BYTES: usize = size_of::<u64>();
@@ -48,9 +57,9 @@ pub fn append(
     stanza_bytes: usize,
     stanza: impl FnOnce(&mut Vec<u8>),
 ) -> WriteRequest {
-    let flags = if outgoing { entry::OUTGOING } else { 0 };
-    let value = entry::encode(flags, with, stanza_bytes, stanza);
-    request.reserve(2).put(FAMILY, &id.to_be_bytes(), value).put(INDEX, &index_rest(hash(with), id), Vec::new())
+    let mut appends = Appends::new();
+    appends.push_entry(request.owner(), id, log::flags(outgoing), with, stanza_bytes, stanza);
+    request.append(appends)
 }
 
 /// Replaces a message by what `placeholder` writes, and marks it as a tombstone (XEP-0313 §3.2:
@@ -58,9 +67,11 @@ pub fn append(
 ///
 /// [`Outcome::Refused`] means that the entry has changed since it was read, or is gone.
 pub fn replace_with_tombstone(owner: &Owner, entry: &Entry, placeholder: impl FnOnce(&mut Vec<u8>)) -> WriteRequest {
-    let rest = entry.id().to_be_bytes();
-    let value = entry::encode(entry.flags() | entry::TOMBSTONE, entry.with(), 0, placeholder);
-    WriteRequest::new(owner.clone()).require_equals(FAMILY, &rest, entry.value().to_vec()).put(FAMILY, &rest, value)
+    let request = WriteRequest::new(owner.clone());
+    let request = request.require_equals(FAMILY, &entry.id().to_be_bytes(), entry.value().to_vec());
+    let mut appends = Appends::new();
+    appends.push_entry(owner, entry.id(), entry.flags() | entry::TOMBSTONE, entry.with(), 0, placeholder);
+    request.append(appends)
 }
 
 /// Reads one message. Decode with [`decode`]: a page of one entry, or [`Found::UnknownId`].
@@ -101,8 +112,7 @@ pub fn decode_bounds(outcome: Outcome) -> Result<Option<(u64, u64)>, LoadError> 
 /// ([`Options::archive_bytes_max_per_account`](crate::Options::archive_bytes_max_per_account)), and below which id it
 /// has to go then. Ask now and then for an owner that has written much, one question at a time; see [`decode_excess`].
 ///
-/// RocksDB knows the size of a range from the indexes of its files without reading the range; what is not in a file
-/// yet does not count.
+/// What counts are the bytes of messages; how they are compressed and what was written in the last minutes do not.
 pub fn excess(owner: &Owner) -> ReadRequest {
     ReadRequest::ArchiveExcess(owner.clone())
 }

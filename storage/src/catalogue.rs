@@ -106,7 +106,7 @@ catalogue! {
     /// Archives of messages. See [`crate::archive`].
     Archive = Descriptor {
         name: "archive",
-        // Each owner's entries arrive in the order of time, those of all owners mixed. Most of the disk.
+        // A key per chunk, some dozens of messages of one owner. What chunks there are is written in the order of keys.
         pattern: WritePattern::Sequential,
         size: Size::Large,
         keys: KeyShape::OwnerItem,
@@ -116,12 +116,52 @@ catalogue! {
     /// The archives' index by contact: keys without values. See [`crate::archive`].
     ArchiveWith = Descriptor {
         name: "archive_with",
-        // One key per archived message.
+        // A key per chunk and contact.
         pattern: WritePattern::Sequential,
         size: Size::Large,
         keys: KeyShape::OwnerItem,
         hides_absence: false,
         removed_with_account: true,
+    };
+    /// The larger chunks of archives. See [`crate::archive`].
+    ArchiveChunks = Descriptor {
+        name: "archive_chunks",
+        // Most of the disk. A new key is always the last one.
+        pattern: WritePattern::Sequential,
+        size: Size::Large,
+        keys: KeyShape::Named,
+        hides_absence: false,
+        // What is there has its keys in `archive`, which go. See `archive_forgotten`.
+        removed_with_account: false,
+    };
+    /// The log of what is not in a chunk yet, for every second generation. See [`crate::archive`].
+    ArchiveLogEven = Descriptor {
+        name: "archive_log_even",
+        // What is written goes before it gets to a file.
+        pattern: WritePattern::Sequential,
+        size: Size::Large,
+        keys: KeyShape::Named,
+        hides_absence: false,
+        removed_with_account: false,
+    };
+    /// The log for the generations in between.
+    ArchiveLogOdd = Descriptor {
+        name: "archive_log_odd",
+        pattern: WritePattern::Sequential,
+        size: Size::Large,
+        keys: KeyShape::Named,
+        hides_absence: false,
+        removed_with_account: false,
+    };
+    /// Since when an archive is forgotten. See [`crate::archive`].
+    ArchiveForgotten = Descriptor {
+        name: "archive_forgotten",
+        // One value per removed account, for some months; read once, when the store is opened.
+        pattern: WritePattern::Random,
+        size: Size::Small,
+        keys: KeyShape::Owner,
+        hides_absence: false,
+        removed_with_account: false,
     };
     /// Below which id an archive has been given up because it was too large. See [`crate::archive`].
     ArchiveFloors = Descriptor {

@@ -91,7 +91,7 @@ impl Client {
 
     fn batch(&self, requests: Vec<(u64, WriteRequest)>, appends: Appends) -> Batch {
         let bytes: usize = requests.iter().map(|(_, request)| request.size_bytes()).sum();
-        let bytes = bytes + appends.size_bytes();
+        let bytes = bytes + appends.bytes();
         Batch { addressee: self.addressee.clone(), requests, appends, bytes }
     }
 
@@ -147,7 +147,7 @@ impl Client {
                 self.shared.backlog.remove(&batch);
                 batch.withdraw(reason)
             }
-            Job::Stop => reason,
+            Job::Seal | Job::Stop => reason,
         }
     }
 }
@@ -155,6 +155,8 @@ impl Client {
 /// What the writer thread takes from its queue.
 pub(crate) enum Job {
     Write(Batch),
+    /// What has been added to archives is to become chunks.
+    Seal,
     /// The last thing the writer does is what was queued before this.
     Stop,
 }
@@ -177,7 +179,7 @@ impl Batch {
     /// The batch was not taken in the first place.
     fn withdraw(mut self, reason: Busy) -> Busy {
         self.requests.clear();
-        self.appends = Appends::default();
+        self.appends = Appends::new();
         reason
     }
 }

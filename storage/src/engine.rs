@@ -1,12 +1,14 @@
 //! The open database: what may be swapped for a fresh one when its disk has failed, and closed under its readers.
 
-use crate::archive::Appends;
-use crate::archive::retention::Retention;
+use crate::archive::retention::{self, Retention};
+use crate::archive::tails::{Sealed, Tails};
+use crate::archive::{flush, log, query};
+use crate::client::Batch;
 use crate::group::Verdict;
-use crate::read::{Reach, execute};
+use crate::read::{Reach, Reader, Stop, execute, value};
 use crate::reply::{Failure, Outcome};
 use crate::tuning::Tuning;
-use crate::{FailureKind, Family, Memory, Operation, Options, ReadRequest, WriteRequest};
+use crate::{FailureKind, Family, Memory, Operation, Options, Owner, ReadRequest, WriteRequest};
 use rocksdb::{BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, WriteBatch, WriteOptions};
 use std::path::PathBuf;
 use std::sync::atomic::{
@@ -15,12 +17,18 @@ use std::sync::atomic::{
 };
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
+/// From how many bytes on what comes together is a record of its own; less is copied together.
+const RECORD_BYTES_OWN: usize = 16 << 10;
+/// What a record takes in a batch beside its bytes, at the most.
+const RECORD_OVERHEAD: usize = 64;
+
 /// One RocksDB, or none once it is closed.
 pub(crate) struct Engine {
     // Closing and reopening need the database to themselves; everybody else shares it.
     db: RwLock<Option<DB>>,
     closed: AtomicBool,
     tuning: Tuning,
+    tails: Tails,
     path: PathBuf,
 }
 
@@ -29,28 +37,65 @@ impl Engine {
     pub(crate) fn open(options: &Options) -> Result<Engine, rocksdb::Error> {
         let tuning = Tuning::new(options);
         let db = DB::open_cf_descriptors(&tuning.database(), &options.path, tuning.families())?;
-        Ok(Engine { db: RwLock::new(Some(db)), closed: AtomicBool::new(false), tuning, path: options.path.clone() })
+        let tails = Tails::new(options.archive_tail_bytes);
+        let path = options.path.clone();
+        Ok(Engine { db: RwLock::new(Some(db)), closed: AtomicBool::new(false), tuning, tails, path })
     }
 
-    /// Fetches into memory what reads need to know of the archives.
-    pub(crate) fn load_floors(&self) -> Result<(), Failure> {
-        self.with(|db| self.retention().load(db))
+    /// Fetches into memory what is to be known of the archives: what they have given up, and what is in their log only.
+    pub(crate) fn load_archives(&self) -> Result<(), Failure> {
+        self.with(|db| {
+            self.retention().load(db)?;
+            flush::recover(db, &self.tuning, &self.tails)
+        })
     }
 
     fn retention(&self) -> &Retention {
         self.tuning.retention()
     }
 
+    pub(crate) fn tails(&self) -> &Tails {
+        &self.tails
+    }
+
+    /// Makes chunks of what has been sealed, if anything. The database is not opened anew meanwhile, so that nothing
+    /// that is not logged gets lost with it.
+    pub(crate) fn flush_archives(&self) -> Result<(), Failure> {
+        let Some(sealed) = self.tails.sealed() else { return Ok(()) };
+        self.with(|db| flush::flush(db, &self.tuning, &sealed))
+    }
+
     /// Reads from wherever the data are, waiting while the database is being reopened.
     pub(crate) fn read(&self, request: &ReadRequest) -> Outcome {
-        let read = self.with(|db| Ok(execute(db, self.retention(), request, Reach::Disk)));
+        let read = self.with(|db| Ok(execute(self.reader(db, Reach::Disk), request)));
         // Only a read that must not leave memory ends without an outcome.
         read.map_or_else(Outcome::Failed, |outcome| outcome.unwrap_or_else(|| Outcome::Failed(Failure::closed())))
     }
 
     /// Reads without ever waiting: `None` if memory does not hold the answer, or the database cannot be had just now.
     pub(crate) fn read_memory(&self, request: &ReadRequest) -> Option<Outcome> {
-        self.try_with(|db| execute(db, self.retention(), request, Reach::Memory)).flatten()
+        self.try_with(|db| execute(self.reader(db, Reach::Memory), request)).flatten()
+    }
+
+    /// One value, from wherever it is; in `archive` a message, given by `owner 0x00 id`.
+    pub(crate) fn value(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+        self.with(|db| match (family, key.split_last_chunk()) {
+            (Family::Archive, Some((owner, id))) => {
+                let owner = owner.strip_suffix(&[0]).and_then(Owner::decode);
+                let Some(owner) = owner else { return Ok(None) };
+                let mut reader = self.reader(db, Reach::Disk);
+                match query::find(&owner, u64::from_be_bytes(*id), &mut reader) {
+                    Ok(value) => Ok(value),
+                    Err(Stop::Failed(failure)) => Err(failure),
+                    Err(Stop::BeyondReach) => Err(Failure::closed()),
+                }
+            }
+            _ => value(db, family, key),
+        })
+    }
+
+    fn reader<'d>(&'d self, db: &'d DB, reach: Reach) -> Reader<'d> {
+        Reader::new(db, self.retention(), &self.tails, reach)
     }
 
     /// Compacts all of a family, so that what it holds is what it should hold.
@@ -59,7 +104,10 @@ impl Engine {
             let mut options = CompactOptions::default();
             // Otherwise what is at the bottom already would be left as it is.
             options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
-            db.compact_range_cf_opt(column(db, family)?, None::<&[u8]>, None::<&[u8]>, &options);
+            let chunks = (family == Family::Archive).then_some(Family::ArchiveChunks);
+            for family in [family].into_iter().chain(chunks) {
+                db.compact_range_cf_opt(column(db, family)?, None::<&[u8]>, None::<&[u8]>, &options);
+            }
             Ok(())
         })
     }
@@ -86,21 +134,20 @@ impl Engine {
         guard.as_ref().map(use_it)
     }
 
-    /// Writes the admitted requests, and what is to be archived, as one batch and syncs the log. Returns the batch's
-    /// bytes.
-    pub(crate) fn write<'g>(
-        &self,
-        members: impl Iterator<Item = (&'g WriteRequest, &'g Verdict)>,
-        appends: impl Iterator<Item = &'g Appends> + Clone,
-    ) -> Result<usize, Failure> {
+    /// Writes the group's admitted requests as one batch and syncs the log. Returns the batch's bytes. `verdicts` are
+    /// those of all requests, in their order; what is appended to archives is taken out of the group.
+    pub(crate) fn write(&self, group: &mut [Batch], verdicts: &[Verdict]) -> Result<usize, Failure> {
         self.with(|db| {
-            let admitted = members.filter(|(_, verdict)| **verdict == Verdict::Admit).map(|(request, _)| request);
+            let archived = self.archived(group, verdicts);
+            let requests = group.iter().flat_map(|batch| &batch.requests).map(|(_, request)| request);
+            let admitted = requests.zip(verdicts).filter(|(_, verdict)| **verdict == Verdict::Admit);
+            let admitted = admitted.map(|(request, _)| request).filter(|request| !request.operations().is_empty());
             let mut admitted: Vec<_> =
                 (0u32..).zip(admitted).map(|(number, request)| (place(request), number, request)).collect();
             admitted.sort_unstable_by_key(|(place, number, _)| (*place, *number));
             let bytes: usize = admitted.iter().map(|(.., request)| request.size_bytes()).sum();
-            let bytes = bytes + appends.clone().map(Appends::size_bytes).sum::<usize>();
-            let mut batch = WriteBatch::with_capacity_bytes(bytes);
+            let logged: usize = archived.records.iter().map(|record| record.len() + RECORD_OVERHEAD).sum();
+            let mut batch = WriteBatch::with_capacity_bytes(bytes + logged);
             let mut columns = Columns::of(db);
             let mut floors = Vec::new();
             for (.., request) in admitted {
@@ -117,20 +164,72 @@ impl Engine {
                     }
                 }
             }
-            for appends in appends {
-                appends.each(|family, key, value| {
-                    batch.put_cf(columns.get(family)?, key, value);
-                    Ok::<_, Failure>(())
-                })?;
+            let forgotten = columns.get(Family::ArchiveForgotten)?;
+            let value = retention::forgotten_at(archived.time);
+            archived.forgotten.iter().for_each(|owner| batch.put_cf(forgotten, owner, &value));
+            if !archived.records.is_empty() {
+                let (generation, first) = self.tails.next_record();
+                let family = columns.get(log::family(generation))?;
+                for (number, record) in (first..).zip(&archived.records) {
+                    batch.put_cf(family, log::key(generation, number), record);
+                }
+                // Whatever comes of it: no number is used twice.
+                self.tails.logged(archived.records.len() as u64);
             }
             let bytes = batch.size_in_bytes();
             let mut options = WriteOptions::default();
             options.set_sync(true);
-            db.write_opt(batch, &options)?;
+            let sealed = if archived.forgotten.is_empty() { None } else { self.tails.sealed() };
+            {
+                // No chunk is written of an archive that is being forgotten.
+                let mut gone = sealed.as_ref().map(Sealed::forgotten);
+                db.write_opt(batch, &options)?;
+                for owner in &archived.forgotten {
+                    self.retention().forget(owner, archived.time);
+                    gone.as_mut().map(|gone| gone.insert(owner.clone()));
+                }
+            }
+            archived.records.into_iter().for_each(|record| self.tails.add(record));
             // Not before: what is given up must be so after a crash, too.
             floors.into_iter().for_each(|operation| self.retention().written(operation));
             Ok(bytes)
         })
+    }
+
+    /// What a group does to archives.
+    fn archived(&self, group: &mut [Batch], verdicts: &[Verdict]) -> Archived {
+        let mut archived = Archived { records: Vec::new(), forgotten: Vec::new(), time: 0 };
+        // What comes of small parts.
+        let mut record = Vec::new();
+        let mut verdicts = verdicts.iter();
+        for batch in group {
+            for ((_, request), verdict) in batch.requests.iter().zip(verdicts.by_ref()) {
+                if *verdict != Verdict::Admit {
+                    continue;
+                }
+                if forgets_archive(request) {
+                    let owner = request.owner().key(b"");
+                    log::forget(&mut record, &owner);
+                    archived.forgotten.push(owner.into());
+                }
+                record.extend_from_slice(request.appends().as_record());
+            }
+            if batch.appends.bytes() < RECORD_BYTES_OWN {
+                record.extend_from_slice(batch.appends.as_record());
+                continue;
+            }
+            if !record.is_empty() {
+                archived.records.push(std::mem::take(&mut record));
+            }
+            archived.records.push(batch.appends.take_record());
+        }
+        if !record.is_empty() {
+            archived.records.push(record);
+        }
+        if !archived.forgotten.is_empty() {
+            archived.time = self.retention().time();
+        }
+        archived
     }
 
     /// Closes the database and opens it anew: the only way out of an error after which RocksDB refuses all writes.
@@ -158,6 +257,7 @@ impl Engine {
             };
             Family::ALL.iter().filter_map(of).sum()
         });
+        let memtables = memtables.map(|bytes: u64| bytes + self.tails.bytes() as u64);
         Memory { block_cache: self.tuning.block_cache_bytes_used(), memtables: memtables.unwrap_or(0) }
     }
 
@@ -169,6 +269,24 @@ impl Engine {
     fn exclusive(&self) -> RwLockWriteGuard<'_, Option<DB>> {
         self.db.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a group does to archives.
+struct Archived {
+    /// Records for the log.
+    records: Vec<Vec<u8>>,
+    /// Whose archives go, as `owner 0x00`, and when.
+    forgotten: Vec<Box<[u8]>>,
+    time: u64,
+}
+
+/// Whether a request removes all of its owner's archive.
+fn forgets_archive(request: &WriteRequest) -> bool {
+    let all = |from: &[u8], to: &[u8]| from == request.owner().key(b"") && to == request.owner().end();
+    request.operations().iter().any(|operation| match operation {
+        Operation::DeleteRange(Family::Archive, from, to) => all(from, to),
+        _ => false,
+    })
 }
 
 /// Roughly where the keys of a request are among those of others: the beginning of its owner's name.

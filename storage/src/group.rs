@@ -3,6 +3,7 @@
 //! All requests of a group go into one batch. Each one's preconditions are judged as if the requests before it had
 //! been written already: against the store, overlaid by what the group's admitted members change.
 
+use crate::archive::log::Logged;
 use crate::{Failure, Family, Operation, Precondition, WriteRequest};
 use std::collections::HashMap;
 
@@ -40,6 +41,9 @@ pub(crate) fn judge<'g>(
         // A group is mostly messages, of which no condition speaks.
         let relevant = request.operations().iter().filter(|operation| asked[operation.family() as usize]);
         relevant.for_each(|operation| overlay.apply(operation));
+        if asked[Family::Archive as usize] {
+            overlay.append(request);
+        }
         Verdict::Admit
     };
     requests.map(judge_one).collect()
@@ -66,6 +70,14 @@ impl<'g> Overlay<'g> {
             Operation::DeleteRange(family, from, to) => {
                 self.values.retain(|(of, key), _| of != family || *key < &from[..] || *key >= &to[..]);
                 self.ranges.push((*family, from, to));
+            }
+        }
+    }
+
+    fn append(&mut self, request: &'g WriteRequest) {
+        for entry in request.appends().entries() {
+            if let Logged::Append { key, value, .. } = entry {
+                self.values.insert((Family::Archive, key), Some(value));
             }
         }
     }

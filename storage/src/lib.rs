@@ -19,6 +19,7 @@ mod client;
 mod codec;
 mod directory;
 mod engine;
+mod flusher;
 mod group;
 pub mod meta;
 mod metrics;

@@ -61,6 +61,9 @@ pub enum OpenError {
         /// What RocksDB says.
         text: String,
     },
+    /// The processor is older than what RocksDB is compiled for (`.cargo/config.toml`).
+    #[error("the processor has no {0}; build Rondel on this machine with CXXFLAGS_x86_64_unknown_linux_gnu= set")]
+    Processor(&'static str),
     /// Anything else that the disk or the operating system reports.
     #[error("{path}: cannot be opened: {text}", path = .path.display())]
     Io {
@@ -108,6 +111,9 @@ pub(crate) fn open(options: &Options) -> Result<Opened, OpenError> {
 /// [`open`] as the version of Rondel that knows the schema `known`.
 pub(crate) fn open_as(options: &Options, known: u32, migrations: &[Migration]) -> Result<Opened, OpenError> {
     let path = &options.path;
+    if let Some(missing) = missing_instructions() {
+        return Err(OpenError::Processor(missing));
+    }
     let directory = Directory::claim(path, options.create_if_missing)?;
     if directory.holds_database() {
         refuse_unknown_families(path, known)?;
@@ -115,8 +121,20 @@ pub(crate) fn open_as(options: &Options, known: u32, migrations: &[Migration]) -
     let engine = Engine::open(options).map_err(|error| OpenError::rocksdb(path, error))?;
     schema::settle(&engine, path, known, migrations)?;
     let damaged = |failure: crate::Failure| OpenError::Damaged { path: path.into(), text: failure.text.to_string() };
-    engine.load_floors().map_err(damaged)?;
+    engine.load_archives().map_err(damaged)?;
     Ok(Opened { engine, directory })
+}
+
+/// What RocksDB is compiled to use, for its checksums, and this processor cannot do. All of them can since 2010 or so.
+#[cfg(target_arch = "x86_64")]
+fn missing_instructions() -> Option<&'static str> {
+    let has = [std::is_x86_feature_detected!("sse4.2"), std::is_x86_feature_detected!("pclmulqdq")];
+    ["SSE 4.2", "PCLMULQDQ"].into_iter().zip(has).find(|(_, has)| !has).map(|(name, _)| name)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn missing_instructions() -> Option<&'static str> {
+    None
 }
 
 /// RocksDB opens a database only with all its families. One that the catalogue does not know means a newer schema, or

@@ -13,8 +13,13 @@ pub struct Options {
     pub create_if_missing: bool,
     /// The most memory, in bytes, for blocks read from disk (data, indexes and filters), shared by all families.
     pub block_cache_bytes: usize,
-    /// The most memory, in bytes, for written data that are not yet in a table file, over all families.
+    /// The most memory, in bytes, for written data that are not yet in a table file, over all families but those of
+    /// archives.
     pub write_buffers_bytes: usize,
+    /// From how many bytes on what has been added to archives is written out as chunks. Larger ones have more of an
+    /// archive's messages in each chunk. While that much is written every few seconds it takes some five times as much
+    /// memory; on a quiet server next to nothing.
+    pub archive_tail_bytes: usize,
     /// The most bytes of write-ahead log before memtables are flushed; what a restart after a crash replays.
     pub log_bytes_max: u64,
     /// Old log files kept for reuse, which spares the file system the allocation under each sync.
@@ -47,6 +52,7 @@ impl Options {
             create_if_missing: true,
             block_cache_bytes: 32 << 20,
             write_buffers_bytes: 16 << 20,
+            archive_tail_bytes: 16 << 20,
             log_bytes_max: 64 << 20,
             log_files_recycled: 2,
             open_files_max: 256,

@@ -84,11 +84,15 @@ impl Owner {
         key
     }
 
-    /// Appends the same.
-    pub(crate) fn write_key(&self, out: &mut Vec<u8>, rest: &[u8]) {
+    /// How long the key `owner 0x00` is.
+    pub(crate) fn key_bytes(&self) -> usize {
+        self.key.len() + 1
+    }
+
+    /// Appends the key `owner 0x00`.
+    pub(crate) fn append_key(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.key.as_bytes());
         out.push(0);
-        out.extend_from_slice(rest);
     }
 
     /// The first key after everything that belongs to this owner.

@@ -1,6 +1,7 @@
 //! Carrying out one read, from memory only or from wherever the data are.
 
 use crate::archive::retention::{self, Retention};
+use crate::archive::tails::{Tailed, Tails, Wanted};
 use crate::engine::column;
 use crate::reply::{Failure, Outcome, Page};
 use crate::{Family, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX, PageRequest, ReadRequest};
@@ -22,9 +23,8 @@ pub(crate) enum Reach {
     Disk,
 }
 
-/// Carries out `request`; `None` if it needs more than `reach` allows.
-pub(crate) fn execute(db: &DB, retention: &Retention, request: &ReadRequest, reach: Reach) -> Option<Outcome> {
-    let mut reader = Reader { db, retention, reach, values: 0, bytes: 0 };
+/// Carries out `request`; `None` if it needs more than the reader may reach.
+pub(crate) fn execute(mut reader: Reader<'_>, request: &ReadRequest) -> Option<Outcome> {
     match reader.outcome(request) {
         Ok(outcome) => Some(outcome),
         Err(Stop::BeyondReach) => None,
@@ -60,6 +60,7 @@ impl From<rocksdb::Error> for Stop {
 pub(crate) struct Reader<'d> {
     pub(crate) db: &'d DB,
     pub(crate) retention: &'d Retention,
+    tails: &'d Tails,
     reach: Reach,
     /// What has been read so far, over all parts of the request.
     values: usize,
@@ -67,6 +68,10 @@ pub(crate) struct Reader<'d> {
 }
 
 impl<'d> Reader<'d> {
+    pub(crate) fn new(db: &'d DB, retention: &'d Retention, tails: &'d Tails, reach: Reach) -> Reader<'d> {
+        Reader { db, retention, tails, reach, values: 0, bytes: 0 }
+    }
+
     fn outcome(&mut self, request: &ReadRequest) -> Result<Outcome, Stop> {
         match request {
             ReadRequest::Get(family, key) => self.get(*family, key).map(Outcome::Value),
@@ -115,6 +120,22 @@ impl<'d> Reader<'d> {
         to: Option<Vec<u8>>,
         reverse: bool,
     ) -> Result<DBRawIterator<'d>, Stop> {
+        let mut iterator = self.unplaced(family, from, to)?;
+        if reverse {
+            iterator.seek_to_last();
+        } else {
+            iterator.seek_to_first();
+        }
+        Ok(iterator)
+    }
+
+    /// As [`Reader::range`], but without a place yet.
+    pub(crate) fn unplaced(
+        &self,
+        family: Family,
+        from: Vec<u8>,
+        to: Option<Vec<u8>>,
+    ) -> Result<DBRawIterator<'d>, Stop> {
         let mut options = self.options();
         options.set_iterate_lower_bound(from);
         if let Some(to) = to {
@@ -123,13 +144,12 @@ impl<'d> Reader<'d> {
         if self.reach == Reach::Memory {
             options.set_max_skippable_internal_keys(INLINE_SKIPPED_MAX);
         }
-        let mut iterator = self.db.raw_iterator_cf_opt(column(self.db, family)?, options);
-        if reverse {
-            iterator.seek_to_last();
-        } else {
-            iterator.seek_to_first();
-        }
-        Ok(iterator)
+        Ok(self.db.raw_iterator_cf_opt(column(self.db, family)?, options))
+    }
+
+    /// What the tail of an archive has. To be asked before the chunks are.
+    pub(crate) fn tail(&self, wanted: &Wanted<'_>) -> Result<Vec<Tailed>, Stop> {
+        self.tails.collect(wanted, self.reach == Reach::Disk).ok_or(Stop::BeyondReach)
     }
 
     /// Notes that a value has been read. A caller's thread has no time for many.

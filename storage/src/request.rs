@@ -1,6 +1,7 @@
 //! What a caller asks of the store: writes and reads as plain values.
 
-use crate::{Family, KeyShape, Owner, Page, archive};
+use crate::archive::{self, Appends};
+use crate::{Family, KeyShape, Owner, Page};
 
 /// The most entries one page holds, whatever was asked for.
 pub const PAGE_ENTRIES_MAX: usize = 10_000;
@@ -67,12 +68,13 @@ pub struct WriteRequest {
     owner: Owner,
     preconditions: Vec<Precondition>,
     operations: Vec<Operation>,
+    appends: Appends,
 }
 
 impl WriteRequest {
     /// An empty request. All keys that are added are keys of this owner, made by [`Family::key`].
     pub fn new(owner: Owner) -> WriteRequest {
-        WriteRequest { owner, preconditions: Vec::new(), operations: Vec::new() }
+        WriteRequest { owner, preconditions: Vec::new(), operations: Vec::new(), appends: Appends::new() }
     }
 
     /// Refuses the request if the key has a value.
@@ -125,9 +127,9 @@ impl WriteRequest {
         }
     }
 
-    /// Makes room for so many more changes, which then costs one allocation.
-    pub(crate) fn reserve(mut self, operations: usize) -> WriteRequest {
-        self.operations.reserve_exact(operations);
+    /// Adds messages to the owner's archive. They are not among the [operations](WriteRequest::operations).
+    pub(crate) fn append(mut self, messages: Appends) -> WriteRequest {
+        self.appends.extend(messages);
         self
     }
 
@@ -136,7 +138,7 @@ impl WriteRequest {
         debug_assert_eq!(self.owner, other.owner);
         self.preconditions.extend(other.preconditions);
         self.operations.extend(other.operations);
-        self
+        self.append(other.appends)
     }
 
     /// Whose data change: the partition key.
@@ -154,6 +156,11 @@ impl WriteRequest {
         &self.operations
     }
 
+    /// What is added to the owner's archive, after all else.
+    pub(crate) fn appends(&self) -> &Appends {
+        &self.appends
+    }
+
     /// Roughly the memory this request takes in a queue, and the bytes it adds to the log.
     pub(crate) fn size_bytes(&self) -> usize {
         const ENTRY_OVERHEAD: usize = 64;
@@ -166,7 +173,9 @@ impl WriteRequest {
             Operation::Delete(_, key) => key.len(),
             Operation::DeleteRange(_, from, to) => from.len() + to.len(),
         });
-        conditions.chain(operations).map(|bytes| bytes + ENTRY_OVERHEAD).sum::<usize>() + ENTRY_OVERHEAD
+        conditions.chain(operations).map(|bytes| bytes + ENTRY_OVERHEAD).sum::<usize>()
+            + self.appends.bytes()
+            + ENTRY_OVERHEAD
     }
 }
 

@@ -11,12 +11,14 @@ use rocksdb::{DB, IteratorMode, WriteOptions};
 use std::path::Path;
 
 /// The schema that this version of Rondel writes.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// The way from each older schema to the next one, in order.
 pub(crate) static MIGRATIONS: &[Migration] = &[
     // Families were added (archives, offline messages, preferences); opening the database has created them.
     Migration { from: 1, run: |_| Ok(()) },
+    // Families were added (chunks of archives and their log). An archive's messages of before are chunks of one each.
+    Migration { from: 2, run: |_| Ok(()) },
 ];
 
 /// The key in `meta` under which the version is kept, as four bytes, big endian.

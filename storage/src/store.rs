@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::metrics::{Counters, add};
 use crate::open::{self, OpenError, Opened};
 use crate::reply::{Failure, Outcome, Page, Replies, Reply};
-use crate::{Family, Memory, Metrics, Options, PageRequest, ReadRequest, WriteRequest, readers, writer};
+use crate::{Family, Memory, Metrics, Options, PageRequest, ReadRequest, WriteRequest, flusher, readers, writer};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Release, Ordering::SeqCst, fence};
@@ -20,7 +20,7 @@ use std::time::Duration;
 pub struct Store {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
-    // Dropped to stop the reader threads.
+    // Dropped to stop the threads that are not the writer.
     readers_run: Option<Sender<()>>,
     // Given up last, when the database is closed.
     _directory: Directory,
@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) path: PathBuf,
     pub(crate) writes: Sender<Job>,
     pub(crate) reads: Sender<Read>,
+    /// Wakes the thread that makes chunks of archives.
+    pub(crate) flush: Sender<()>,
     // What the threads take from. Kept here as well, because a request in a queue that nobody can receive from would
     // stay there, unanswered, for as long as anybody can send to it.
     write_jobs: Receiver<Job>,
@@ -87,11 +89,13 @@ impl Store {
         let Opened { engine, directory } = open::open(options)?;
         let (writes, write_jobs) = bounded(options.write_queue.max(1));
         let (reads, read_jobs) = bounded(options.read_queue.max(1));
+        let (flush, wake) = bounded(1);
         let shared = Arc::new(Shared {
             engine,
             path: options.path.clone(),
             writes,
             reads,
+            flush,
             write_jobs,
             read_jobs,
             backlog: Backlog::new(options.write_queue, options.write_queue_bytes),
@@ -103,15 +107,18 @@ impl Store {
         });
         let (readers_run, stop) = bounded(0);
         let mut store = Store { shared, threads: Vec::new(), readers_run: Some(readers_run), _directory: directory };
-        let started = store.start(&stop, options.reader_threads.max(1));
+        let started = store.start(&stop, wake, options.reader_threads.max(1));
         started.map_err(|error| OpenError::io(&options.path, &error))?;
         Ok(store)
     }
 
-    fn start(&mut self, stop: &Receiver<()>, readers: usize) -> std::io::Result<()> {
+    fn start(&mut self, stop: &Receiver<()>, wake: Receiver<()>, readers: usize) -> std::io::Result<()> {
         let shared = self.shared.clone();
         let writer = Builder::new().name("rondel-writer".to_owned());
         self.threads.push(writer.spawn(move || writer::run(&shared, &shared.write_jobs))?);
+        let (shared, ended) = (self.shared.clone(), stop.clone());
+        let flusher = Builder::new().name("rondel-archive".to_owned());
+        self.threads.push(flusher.spawn(move || flusher::run(&shared, &wake, &ended))?);
         for number in 0..readers {
             let (shared, stop) = (self.shared.clone(), stop.clone());
             let reader = Builder::new().name(format!("rondel-read-{number}"));
@@ -155,9 +162,24 @@ impl Store {
         }
     }
 
+    /// Makes chunks of all messages that have been added to archives, so that they are in their families rather than in
+    /// the log. Nothing depends on it but how much memory they take.
+    pub fn flush_archives(&self) -> Result<(), Failure> {
+        let tails = self.shared.engine.tails();
+        let (generation, _) = tails.next_record();
+        while !tails.is_flushed(generation) {
+            self.shared.writes.send(Job::Seal).map_err(|_| Failure::closed())?;
+            tails.wait()?;
+        }
+        Ok(())
+    }
+
     /// Compacts all of a family, which gives back the disk that overwritten, removed and expired data take. It takes
     /// as long as reading and writing all of it; reads and writes go on meanwhile, closing waits for it.
     pub fn compact(&self, family: Family) -> Result<(), Failure> {
+        if matches!(family, Family::Archive | Family::ArchiveWith) {
+            self.flush_archives()?;
+        }
         self.shared.engine.compact(family)
     }
 
@@ -223,6 +245,127 @@ impl Replies for Waiting {
         for reply in replies {
             // Nobody waits any more: nobody wants to know.
             self.0.try_send(reply.outcome).ok();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::{self, Appends, Found, Query};
+    use crate::{Owner, accounts};
+
+    fn owner(local: &str) -> Owner {
+        Owner::new(local, "example.org").unwrap()
+    }
+
+    fn found(store: &Store, local: &str) -> Vec<u64> {
+        match archive::decode(store.read_blocking(&Query::new(owner(local)).into())) {
+            Ok(Found::Page(page)) => page.entries.iter().map(archive::Entry::id).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What belongs to the account is removed in one request; its archive is none of the others' business.
+    fn remove(store: &Store, local: &str) {
+        let owner = owner(local);
+        let account = WriteRequest::new(owner.clone()).put(Family::Accounts, b"", vec![1]);
+        assert_eq!(store.write_blocking(account), Outcome::Written);
+        assert_eq!(store.write_blocking(accounts::remove(&owner)), Outcome::Written);
+    }
+
+    fn append(store: &Store, local: &str, ids: std::ops::Range<u64>) {
+        let owner = owner(local);
+        let mut messages = Appends::new();
+        ids.for_each(|id| {
+            messages.push(id, &owner, id, "romeo@example.net", false, |out| out.extend_from_slice(b"<a/>"))
+        });
+        assert_eq!(store.write_blocking(WriteRequest::new(owner.clone()).append(messages)), Outcome::Written);
+    }
+
+    #[test]
+    fn an_archive_that_goes_before_it_is_made_into_chunks_is_not_made_into_any() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&Options::new(directory.path())).unwrap();
+        append(&store, "juliet", 1..200);
+        append(&store, "nurse", 1..200);
+        // As if the thread that makes chunks had not come to it yet.
+        let tails = store.shared.engine.tails();
+        assert!(tails.seal().is_some());
+        assert_eq!(tails.seal(), None);
+        remove(&store, "juliet");
+        assert_eq!((found(&store, "juliet").len(), found(&store, "nurse").len()), (0, 199));
+        append(&store, "juliet", 5..7);
+        assert_eq!(found(&store, "juliet"), [5, 6]);
+        store.shared.engine.flush_archives().unwrap();
+        tails.released(Ok(()));
+        assert_eq!((found(&store, "juliet").len(), found(&store, "nurse").len()), (2, 199));
+        store.flush_archives().unwrap();
+        assert_eq!((found(&store, "juliet").len(), found(&store, "nurse").len()), (2, 199));
+    }
+
+    #[test]
+    fn what_is_in_the_log_only_comes_back_in_the_order_of_writing() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || Store::open(&Options::new(directory.path())).unwrap();
+        let store = open();
+        append(&store, "juliet", 1..20);
+        append(&store, "nurse", 1..20);
+        assert!(store.shared.engine.tails().seal().is_some());
+        append(&store, "nurse", 20..30);
+        remove(&store, "juliet");
+        append(&store, "juliet", 3..4);
+        assert_eq!(found(&store, "juliet"), [3]);
+        assert_eq!(found(&store, "nurse"), (1..30).collect::<Vec<_>>());
+        store.close().unwrap();
+        let store = open();
+        assert_eq!(found(&store, "juliet"), [3]);
+        assert_eq!(found(&store, "nurse"), (1..30).collect::<Vec<_>>());
+        store.flush_archives().unwrap();
+        store.close().unwrap();
+        let store = open();
+        assert_eq!(store.shared.engine.tails().bytes(), 0);
+        assert_eq!(found(&store, "juliet"), [3]);
+        assert_eq!(found(&store, "nurse"), (1..30).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn chunks_that_were_made_before_a_crash_are_made_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&Options::new(directory.path())).unwrap();
+        append(&store, "juliet", 1..500);
+        let tails = store.shared.engine.tails();
+        let records: Vec<_> = store
+            .page(PageRequest {
+                family: crate::archive::log::family(tails.next_record().0),
+                from: Vec::new(),
+                to: None,
+                reverse: false,
+                entries_max: 100,
+                bytes_max: 1 << 22,
+            })
+            .unwrap()
+            .entries;
+        let generation = tails.next_record().0;
+        store.flush_archives().unwrap();
+        // The log as it was before: as if giving it up had been lost.
+        store
+            .shared
+            .engine
+            .with(|db| {
+                let family = crate::engine::column(db, crate::archive::log::family(generation))?;
+                for (key, record) in &records {
+                    db.put_cf(family, key, record)?;
+                }
+                Ok(())
+            })
+            .unwrap();
+        append(&store, "juliet", 500..600);
+        store.close().unwrap();
+        let store = Store::open(&Options::new(directory.path())).unwrap();
+        for _ in 0..2 {
+            assert_eq!(found(&store, "juliet"), (1..600).collect::<Vec<_>>());
+            store.flush_archives().unwrap();
         }
     }
 }

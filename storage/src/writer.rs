@@ -3,12 +3,10 @@
 //! While one group is being synced, the next one gathers by itself, and a lone write waits for nobody. Only while much
 //! is written does the writer pause between two groups, so that syncs become few.
 
-use crate::WriteRequest;
 use crate::client::{Backlog, Batch, Job, answer_batches};
 use crate::directory::takes_files;
 use crate::group::{Verdict, judge};
 use crate::metrics::add;
-use crate::read::value;
 use crate::reply::{Failure, FailureKind, Outcome};
 use crate::store::Shared;
 use crossbeam::channel::Receiver;
@@ -45,6 +43,7 @@ pub(crate) fn run(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
         let gathered = gather(first, jobs, &shared.backlog, &mut group);
         pace.goes_on(group.iter().map(Batch::len).sum());
         writer.commit(&mut group);
+        writer.seal(gathered == Gathered::UntilSeal);
         if gathered == Gathered::UntilStop {
             break;
         }
@@ -77,6 +76,7 @@ impl Pace {
 enum Gathered {
     /// Nothing more waits, or the group is full.
     All,
+    UntilSeal,
     UntilStop,
 }
 
@@ -91,6 +91,7 @@ fn gather(first: Job, jobs: &Receiver<Job>, backlog: &Backlog, group: &mut Vec<B
                 bytes += batch.bytes;
                 group.push(batch);
             }
+            Job::Seal => return Gathered::UntilSeal,
             Job::Stop => return Gathered::UntilStop,
         }
         if requests >= GROUP_REQUESTS_MAX || bytes >= GROUP_BYTES_MAX {
@@ -99,6 +100,14 @@ fn gather(first: Job, jobs: &Receiver<Job>, backlog: &Backlog, group: &mut Vec<B
         next = jobs.try_recv().ok();
     }
     Gathered::All
+}
+
+/// What came of a group.
+struct Written {
+    /// One per request.
+    outcomes: Vec<Outcome>,
+    /// Of all messages for archives.
+    appended: Outcome,
 }
 
 /// Writes have been failing.
@@ -118,66 +127,71 @@ impl Writer<'_> {
     /// Writes one group and answers all its members. A panic fails the group, not the thread.
     fn commit(&mut self, group: &mut Vec<Batch>) {
         let requests = group.iter().map(|batch| batch.requests.len()).sum();
-        let appends: usize = group.iter().map(|batch| batch.appends.len()).sum();
-        if requests + appends == 0 {
+        let messages: usize = group.iter().map(|batch| batch.appends.len()).sum();
+        if requests + messages == 0 {
             return;
         }
-        let (outcomes, archived) = match catch_unwind(AssertUnwindSafe(|| self.write(group))) {
-            Ok(outcomes) => outcomes,
+        let Written { outcomes, appended } = match catch_unwind(AssertUnwindSafe(|| self.write(group))) {
+            Ok(written) => written,
             Err(panic) => {
                 let failure = Failure::panicked(&*panic);
                 self.shared.poison(&failure);
-                (vec![Outcome::Failed(failure.clone()); requests], Outcome::Failed(failure))
+                let appended = Outcome::Failed(failure);
+                Written { outcomes: vec![appended.clone(); requests], appended }
             }
         };
         debug_assert_eq!(outcomes.len(), requests);
-        self.count(&outcomes);
-        self.count_appends(appends, &archived);
+        self.count(&outcomes, &appended, messages);
         self.shared.backlog.written(group.iter().map(|batch| batch.bytes).sum());
-        answer_batches(group.drain(..), outcomes, &archived);
+        answer_batches(group.drain(..), outcomes, &appended);
     }
 
-    /// The outcome of each request, and of all that was to be archived.
-    fn write(&mut self, group: &mut [Batch]) -> (Vec<Outcome>, Outcome) {
+    /// Seals what has been added to archives, if it is enough or if that is wanted, and has it made into chunks.
+    fn seal(&self, wanted: bool) {
+        let tails = self.shared.engine.tails();
+        if if wanted { tails.seal().is_some() } else { tails.seal_if_full() } {
+            // One that is waiting already will do.
+            self.shared.flush.try_send(()).ok();
+        }
+    }
+
+    fn write(&mut self, group: &mut [Batch]) -> Written {
         self.reopen_if_due();
-        group.iter_mut().for_each(|batch| batch.appends.sort());
-        let group = &*group;
         let requests = || group.iter().flat_map(|batch| &batch.requests).map(|(_, request)| request);
         #[cfg(test)]
         assert!(requests().all(|request| request.owner().local() != PANIC), "on purpose");
-        let lookup = |family, key: &[u8]| self.shared.engine.with(|db| value(db, family, key));
-        let verdicts = judge(requests(), lookup);
+        let verdicts = judge(requests(), |family, key| self.shared.engine.value(family, key));
+        let admitted = || requests().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Admit);
+        let archives = group.iter().any(|batch| !batch.appends.is_empty())
+            || admitted().any(|(request, _)| !request.appends().is_empty());
         let mut written = Ok(());
-        let appends = group.iter().map(|batch| &batch.appends).filter(|appends| !appends.is_empty());
-        let is_change = |(request, verdict): (&WriteRequest, &Verdict)| {
-            *verdict == Verdict::Admit && !request.operations().is_empty()
-        };
-        if requests().zip(&verdicts).any(is_change) || appends.clone().next().is_some() {
-            let began = Instant::now();
-            written = self.shared.engine.write(requests().zip(&verdicts), appends).map(|bytes| {
-                self.shared.counters.synced(began.elapsed());
-                add(&self.shared.counters.bytes, bytes);
-            });
-            self.note(written.as_ref().err());
+        if archives || admitted().any(|(request, _)| !request.operations().is_empty()) {
+            if archives {
+                written = self.shared.engine.tails().admit();
+            }
+            if written.is_ok() {
+                let began = Instant::now();
+                written = self.shared.engine.write(group, &verdicts).map(|bytes| {
+                    self.shared.counters.synced(began.elapsed());
+                    add(&self.shared.counters.bytes, bytes);
+                });
+                self.note(written.as_ref().err());
+            }
         }
-        let outcome = |verdict| match (verdict, &written) {
-            (Verdict::Refuse(index), _) => Outcome::Refused(index),
-            (Verdict::Fail(failure), _) => Outcome::Failed(failure),
-            (Verdict::Admit, Ok(())) => Outcome::Written,
-            (Verdict::Admit, Err(failure)) => Outcome::Failed(failure.clone()),
+        let appended = written.clone().map_or_else(Outcome::Failed, |()| Outcome::Written);
+        let outcome = |verdict| match verdict {
+            Verdict::Refuse(index) => Outcome::Refused(index),
+            Verdict::Fail(failure) => Outcome::Failed(failure),
+            Verdict::Admit => appended.clone(),
         };
-        let archived = outcome(Verdict::Admit);
-        (verdicts.into_iter().map(outcome).collect(), archived)
+        Written { outcomes: verdicts.into_iter().map(outcome).collect(), appended }
     }
 
-    fn count_appends(&self, appends: usize, outcome: &Outcome) {
-        let counters = &self.shared.counters;
-        let counter = if *outcome == Outcome::Written { &counters.writes } else { &counters.failed };
-        add(counter, appends);
-    }
-
-    fn count(&self, outcomes: &[Outcome]) {
-        let of = |matches: fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| matches(outcome)).count();
+    fn count(&self, outcomes: &[Outcome], appended: &Outcome, messages: usize) {
+        let of = |matches: fn(&Outcome) -> bool| {
+            let messages = if matches(appended) { messages } else { 0 };
+            messages + outcomes.iter().filter(|outcome| matches(outcome)).count()
+        };
         let counters = &self.shared.counters;
         add(&counters.batches, 1);
         add(&counters.writes, of(|outcome| *outcome == Outcome::Written));

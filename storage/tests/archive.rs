@@ -3,11 +3,12 @@
 #[allow(dead_code)] // Each test needs a part of it.
 mod common;
 
-use common::{Inbox, PATIENCE, open, open_with, owner, read, written};
+use common::{Held, Inbox, PATIENCE, chunks, open, open_with, owner, read, written};
 use proptest::prelude::*;
-use rondel_storage::archive::{self, Entry, Found, Page, Query};
-use rondel_storage::{Family, Outcome, Owner, Store, WriteRequest};
-use std::collections::BTreeMap;
+use rondel_storage::archive::{self, Appends, Entry, Found, Page, Query};
+use rondel_storage::{Busy, Family, Outcome, Owner, QUIET, Store, WriteRequest};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::Instant;
@@ -150,7 +151,7 @@ fn snap(query: &mut Query, model: &Model, seed: u64) {
 fn queries_find_what_a_look_at_every_message_finds() {
     let directory = tempdir().unwrap();
     // Small buffers, so that what is read is partly in memory and partly in files.
-    let store = open_with(&directory, |options| options.write_buffers_bytes = 256 << 10);
+    let store = open_with(&directory, |options| options.archive_tail_bytes = 64 << 10);
     let (client, inbox) = Inbox::client(&store);
     let number = AtomicU64::new(0);
     let queries = prop::collection::vec(query(), 8);
@@ -197,6 +198,99 @@ fn queries_find_what_a_look_at_every_message_finds() {
     assert!(store.metrics().reads_inline > 0);
 }
 
+/// Messages with ids in any order, some of them again; they become chunks after each wave, or the store is opened anew,
+/// or they stay where they are.
+fn waves() -> impl Strategy<Value = Vec<(Vec<(u64, Message)>, u8)>> {
+    let message = (prop::sample::select(&CONTACTS[..]), any::<bool>(), prop::collection::vec(any::<u8>(), 0..400));
+    let wave = prop::collection::vec((1000u64..1130, message), 1..30);
+    prop::collection::vec((wave, 0u8..4), 1..6)
+}
+
+#[test]
+fn messages_may_come_in_any_order_and_again() {
+    let directory = tempdir().unwrap();
+    let number = AtomicU64::new(0);
+    let queries = prop::collection::vec(query(), 12);
+    let place = RefCell::new(Some(open(&directory)));
+    proptest!(ProptestConfig::with_cases(100), |(waves in waves(), queries in queries, seed: u64)| {
+        let me = owner(&format!("user{}", number.fetch_add(1, SeqCst)));
+        let mut model = Model::new();
+        for (wave, then) in waves {
+            let mut messages = Appends::new();
+            for (token, (id, (with, outgoing, stanza))) in (1..).zip(&wave) {
+                let token = if token == wave.len() as u64 { token } else { QUIET };
+                messages.push(token, &me, *id, with, *outgoing, |out| out.extend_from_slice(stanza));
+            }
+            let store = place.take().unwrap();
+            {
+                let (client, inbox) = Inbox::client(&store);
+                client.write_turn(Vec::new(), messages).unwrap();
+                prop_assert_eq!(inbox.reply(), written(wave.len() as u64));
+            }
+            model.extend(wave);
+            match then {
+                0 => store.flush_archives().unwrap(),
+                1 => store.compact(Family::Archive).unwrap(),
+                _ => {}
+            }
+            if then == 3 {
+                store.close().unwrap();
+                place.replace(Some(open(&directory)));
+            } else {
+                place.replace(Some(store));
+            }
+        }
+        let store = place.borrow();
+        let store = store.as_ref().unwrap();
+        for mut query in queries {
+            query.owner = me.clone();
+            snap(&mut query, &model, seed);
+            prop_assert_eq!(&told(ask(store, query.clone())), &expected(&model, &query), "{:?}", &query);
+        }
+        // Chunks do not overlap, and the index names each of them for all its contacts.
+        store.flush_archives().unwrap();
+        let (chunks, index) = chunks(store, &me);
+        prop_assert!(chunks.values().flatten().copied().eq(model.keys().copied()));
+        let named: BTreeSet<_> = index.into_values().flatten().collect();
+        prop_assert!(chunks.keys().all(|first| named.contains(first)));
+    });
+}
+
+#[test]
+fn messages_that_are_handed_over_together_are_written_together() {
+    let directory = tempdir().unwrap();
+    let store = open(&directory);
+    let (client, inbox) = Inbox::client(&store);
+    assert_eq!(client.write_turn(Vec::new(), Appends::new()), Ok(()));
+    let held = Held::writer(&store);
+    let mut messages = Appends::new();
+    for id in 1..=200 {
+        let to = owner(["juliet", "romeo"][id as usize % 2]);
+        let token = if id == 200 { 2 } else { QUIET };
+        messages.push(token, &to, id, CONTACTS[0], false, |out| out.extend_from_slice(&[b'x'; 300]));
+    }
+    assert_eq!((messages.len(), messages.is_empty()), (200, false));
+    let before = store.metrics();
+    client.write_turn(Vec::new(), messages).unwrap();
+    client.write(3, append(&owner("juliet"), 300, CONTACTS[0], false, b"<a/>")).unwrap();
+    assert_eq!(store.metrics().write_queue, 201);
+    held.release();
+    assert_eq!(inbox.delivery(), [2, 3].map(written));
+    let after = store.metrics();
+    assert_eq!((after.writes - before.writes, after.syncs - before.syncs), (201, 1));
+    assert_eq!((after.write_queue, after.write_queue_bytes), (0, 0));
+    assert_eq!(ids(ask(&store, Query::new(owner("juliet")))).len(), 101);
+    store.close().unwrap();
+    let mut late = Appends::new();
+    late.push(4, &owner("juliet"), 400, CONTACTS[0], false, |_| {});
+    assert_eq!(client.write_turn(Vec::new(), late), Err(Busy::Closed));
+    drop(client);
+    assert_eq!(inbox.rest(), []);
+    let store = open(&directory);
+    assert_eq!(ids(ask(&store, Query::new(owner("romeo")))).len(), 100);
+    assert_eq!(ids(ask(&store, Query::new(owner("juliet")))).last(), Some(&300));
+}
+
 #[test]
 fn a_page_says_whether_there_is_more() {
     let directory = tempdir().unwrap();
@@ -239,26 +333,23 @@ fn a_contact_whose_hash_is_the_same_by_chance_is_told_apart() {
     let store = open(&directory);
     let me = owner("juliet");
     store.write_blocking(append(&me, 1, "romeo@example.org", false, b"mine"));
+    store.flush_archives().unwrap();
     // The index of the first message tells the contact's hash; the second contact is given the same.
-    let range = Family::ArchiveWith.key(&me, b"");
-    let index = store.page(rondel_storage::PageRequest {
-        family: Family::ArchiveWith,
-        from: range.clone(),
-        to: None,
-        reverse: false,
-        entries_max: 10,
-        bytes_max: 1000,
-    });
-    let rest = index.unwrap().entries[0].0[range.len()..].to_vec();
+    let (_, index) = chunks(&store, &me);
+    let hash = index.keys().next().unwrap().to_be_bytes();
     for id in 2..100u64 {
-        let rest = [&rest[..8], &id.to_be_bytes()].concat();
-        let other = append(&me, id, "tybalt@example.org", false, b"other");
-        store.write_blocking(other.put(Family::ArchiveWith, &rest, Vec::new()));
+        store.write_blocking(append(&me, id, "tybalt@example.org", false, b"other"));
     }
+    store.flush_archives().unwrap();
+    let index = |first: u64, value: &[u8]| {
+        let rest = [hash, first.to_be_bytes()].concat();
+        store.write_blocking(WriteRequest::new(me.clone()).put(Family::ArchiveWith, &rest, value.to_vec()))
+    };
+    index(2, &99u64.to_be_bytes());
     store.write_blocking(append(&me, 100, "romeo@example.org", false, b"mine"));
-    // One of the index's entries has no message: that is skipped as well.
-    let dangling = [&rest[..8], &1000u64.to_be_bytes()].concat();
-    store.write_blocking(WriteRequest::new(me.clone()).put(Family::ArchiveWith, &dangling, Vec::new()));
+    store.flush_archives().unwrap();
+    // One of the index's entries has no chunk: that is skipped as well.
+    index(1000, b"");
     for reverse in [false, true] {
         let with = Some("romeo@example.org".into());
         let found = page(ask(&store, Query { with, reverse, entries_max: 2, ..Query::new(me.clone()) }));
@@ -321,9 +412,11 @@ fn a_message_that_cannot_be_read_hides_no_other() {
     let directory = tempdir().unwrap();
     let store = open(&directory);
     let me = owner("juliet");
-    fill(&store, &me, 1..=5);
+    fill(&store, &me, 1..=2);
+    store.flush_archives().unwrap();
     let damage = WriteRequest::new(me.clone()).put(Family::Archive, &3u64.to_be_bytes(), b"\x09???".to_vec());
     store.write_blocking(damage);
+    fill(&store, &me, 4..=5);
     let Found::Page(found) = ask(&store, Query { entries_max: 4, ..Query::new(me) }) else { panic!("a page") };
     assert_eq!(found.entries.iter().map(Entry::id).collect::<Vec<_>>(), [1, 2, 4, 5]);
     assert!(found.complete);
@@ -336,7 +429,7 @@ fn a_message_that_cannot_be_read_hides_no_other() {
 fn readers_see_every_message_up_to_some_point() {
     const MESSAGES: u64 = 3000;
     let directory = tempdir().unwrap();
-    let store = open_with(&directory, |options| options.write_buffers_bytes = 64 << 10);
+    let store = open_with(&directory, |options| options.archive_tail_bytes = 64 << 10);
     let me = owner("juliet");
     let done = AtomicU64::new(0);
     thread::scope(|scope| {
@@ -376,6 +469,7 @@ fn memory_does_not_grow_with_an_archive() {
     let (buffers, cache) = (4 << 20, 2 << 20);
     let store = open_with(&directory, |options| {
         (options.write_buffers_bytes, options.block_cache_bytes) = (buffers, cache);
+        options.archive_tail_bytes = buffers / 4;
     });
     let me = owner("juliet");
     let (client, inbox) = Inbox::client(&store);

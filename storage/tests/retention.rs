@@ -4,11 +4,11 @@
 #[allow(dead_code)] // Each test needs a part of it.
 mod common;
 
-use common::{Inbox, open, open_with, owner};
+use common::{Inbox, chunks, open, open_with, owner, range};
 use rondel_storage::accounts::{self, Account, AccountFlags};
 use rondel_storage::archive::{self, Entry, Excess, Found, Query};
 use rondel_storage::registrations::{Registration, Source};
-use rondel_storage::{Family, Options, Outcome, Owner, PageRequest, Store, WriteRequest};
+use rondel_storage::{Family, Options, Outcome, Owner, Store, WriteRequest};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -47,24 +47,14 @@ fn found(store: &Store, of: &Owner) -> Vec<u64> {
     forward
 }
 
-/// The ids at the end of all keys of an owner that are stored, whether reads show them or not.
-fn stored(store: &Store, family: Family, of: &Owner) -> BTreeSet<u64> {
-    let from = family.key(of, b"");
-    let to = Some([&from[..from.len() - 1], &[1]].concat());
-    let mut next = Some(PageRequest { family, from, to, reverse: false, entries_max: 10_000, bytes_max: 1 << 22 });
-    let mut ids = BTreeSet::new();
-    while let Some(request) = next {
-        let page = store.page(request.clone()).unwrap();
-        ids.extend(page.entries.iter().map(|(key, _)| u64::from_be_bytes(*key.last_chunk().unwrap())));
-        next = request.next(&page);
-    }
-    ids
-}
-
-fn stored_in_both(store: &Store, of: &Owner) -> BTreeSet<u64> {
-    let messages = stored(store, Family::Archive, of);
-    assert_eq!(stored(store, Family::ArchiveWith, of), messages);
-    messages
+/// The ids of all messages of an owner that are stored, whether reads show them or not. All are with one contact, so
+/// that the index has to name all of their chunks.
+fn stored(store: &Store, of: &Owner) -> BTreeSet<u64> {
+    store.flush_archives().unwrap();
+    let (chunks, index) = chunks(store, of);
+    let indexed: Vec<_> = index.into_values().flatten().collect();
+    assert_eq!(chunks.keys().copied().collect::<Vec<_>>(), indexed);
+    chunks.into_values().flatten().collect()
 }
 
 fn compact(store: &Store) {
@@ -84,12 +74,12 @@ fn what_is_too_old_is_hidden_at_once_and_gone_after_a_compaction() {
     compact(&store);
     // Without a retention everything stays.
     assert_eq!(found(&store, &me), all);
-    assert_eq!(stored_in_both(&store, &me).len(), 4);
+    assert_eq!(stored(&store, &me).len(), 4);
     store.close().unwrap();
 
     let store = open_with(&directory, |options| options.archive_retention = Some(30 * DAY));
     assert_eq!(found(&store, &me), all[2..]);
-    assert_eq!(stored_in_both(&store, &me).len(), 4);
+    assert_eq!(stored(&store, &me).len(), 4);
     // A client may not go on from what is hidden, either.
     for id in &all[..2] {
         let unknown = Ok(Found::UnknownId(*id));
@@ -98,8 +88,13 @@ fn what_is_too_old_is_hidden_at_once_and_gone_after_a_compaction() {
         assert_eq!(archive::decode(store.read_blocking(&after.into())), unknown);
     }
     compact(&store);
-    assert_eq!(stored_in_both(&store, &me).into_iter().collect::<Vec<_>>(), all[2..]);
+    assert_eq!(stored(&store, &me).into_iter().collect::<Vec<_>>(), all[2..]);
     assert_eq!(found(&store, &me), all[2..]);
+}
+
+/// How many chunks there are outside `archive`.
+fn chunks_there(store: &Store) -> usize {
+    range(store, Family::ArchiveChunks, Vec::new(), None).len()
 }
 
 /// A store whose archives may take `LIMIT` bytes.
@@ -161,14 +156,16 @@ fn what_is_too_much_is_cut_at_its_old_end() {
     assert_eq!(store.write_blocking(cut.cut()), Outcome::Refused(0));
 
     // Nothing comes back with a restart, and compactions know of it.
-    assert_eq!(stored_in_both(&store, &me).len(), 3000);
+    assert_eq!(stored(&store, &me).len(), 3000);
     store.close().unwrap();
     let store = open(&directory);
     assert_eq!(found(&store, &me), left);
     compact(&store);
-    assert_eq!(stored_in_both(&store, &me).into_iter().collect::<Vec<_>>(), left);
-    assert_eq!(stored_in_both(&store, &other).len(), 1500);
-    assert_eq!(stored_in_both(&store, &small).len(), 500);
+    // A chunk goes when the last of its messages may.
+    let there = stored(&store, &me);
+    assert!(there.iter().rev().take(left.len()).rev().eq(&left) && there.len() < left.len() + 40, "{}", there.len());
+    assert_eq!(stored(&store, &other).len(), 1500);
+    assert_eq!(stored(&store, &small).len(), 500);
     // No limit any more.
     assert_eq!(excess(&store, &other), None);
 }
@@ -215,13 +212,16 @@ fn an_archive_goes_with_its_account_and_so_does_its_floor() {
 
     assert_eq!(store.write_blocking(accounts::remove(&me)), Outcome::Written);
     assert_eq!(found(&store, &me), []);
-    assert!(stored_in_both(&store, &me).is_empty());
+    assert!(stored(&store, &me).is_empty());
     assert_eq!(found(&store, &other), (1000..1010).collect::<Vec<_>>());
     // Whoever has the name next begins anew, be it with old messages that are imported.
     store.write_blocking(append(&me, 5, b"<message/>"));
     assert_eq!(found(&store, &me), [5]);
+    assert!(chunks_there(&store) > 50);
     compact(&store);
     assert_eq!(found(&store, &me), [5]);
+    // What is left are those of the other one.
+    assert!(chunks_there(&store) < 2);
     store.close().unwrap();
     assert_eq!(found(&limited(directory.path()), &me), [5]);
 }
@@ -234,12 +234,16 @@ const CRASH: &str = "RONDEL_TEST_CRASH";
 fn child_that_is_killed() {
     let Some(path) = std::env::var_os(CRASH) else { return };
     let mut options = Options::new(path);
-    options.write_buffers_bytes = 256 << 10;
+    options.archive_tail_bytes = 256 << 10;
     let store = Store::open(&options).unwrap();
     let (client, inbox) = Inbox::client(&store);
     for turn in 0u64.. {
         let ids = 1 + 20 * turn..=20 * (turn + 1);
-        client.write_many(ids.map(|id| (id, append(&owner("juliet"), id, &[b'x'; 500]))).collect()).unwrap();
+        let mut messages = archive::Appends::new();
+        ids.for_each(|id| {
+            messages.push(turn, &owner("juliet"), id, WITH, false, |out| out.extend_from_slice(&[b'x'; 500]))
+        });
+        client.write_turn(Vec::new(), messages).unwrap();
         assert!(inbox.replies(20).iter().all(|reply| reply.outcome == Outcome::Written));
         println!("written {}", 20 * (turn + 1));
     }
@@ -271,7 +275,7 @@ fn after_a_kill_every_written_message_is_there_with_its_index() {
             written = written.max(number);
         }
         let store = open(&directory);
-        let there = stored_in_both(&store, &me);
+        let there = stored(&store, &me);
         assert!(there.len() as u64 >= written, "{} of {written}", there.len());
         assert!(there.iter().copied().eq(1..=there.len() as u64));
         assert_eq!(found(&store, &me).len(), there.len());

@@ -1,5 +1,6 @@
 //! The running store, by its public interface alone: threads, queues, groups, failures, closing and opening again.
 
+#[allow(dead_code)] // Each test needs a part of it.
 mod common;
 
 use common::{Held, Inbox, cold_value, get, open, open_cold, open_with, owner, put, read, stored, written};

@@ -1,15 +1,15 @@
 //! Reading an archive: which messages, how many of them, and in which direction.
 //!
-//! Everything is bounded by the page that is asked for. Without a contact the owner's range of `archive` is read; with
-//! one, the contact's range of the index, and the messages in small groups.
+//! Everything is bounded by the page that is asked for. The chunks that may have messages of it are read one by one:
+//! all of them, or with a contact those that the index names. What the tail has comes in between by its id, which is
+//! nearly always after all of them, and is newer than what a chunk has under the same id.
 
 use super::entry::{Entry, split};
-use super::{FAMILY, HASH_BYTES, ID_BYTES, INDEX, hash, index_rest};
-use crate::read::{Reader, Stop, step};
+use super::hash;
+use super::tails::Wanted;
+use super::walk::{Chunk, Span, Walk, chunk_at};
+use crate::read::{Reader, Stop};
 use crate::{DecodeError, Owner, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX, ReadRequest};
-
-/// How many messages are fetched at a time when their ids are known.
-const FETCHED_TOGETHER: usize = 32;
 
 /// Which messages of an archive are wanted (XEP-0313 §4.1, XEP-0059). Start from [`Query::new`].
 ///
@@ -99,43 +99,63 @@ pub struct Page {
     pub damaged: Option<DecodeError>,
 }
 
-/// The ids that a query is about: from the first (inclusive) to the last (exclusive; none: to the end).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Span {
-    from: u64,
-    to: Option<u64>,
+/// The span of a query over an archive that begins at `floor`; `None` if nothing can be in it.
+fn span_of(query: &Query, floor: u64) -> Option<Span> {
+    let mut from = floor.max(query.start_us.unwrap_or(0));
+    if let Some(after) = query.after_id {
+        from = from.max(after.checked_add(1)?);
+    }
+    // No id comes after the last number there is.
+    let mut to = query.end_us.and_then(|end| end.checked_add(1));
+    if let Some(before) = query.before_id {
+        to = Some(to.map_or(before, |to| to.min(before)));
+    }
+    to.is_none_or(|to| from < to).then_some(Span { from, to })
 }
 
-impl Span {
-    /// The span of a query over an archive that begins at `floor`; `None` if nothing can be in it.
-    fn of(query: &Query, floor: u64) -> Option<Span> {
-        let mut from = floor.max(query.start_us.unwrap_or(0));
-        if let Some(after) = query.after_id {
-            from = from.max(after.checked_add(1)?);
-        }
-        // No id comes after the last number there is.
-        let mut to = query.end_us.and_then(|end| end.checked_add(1));
-        if let Some(before) = query.before_id {
-            to = Some(to.map_or(before, |to| to.min(before)));
-        }
-        to.is_none_or(|to| from < to).then_some(Span { from, to })
-    }
+/// One message, wherever it is.
+pub(crate) fn find(owner: &Owner, id: u64, reader: &mut Reader<'_>) -> Result<Option<Vec<u8>>, Stop> {
+    Lookup { owner, chunk: None }.find(id, reader)
+}
 
-    fn contains(&self, id: u64) -> bool {
-        id >= self.from && self.to.is_none_or(|to| id < to)
+/// Looks up messages by their ids. Neighbours are often in one chunk.
+struct Lookup<'q> {
+    owner: &'q Owner,
+    chunk: Option<Chunk>,
+}
+
+impl Lookup<'_> {
+    fn find(&mut self, id: u64, reader: &mut Reader<'_>) -> Result<Option<Vec<u8>>, Stop> {
+        let owner = self.owner.key(b"");
+        let to = id.checked_add(1);
+        let wanted =
+            Wanted { owner: &owner, from: id, to, with: None, reverse: false, entries_max: 1, bytes_max: usize::MAX };
+        // The tail first: what is in it may become a chunk at any time.
+        let tail = reader.tail(&wanted)?;
+        if let Some((_, value)) = tail.into_iter().next() {
+            reader.count(value.as_ref().map_or(0, Vec::len))?;
+            return Ok(value);
+        }
+        if self.chunk.as_ref().is_none_or(|chunk| id < chunk.first || id > chunk.last) {
+            self.chunk = chunk_at(self.owner, id, reader)?;
+        }
+        let Some(chunk) = &self.chunk else { return Ok(None) };
+        let found = chunk.messages().into_iter().find(|(found, _)| *found == id);
+        Ok(found.map(|(_, value)| value.to_vec()))
     }
 }
 
 impl Query {
     pub(crate) fn execute(&self, reader: &mut Reader<'_>) -> Result<Found, Stop> {
         let floor = reader.retention.floor_now(&self.owner.key(b""));
+        let mut lookup = Lookup { owner: &self.owner, chunk: None };
         let named = self.after_id.iter().chain(&self.before_id).chain(&self.must_exist);
         for &id in named {
-            if id < floor || reader.get(FAMILY, &self.key(id))?.is_none() {
+            if id < floor || lookup.find(id, reader)?.is_none() {
                 return Ok(Found::UnknownId(id));
             }
         }
-        let span = Span::of(self, floor);
+        let span = span_of(self, floor);
         let mut page = Filling { query: self, entries: Vec::new(), bytes: 0, damaged: None };
         let complete = match (&self.ids, span) {
             (Some(ids), span) => match self.pick(ids, floor, span, reader, &mut page)? {
@@ -144,10 +164,7 @@ impl Query {
                 Picked::Some => false,
             },
             (None, None) => true,
-            (None, Some(span)) => match &self.with {
-                None => self.scan(span, reader, &mut page)?,
-                Some(with) => self.scan_index(hash(with), span, reader, &mut page)?,
-            },
+            (None, Some(span)) => self.scan(span, reader, &mut page)?,
         };
         let Filling { mut entries, damaged, .. } = page;
         if self.reverse {
@@ -160,56 +177,52 @@ impl Query {
         self.owner.key(&id.to_be_bytes())
     }
 
-    /// Reads the archive itself. Whether it came to the end.
+    /// Reads the archive in order. Whether it came to the end.
     fn scan(&self, span: Span, reader: &mut Reader<'_>, page: &mut Filling<'_>) -> Result<bool, Stop> {
-        let end = span.to.map_or_else(|| self.owner.end(), |to| self.key(to));
-        let mut iterator = reader.range(FAMILY, self.key(span.from), Some(end), self.reverse)?;
-        while let Some((key, value)) = iterator.item() {
-            reader.count(value.len())?;
-            if let Some(id) = id_of(key)
-                && page.offer(id, value) == Room::None
-            {
-                return Ok(false);
-            }
-            step(&mut iterator, self.reverse);
-        }
-        iterator.status()?;
-        Ok(true)
-    }
-
-    /// Reads the index, and fetches the messages. Whether it came to the end.
-    fn scan_index(&self, hash: u64, span: Span, reader: &mut Reader<'_>, page: &mut Filling<'_>) -> Result<bool, Stop> {
-        let end = match (span.to, hash.checked_add(1)) {
-            (Some(to), _) => self.owner.key(&index_rest(hash, to)),
-            (None, Some(next)) => self.owner.key(&next.to_be_bytes()),
-            (None, None) => self.owner.end(),
+        let owner = self.owner.key(b"");
+        let with = self.with.as_deref().map(|with| (hash(with), with));
+        let wanted = Wanted {
+            owner: &owner,
+            from: span.from,
+            to: span.to,
+            with,
+            reverse: self.reverse,
+            entries_max: page.room(),
+            bytes_max: page.bytes_max(),
         };
-        let from = self.owner.key(&index_rest(hash, span.from));
-        let mut iterator = reader.range(INDEX, from, Some(end), self.reverse)?;
-        let mut ids = Vec::new();
-        loop {
-            ids.clear();
-            // One more than has room, to see whether there is more.
-            let wanted = (page.room() + 1).min(FETCHED_TOGETHER);
-            while ids.len() < wanted
-                && let Some(key) = iterator.key()
-            {
-                ids.extend(id_of(key));
-                step(&mut iterator, self.reverse);
+        // The tail first: what is in it may become a chunk at any time.
+        let mut tail = reader.tail(&wanted)?.into_iter().peekable();
+        let mut chunks = Walk::new(&self.owner, with.map(|(hash, _)| hash), span, self.reverse, reader)?;
+        let is_before = |one: u64, other: u64| if self.reverse { one > other } else { one < other };
+        while let Some(chunk) = chunks.next(reader)? {
+            let mut messages = chunk.messages();
+            messages.retain(|(id, _)| span.contains(*id));
+            if self.reverse {
+                messages.reverse();
             }
-            if ids.is_empty() {
-                iterator.status()?;
-                return Ok(true);
-            }
-            for (&id, value) in ids.iter().zip(self.fetch(&ids, reader)?) {
-                // The index may be ahead of the archive or behind it while a compaction drops what is too old.
-                if let Some(value) = value
-                    && page.offer(id, value) == Room::None
-                {
+            for (id, value) in messages {
+                while let Some((newer, value)) = tail.next_if(|(newer, _)| is_before(*newer, id)) {
+                    if offer_tail(newer, value, reader, page)? == Room::None {
+                        return Ok(false);
+                    }
+                }
+                // The tail's is offered when its turn comes.
+                if tail.peek().is_some_and(|(newer, _)| *newer == id) {
+                    continue;
+                }
+                // The bytes were counted as the chunk's.
+                reader.count(0)?;
+                if page.offer(id, value) == Room::None {
                     return Ok(false);
                 }
             }
         }
+        for (id, value) in tail {
+            if offer_tail(id, value, reader, page)? == Room::None {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Fetches the messages with these ids, of which all have to exist, and keeps those that match.
@@ -228,22 +241,24 @@ impl Query {
             ids.reverse();
         }
         let mut picked = Picked::All;
-        for ids in ids.chunks(FETCHED_TOGETHER) {
-            for (&id, value) in ids.iter().zip(self.fetch(ids, reader)?) {
-                let Some(value) = value.filter(|_| id >= floor) else { return Ok(Picked::Unknown(id)) };
-                let wanted = matches!(picked, Picked::All) && span.is_some_and(|span| span.contains(id));
-                if wanted && page.offer(id, value) == Room::None {
-                    picked = Picked::Some;
-                }
+        let mut lookup = Lookup { owner: &self.owner, chunk: None };
+        for id in ids {
+            let value = if id < floor { None } else { lookup.find(id, reader)? };
+            let Some(value) = value else { return Ok(Picked::Unknown(id)) };
+            let wanted = matches!(picked, Picked::All) && span.is_some_and(|span| span.contains(id));
+            if wanted && page.offer(id, value) == Room::None {
+                picked = Picked::Some;
             }
         }
         Ok(picked)
     }
+}
 
-    fn fetch(&self, ids: &[u64], reader: &mut Reader<'_>) -> Result<Vec<Option<Vec<u8>>>, Stop> {
-        let keys: Vec<_> = ids.iter().map(|&id| self.key(id)).collect();
-        reader.multi_get(FAMILY, &keys)
-    }
+/// Offers what the tail has, if it is more than a note.
+fn offer_tail(id: u64, value: Option<Vec<u8>>, reader: &mut Reader<'_>, page: &mut Filling<'_>) -> Result<Room, Stop> {
+    let Some(value) = value else { return Ok(Room::Enough) };
+    reader.count(value.len())?;
+    Ok(page.offer(id, value))
 }
 
 /// How far [`Query::pick`] came.
@@ -275,6 +290,11 @@ impl Filling<'_> {
         self.query.entries_max.clamp(1, PAGE_ENTRIES_MAX) - self.entries.len()
     }
 
+    /// How many bytes may come.
+    fn bytes_max(&self) -> usize {
+        self.query.bytes_max.min(PAGE_BYTES_MAX)
+    }
+
     /// Takes a message if it is with the right contact.
     fn offer(&mut self, id: u64, value: impl AsRef<[u8]> + Into<Vec<u8>>) -> Room {
         let bytes = value.as_ref().len();
@@ -283,8 +303,7 @@ impl Filling<'_> {
         {
             return Room::Enough;
         }
-        let bytes_max = self.query.bytes_max.min(PAGE_BYTES_MAX);
-        if self.room() == 0 || (self.bytes + bytes > bytes_max && !self.entries.is_empty()) {
+        if self.room() == 0 || (self.bytes + bytes > self.bytes_max() && !self.entries.is_empty()) {
             return Room::None;
         }
         match Entry::decode(id, || self.query.key(id), value.into()) {
@@ -296,12 +315,6 @@ impl Filling<'_> {
         }
         Room::Enough
     }
-}
-
-/// The id at the end of a key of either family.
-fn id_of(key: &[u8]) -> Option<u64> {
-    debug_assert!(key.len() > ID_BYTES + HASH_BYTES / 2, "a key ends with its id");
-    key.last_chunk().map(|id| u64::from_be_bytes(*id))
 }
 
 #[cfg(test)]
@@ -322,7 +335,7 @@ mod tests {
             before_id: before,
             ..Query::new(Owner::parse("juliet@example.org").unwrap())
         };
-        Span::of(&query, 10).map(|span| (span.from, span.to))
+        span_of(&query, 10).map(|span| (span.from, span.to))
     }
 
     #[test]

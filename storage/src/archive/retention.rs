@@ -9,8 +9,16 @@
 //! look them up. Only an archive that has reached the limit has one, so for each of these few dozen bytes the disk
 //! holds an archive of the full size. Range deletes would do as well for `archive`, though they burden every read
 //! nearby until they have been compacted; in the index, which is ordered by contact, there is no range to delete.
+//!
+//! What goes is a whole chunk, once its last message is below the floor; no chunk has more than a day of an archive.
+//!
+//! An archive that goes with its account has none of its chunks left in `archive` at once. For those in
+//! `archive_chunks` the family `archive_forgotten` has the time at which that was: what was written there before is
+//! void. Compactions drop it, and after a while the time is dropped as well.
 
-use super::{FAMILY, HASH_BYTES, ID_BYTES, INDEX};
+use super::chunk::{self, Pointer};
+use super::walk::{chunk_at, id_of};
+use super::{CHUNKS, FAMILY, HASH_BYTES, ID_BYTES, INDEX};
 use crate::codec::Versioned;
 use crate::engine::column;
 use crate::read::{Reader, Stop};
@@ -18,23 +26,25 @@ use crate::reply::Failure;
 use crate::{Family, Operation, Options, Owner, WriteRequest};
 use rocksdb::compaction_filter::{CompactionFilter, Decision};
 use rocksdb::compaction_filter_factory::{CompactionFilterContext, CompactionFilterFactory};
-use rocksdb::{DB, IteratorMode, Range};
+use rocksdb::{DB, IteratorMode};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::ffi::CStr;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const FLOORS: Family = Family::ArchiveFloors;
+const FORGOTTEN: Family = Family::ArchiveForgotten;
 
 /// An archive that is too large is cut to this part of its limit, so that the next cut is a while away.
 const KEPT: (u64, u64) = (7, 8);
-/// How many times the ids of an archive are halved to find where to cut: enough for a century to the second.
-const HALVINGS: usize = 32;
-
 /// The longest time for which no compaction comes to a file, and the shortest that is asked for.
 const VISIT_MAX: Duration = Duration::from_secs(30 * 86_400);
 const VISIT_MIN: Duration = Duration::from_secs(86_400);
+
+/// After how many visits to every file nothing can be left of an archive that was forgotten.
+const FORGOTTEN_VISITS: u64 = 4;
 
 /// A floor as it is stored.
 #[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -43,6 +53,15 @@ struct Floor(u64);
 impl Versioned for Floor {
     const VERSION: u8 = 1;
     const FAMILY: &'static str = "archive_floors";
+}
+
+/// Since when an archive is forgotten, in microseconds since 1970, as it is stored.
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+struct Forgotten(u64);
+
+impl Versioned for Forgotten {
+    const VERSION: u8 = 1;
+    const FAMILY: &'static str = "archive_forgotten";
 }
 
 /// An archive that takes more than it may, and where to cut it.
@@ -56,7 +75,7 @@ pub struct Excess {
 }
 
 impl Excess {
-    /// What the archive takes on the disk, roughly.
+    /// The bytes of its messages.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -84,6 +103,10 @@ pub(crate) struct Retention {
     bytes_max: Option<u64>,
     /// By the owner's key. Written once per cut, for no longer than that takes.
     own: RwLock<HashMap<Box<[u8]>, u64>>,
+    /// Until when what was written of an owner's archive is void.
+    forgotten: RwLock<HashMap<Box<[u8]>, u64>>,
+    /// The latest time that was given out.
+    time: AtomicU64,
 }
 
 impl Retention {
@@ -92,7 +115,22 @@ impl Retention {
             age: options.archive_retention,
             bytes_max: options.archive_bytes_max_per_account,
             own: RwLock::default(),
+            forgotten: RwLock::default(),
+            time: AtomicU64::new(0),
         }
+    }
+
+    /// The time, in microseconds since 1970, but later than any that was given out before.
+    pub(crate) fn time(&self) -> u64 {
+        let now = now_us();
+        let before = self.time.fetch_update(SeqCst, SeqCst, |before| Some(now.max(before + 1)));
+        now.max(before.unwrap_or(0) + 1)
+    }
+
+    /// The id below which every archive has gone.
+    pub(super) fn floor_by_age(&self) -> u64 {
+        let Some(age) = self.age else { return 0 };
+        now_us().saturating_sub(u64::try_from(age.as_micros()).unwrap_or(u64::MAX))
     }
 
     /// The floor of an owner, given as `owner 0x00`, at this moment.
@@ -111,7 +149,32 @@ impl Retention {
             }
         }
         *self.own.write().unwrap_or_else(PoisonError::into_inner) = floors;
+        self.load_forgotten(db)
+    }
+
+    /// Takes over which archives have been forgotten, and drops what is of no use any more.
+    fn load_forgotten(&self, db: &DB) -> Result<(), Failure> {
+        let family = column(db, FORGOTTEN)?;
+        let useless = now_us().saturating_sub(FORGOTTEN_VISITS * self.visit_seconds() * 1_000_000);
+        let mut forgotten = HashMap::new();
+        for item in db.iterator_cf(family, IteratorMode::Start) {
+            let (key, value) = item?;
+            match Forgotten::decode(&key, &value) {
+                Ok(Forgotten(since)) if since < useless => db.delete_cf(family, &key)?,
+                Ok(Forgotten(since)) => drop(forgotten.insert(key, since)),
+                Err(error) => tracing::error!(target: "storage", %error, "when an archive went cannot be read"),
+            }
+        }
+        let last_chunk = db.iterator_cf(column(db, CHUNKS)?, IteratorMode::End).next().transpose()?;
+        let last_chunk = last_chunk.and_then(|(key, _)| chunk::key_time(&key)).unwrap_or(0);
+        self.time.fetch_max(forgotten.values().copied().max().unwrap_or(0).max(last_chunk), SeqCst);
+        *self.forgotten.write().unwrap_or_else(PoisonError::into_inner) = forgotten;
         Ok(())
+    }
+
+    /// The archive of an owner, given as `owner 0x00`, has been forgotten at that time.
+    pub(crate) fn forget(&self, owner: &[u8], time: u64) {
+        self.forgotten.write().unwrap_or_else(PoisonError::into_inner).insert(owner.into(), time);
     }
 
     /// Follows what has been written, so that memory and disk agree.
@@ -140,60 +203,89 @@ impl Retention {
         if own.is_empty() { 0 } else { own.get(owner).copied().unwrap_or(0) }
     }
 
-    fn floor_by_age(&self) -> u64 {
-        let Some(age) = self.age else { return 0 };
-        // A clock before 1970 knows no age.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(now.saturating_sub(age).as_micros()).unwrap_or(u64::MAX)
+    /// Whether what was written of this owner's archive at that time is void.
+    fn is_void(&self, owner: &[u8], written: u64) -> bool {
+        let forgotten = self.forgotten.read().unwrap_or_else(PoisonError::into_inner);
+        !forgotten.is_empty() && forgotten.get(owner).is_some_and(|since| written < *since)
     }
 }
 
-/// Whether an archive is too large, and where to cut it then. Reads indexes of table files only.
+fn now_us() -> u64 {
+    // A clock before 1970 knows no age.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// What is to be written when an owner's archive, given as `owner 0x00`, is forgotten at that time.
+pub(crate) fn forgotten_at(time: u64) -> Vec<u8> {
+    Forgotten(time).encode()
+}
+
+/// Whether an archive is too large, and where to cut it then. Reads what `archive` says of the chunks, not the chunks.
 pub(crate) fn excess(owner: &Owner, reader: &mut Reader<'_>) -> Result<Option<Excess>, Stop> {
     let Some(bytes_max) = reader.retention.bytes_max else { return Ok(None) };
-    let (archive, end) = (column(reader.db, FAMILY)?, owner.end());
-    let bytes_from = |id: u64| {
-        let from = owner.key(&id.to_be_bytes());
-        reader.db.get_approximate_sizes_cf(archive, &[Range::new(&from, &end)]).first().copied().unwrap_or(0)
-    };
     let old = reader.retention.floor_now(&owner.key(b""));
-    let bytes = bytes_from(old);
-    if bytes <= bytes_max {
-        return Ok(None);
-    }
-    let edge = |reverse| -> Result<Option<u64>, Stop> {
-        let iterator = reader.range(FAMILY, owner.key(&old.to_be_bytes()), Some(end.clone()), reverse)?;
-        iterator.status()?;
-        Ok(iterator.key().and_then(|key| key.last_chunk().map(|id| u64::from_be_bytes(*id))))
-    };
-    let (Some(mut low), Some(mut high)) = (edge(false)?, edge(true)?) else { return Ok(None) };
-    // The last message stays, however small the limit.
+    // From the newest chunk on. A chunk that begins below the old floor is counted as a whole.
     let kept = bytes_max / KEPT.1 * KEPT.0;
-    for _ in 0..HALVINGS {
-        let middle = low + (high - low) / 2;
-        if bytes_from(middle) <= kept { high = middle } else { low = middle }
+    let (mut bytes, mut floor) = (0, None);
+    let mut iterator = reader.range(FAMILY, owner.key(b""), Some(owner.end()), true)?;
+    while let Some((key, value)) = iterator.item() {
+        let (first, pointer) = (id_of(key).unwrap_or(0), Pointer::of(value));
+        let last = pointer.last(first);
+        if last < old {
+            break;
+        }
+        bytes += pointer.bytes();
+        if bytes > kept && floor.is_none() {
+            // The last message stays, however small the limit.
+            let (len, over) = (pointer.bytes(), bytes - kept);
+            floor = Some((first, last, over.min(len), bytes == len));
+        }
+        crate::read::step(&mut iterator, true);
     }
+    iterator.status()?;
+    let Some((first, last, over, is_newest)) = floor.filter(|_| bytes > bytes_max) else { return Ok(None) };
+    let floor = cut_within(owner, (first, last), over, is_newest, reader)?;
     let before = reader.get(FLOORS, &FLOORS.key(owner, b""))?;
-    Ok((high > old).then(|| Excess { owner: owner.clone(), bytes, floor: high, before }))
+    Ok((floor > old).then(|| Excess { owner: owner.clone(), bytes, floor, before }))
+}
+
+/// The first message of the chunk from `first` to `last` that may stay if so many bytes have to go.
+fn cut_within(
+    owner: &Owner,
+    (first, last): (u64, u64),
+    bytes: u64,
+    is_newest: bool,
+    reader: &mut Reader<'_>,
+) -> Result<u64, Stop> {
+    let Some(chunk) = chunk_at(owner, first, reader)? else { return Ok(last) };
+    let mut gone = 0;
+    for (id, value) in chunk.messages() {
+        if gone >= bytes {
+            return Ok(id);
+        }
+        gone += chunk::message_bytes(value) as u64;
+    }
+    Ok(if is_newest { last } else { last.saturating_add(1) })
 }
 
 /// Makes the filters of one family's compactions.
 pub(crate) struct Expiry {
     retention: Arc<Retention>,
+    family: Family,
     name: &'static CStr,
-    /// What follows the owner in a key.
-    rest_bytes: usize,
 }
 
 impl Expiry {
     /// For a family whose entries have floors.
     pub(crate) fn of(family: Family, retention: &Arc<Retention>) -> Option<Expiry> {
-        let (name, rest_bytes) = match family {
-            FAMILY => (c"archive", ID_BYTES),
-            INDEX => (c"archive_with", HASH_BYTES + ID_BYTES),
+        let name = match family {
+            FAMILY => c"archive",
+            INDEX => c"archive_with",
+            CHUNKS => c"archive_chunks",
             _ => return None,
         };
-        Some(Expiry { retention: retention.clone(), name, rest_bytes })
+        Some(Expiry { retention: retention.clone(), family, name })
     }
 }
 
@@ -203,8 +295,8 @@ impl CompactionFilterFactory for Expiry {
     fn create(&mut self, _context: CompactionFilterContext) -> Filter {
         Filter {
             retention: self.retention.clone(),
+            family: self.family,
             name: self.name,
-            rest_bytes: self.rest_bytes,
             by_age: self.retention.floor_by_age(),
             owner: Vec::new(),
             floor: 0,
@@ -219,8 +311,8 @@ impl CompactionFilterFactory for Expiry {
 /// The filter of one compaction.
 pub(crate) struct Filter {
     retention: Arc<Retention>,
+    family: Family,
     name: &'static CStr,
-    rest_bytes: usize,
     by_age: u64,
     /// The owner of the entry before, whose entries come one after the other, and its floor.
     owner: Vec<u8>,
@@ -228,19 +320,39 @@ pub(crate) struct Filter {
 }
 
 impl CompactionFilter for Filter {
-    fn filter(&mut self, _level: u32, key: &[u8], _value: &[u8]) -> Decision {
-        let Some(owner) = key.len().checked_sub(self.rest_bytes).map(|at| &key[..at]) else { return Decision::Keep };
-        let Some(id) = key.last_chunk().map(|id| u64::from_be_bytes(*id)) else { return Decision::Keep };
+    fn filter(&mut self, _level: u32, key: &[u8], value: &[u8]) -> Decision {
+        let Some((owner, last)) = self.whose(key, value) else { return Decision::Keep };
+        if self.family == CHUNKS && chunk::key_time(key).is_some_and(|written| self.retention.is_void(owner, written)) {
+            return Decision::Remove;
+        }
         if owner != self.owner {
             self.owner.clear();
             self.owner.extend_from_slice(owner);
             self.floor = self.retention.own_floor(owner).max(self.by_age);
         }
-        if id < self.floor { Decision::Remove } else { Decision::Keep }
+        if last < self.floor { Decision::Remove } else { Decision::Keep }
     }
 
     fn name(&self) -> &CStr {
         self.name
+    }
+}
+
+impl Filter {
+    /// Whose an entry is, as `owner 0x00`, and the id of its last message.
+    fn whose<'e>(&self, key: &'e [u8], value: &'e [u8]) -> Option<(&'e [u8], u64)> {
+        let rest_bytes = match self.family {
+            CHUNKS => return chunk::split(value).map(|(owner, last, _)| (owner, last)),
+            INDEX => HASH_BYTES + ID_BYTES,
+            _ => ID_BYTES,
+        };
+        let owner = &key[..key.len().checked_sub(rest_bytes)?];
+        let first = u64::from_be_bytes(*key.last_chunk()?);
+        let last = match self.family {
+            INDEX => value.first_chunk().map_or(first, |last| u64::from_be_bytes(*last)),
+            _ => Pointer::of(value).last(first),
+        };
+        Some((owner, last))
     }
 }
 

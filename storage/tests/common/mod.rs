@@ -5,8 +5,9 @@
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use rondel_storage::{
-    Answer, Client, Family, Options, Outcome, Owner, ReadRequest, Replies, Reply, Store, WriteRequest,
+    Answer, Client, Family, Options, Outcome, Owner, PageRequest, ReadRequest, Replies, Reply, Store, WriteRequest,
 };
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -169,4 +170,53 @@ impl Held {
     pub fn release(self) {
         drop(self.0);
     }
+}
+
+/// The keys of a family between `from` and `to`, with their values.
+pub fn range(store: &Store, family: Family, from: Vec<u8>, to: Option<Vec<u8>>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut next = Some(PageRequest { family, from, to, reverse: false, entries_max: 10_000, bytes_max: 1 << 22 });
+    let mut all = Vec::new();
+    while let Some(request) = next {
+        let page = store.page(request.clone()).unwrap();
+        next = request.next(&page);
+        all.extend(page.entries);
+    }
+    all
+}
+
+/// The chunks of an archive that are stored, whether reads show them or not: for each one's first id, all its ids. And
+/// for each contact's hash the first ids of the chunks that the index names.
+pub fn chunks(store: &Store, of: &Owner) -> (BTreeMap<u64, Vec<u64>>, BTreeMap<u64, Vec<u64>>) {
+    let number = |bytes: &[u8]| u64::from_be_bytes(*bytes.first_chunk().unwrap());
+    let ids = |mut messages: &[u8]| {
+        let mut ids = Vec::new();
+        while let Some((header, rest)) = messages.split_first_chunk::<12>() {
+            ids.push(number(header));
+            messages = &rest[u32::from_be_bytes(*header.last_chunk().unwrap()) as usize..];
+        }
+        ids
+    };
+    let all = |family: Family| {
+        let from = family.key(of, b"");
+        let to = [&from[..from.len() - 1], &[1]].concat();
+        let behind = from.len();
+        range(store, family, from, Some(to)).into_iter().map(move |(key, value)| (key[behind..].to_vec(), value))
+    };
+    let chunk = |(key, value): (Vec<u8>, Vec<u8>)| {
+        let first = number(&key);
+        let ids = match value[0] {
+            2 => {
+                let there = range(store, Family::ArchiveChunks, value[13..].to_vec(), None);
+                let (_, value) = there.first().filter(|(key, _)| *key == value[13..]).expect("a chunk").clone();
+                ids(&value[11 + usize::from(u16::from_be_bytes([value[9], value[10]]))..])
+            }
+            3 => ids(&value[9..]),
+            _ => vec![first],
+        };
+        assert_eq!(ids.first(), Some(&first));
+        (first, ids)
+    };
+    let mut index: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    all(Family::ArchiveWith).for_each(|(key, _)| index.entry(number(&key)).or_default().push(number(&key[8..])));
+    (all(Family::Archive).map(chunk).collect(), index)
 }
