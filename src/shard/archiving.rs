@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use rondel_shards::Io;
+use rondel_storage::archive::Appends;
 use rondel_storage::{Outcome, QUIET, Reply, WriteRequest};
 
 use super::message::Sender;
@@ -175,7 +176,8 @@ impl Shard {
             return;
         }
         let gathered = std::mem::take(&mut self.gathered);
-        let appends = std::mem::take(&mut self.appends);
+        let next = Appends::as_roomy_as(&self.appends);
+        let appends = std::mem::replace(&mut self.appends, next);
         self.wait_for_storage(io);
         let awaited: Vec<u64> =
             gathered.iter().map(|(token, _)| *token).chain(appends.tokens()).filter(|&token| token != QUIET).collect();

@@ -19,6 +19,9 @@ const FORGET: u8 = 2;
 
 const HEADER_BYTES: usize = 1 + 2 + 4 + 8;
 
+/// The most bytes for which room is made in advance.
+const ROOM_MAX: usize = 64 << 10;
+
 /// Messages for archives, of any owners, that are handed over together: see
 /// [`Client::write_turn`](crate::Client::write_turn). No message costs an allocation of its own.
 #[derive(Clone, Default, Eq, PartialEq)]
@@ -32,6 +35,15 @@ impl Appends {
     /// None yet.
     pub fn new() -> Appends {
         Appends::default()
+    }
+
+    /// None yet, with room for as much as has just come together, within reason: what grows is copied again and again.
+    pub fn as_roomy_as(other: &Appends) -> Appends {
+        let room = other.bytes.len().min(ROOM_MAX);
+        Appends {
+            bytes: Vec::with_capacity(room + room / 4),
+            tokens: Vec::with_capacity(other.tokens.len().min(ROOM_MAX / 256)),
+        }
     }
 
     /// Adds a message to the archive of `owner`, with the token of its outcome. See [`append`](super::append) for the
