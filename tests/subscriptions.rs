@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Raw, Server};
+use common::{Raw, Server, user};
 
 fn server() -> Server {
     let server = Server::start(&["--shards", "2"]);
@@ -228,5 +228,28 @@ fn presence_is_addressed_to_the_account_that_gets_it() {
     let gone = next(&mut romeo, "juliet@localhost/balcony");
     for tag in [granted, told, probed, other, gone] {
         assert!(tag.contains("to='romeo@localhost'"), "{tag}");
+    }
+}
+
+/// More of them than may wait for their turn.
+#[test]
+fn many_requests_at_once_do_not_keep_an_account_from_its_roster() {
+    let server = Server::start(&["--shards", "2", "--scram-iterations", "4096", "--connection-rate", "1000/s:1000"]);
+    server.add_user("juliet");
+    let names: Vec<_> = (0..400).map(|number| format!("suitor{number}")).collect();
+    let list: String = names.iter().map(|name| format!("{name}@localhost secret\n")).collect();
+    assert!(user(&server.data(), &["add", "--stdin"], &list).status.success());
+    let mut juliet = online(&server, "juliet", "balcony");
+    let mut suitors: Vec<_> = names.iter().map(|name| Raw::login(&server, name, "street")).collect();
+    for kind in ["subscribe", "unsubscribe"] {
+        for suitor in &mut suitors {
+            presence(suitor, kind, "juliet");
+        }
+        for id in 0..20 {
+            juliet.say(&format!("<iq type='get' id='r{id}'><query xmlns='jabber:iq:roster'/></iq>"));
+            let heard = juliet.hear(&format!("id='r{id}'"));
+            let answer = heard.rsplit("<iq").next().unwrap();
+            assert!(answer.contains("type='result'"), "{answer}");
+        }
     }
 }

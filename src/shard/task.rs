@@ -19,8 +19,8 @@ use crate::sasl::{Failure, ScramKeys};
 use crate::service::Answer;
 use crate::stream::Refusal;
 
-/// Tasks that may wait in one account's lane. Sessions wait with their one request each; what else comes is stanzas
-/// from others.
+/// Tasks that may wait in one account's lane, but for requests of its own sessions. Those wait with one each; what else
+/// comes is stanzas from others, which must not keep them from their account.
 const LANE_MAX: usize = 256;
 
 /// What runs in steps.
@@ -201,9 +201,11 @@ impl Shard {
         task: Task,
         start: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task) -> Step + 'static,
     ) -> bool {
+        let is_own =
+            task.session().is_some() && task.asker.as_ref().is_some_and(|asker| asker.address.bare() == account);
         let task = Task { lane: Some(account.into()), ..task };
         if let Some(lane) = self.tasks.lanes.get(account) {
-            if lane.len() < LANE_MAX {
+            if is_own || lane.len() < LANE_MAX {
                 let task = self.waiting(io, task);
                 if let Some(lane) = self.tasks.lanes.get_mut(account) {
                     lane.push_back((task, Box::new(start)));
