@@ -289,3 +289,36 @@ fn sessions_that_wait_make_room() {
     let (mut juliet, _) = resumable(&server, "juliet", "orchard");
     acknowledged(&mut juliet, 1);
 }
+
+/// What those who do not come back for it leave in memory goes to disk before it is too much, and costs nobody else.
+#[test]
+fn what_nobody_acknowledges_goes_to_disk() {
+    let flags = ["--shards", "1", "--unacknowledged-total", "1MiB", "--offline-size", "2MiB", "--outbox-limit", "4MiB"];
+    let mut server = server(&flags);
+    let (nurse, hers) = resumable(&server, "nurse", "kitchen");
+    let (juliet, id) = resumable(&server, "juliet", "balcony");
+    for waits in [nurse, juliet] {
+        drop(waits);
+        server.wait_for_log(|line| line.contains("session waits for its client"));
+    }
+    let mut romeo = Raw::online(&server, "romeo", "orchard");
+    romeo.say(&message("nurse@localhost", 1));
+    let long = "a".repeat(30_000);
+    for number in 0..40 {
+        romeo.say(&format!("<message to='juliet@localhost' type='chat'><body>number {number} {long}</body></message>"));
+    }
+    assert!(!romeo.round_trip().contains("error"));
+    server.wait_for_log(|line| line.contains("too much is unacknowledged"));
+    let (_, heard) = resume(&server, "juliet", &id, 1);
+    assert!(heard.contains("<item-not-found "), "{heard}");
+    let mut juliet = Raw::login(&server, "juliet", "balcony");
+    juliet.say("<presence/>");
+    for number in 0..40 {
+        let heard = juliet.hear("</message>");
+        assert!(heard.contains(&format!("<body>number {number} ")), "{number}");
+    }
+    assert!(!juliet.round_trip().contains("<message"));
+    let (mut nurse, heard) = resume(&server, "nurse", &hers, 1);
+    assert!(heard.starts_with("<resumed "), "{heard}");
+    nurse.hear("number 1</body>");
+}

@@ -4,7 +4,7 @@
 use rondel_shards::ConnectionId;
 
 use crate::stream::management::{
-    AcknowledgementLimits, Enable, Fate, Inbound, Outbound, OutboundLimits, ResumptionId, write_enabled,
+    AcknowledgementLimits, Enable, Fate, Inbound, Outbound, OutboundLimits, ResumptionId, Total, write_enabled,
 };
 
 use super::delivery::{IqType, MessageType, StanzaKind};
@@ -67,8 +67,14 @@ pub struct Returning {
 
 impl Managed {
     /// Switches stream management on, and appends `<enabled/>` for the client (XEP-0198 §3). `may_resume` says whether
-    /// the session can be resumed at all.
-    pub fn enable(enable: Enable, may_resume: bool, limits: &ManagementLimits, out: &mut Vec<u8>) -> Managed {
+    /// the session can be resumed at all; `total` counts what all sessions have not acknowledged.
+    pub fn enable(
+        enable: Enable,
+        may_resume: bool,
+        limits: &ManagementLimits,
+        total: &Total,
+        out: &mut Vec<u8>,
+    ) -> Managed {
         let within_s = enable.max_s.unwrap_or(u32::MAX).min(limits.resume_within_s);
         let is_resumable = enable.resume && may_resume && within_s > 0;
         let resumption = is_resumable.then(|| Resumption { id: ResumptionId::new(), within_s });
@@ -76,7 +82,7 @@ impl Managed {
         write_enabled(out, name.as_deref().map(|name| (name, within_s)));
         Managed {
             inbound: Inbound::default(),
-            outbound: Outbound::default(),
+            outbound: Outbound::among(total),
             resumption,
             waits_until_ms: 0,
             is_timed: false,
@@ -107,6 +113,7 @@ mod tests {
         inbound: AcknowledgementLimits { outstanding_max: 10, unasked_after: 10 },
         outbound: OutboundLimits {
             bytes_max: 1000,
+            total_max: 100_000,
             stanzas_max: 10,
             request_after_stanzas: 3,
             request_after_bytes: 100,
@@ -127,7 +134,7 @@ mod tests {
             (false, Some(60), true, None),
         ] {
             let mut out = Vec::new();
-            let managed = Managed::enable(Enable { resume, max_s }, may_resume, &LIMITS, &mut out);
+            let managed = Managed::enable(Enable { resume, max_s }, may_resume, &LIMITS, &Total::default(), &mut out);
             let enabled = Element::parse(&out).unwrap();
             assert_eq!(enabled.attribute("max"), within_s);
             assert_eq!(managed.resumption.is_some(), within_s.is_some());

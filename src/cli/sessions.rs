@@ -34,6 +34,12 @@ pub struct Sessions {
     #[arg(value_parser = values::size(64 << 10, 1 << 30))]
     pub unacknowledged_size: usize,
 
+    /// What all sessions together were sent and have not acknowledged. Beyond it sessions that wait for their clients end,
+    /// those with most first, and so do those that go on without acknowledging what they are sent.
+    #[arg(long, env = "RONDEL_UNACKNOWLEDGED_TOTAL", value_name = "SIZE", default_value = "256MiB")]
+    #[arg(value_parser = values::size(1 << 20, 1 << 40))]
+    pub unacknowledged_total: usize,
+
     /// What is held back from a client that has said that nobody looks at it (XEP-0352). When there is more, it is
     /// sent.
     #[arg(long, env = "RONDEL_HELD_SIZE", value_name = "SIZE", default_value = "64KiB")]
@@ -73,6 +79,7 @@ impl Sessions {
             outbound: OutboundLimits {
                 bytes_max: self.unacknowledged_size,
                 stanzas_max: self.unacknowledged_stanzas,
+                total_max: self.unacknowledged_total / shards.max(1),
                 request_after_stanzas: REQUEST_AFTER_STANZAS,
                 request_after_bytes: REQUEST_AFTER_BYTES,
                 request_after_ms: REQUEST_AFTER_MS,

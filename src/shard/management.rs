@@ -61,6 +61,7 @@ impl Shard {
             || !self.gathered.is_empty()
             || !self.appends.is_empty()
             || self.tickets.have_returned()
+            || self.is_room_wanted()
     }
 
     /// The turn ends: what it has gathered goes to the storage, tickets to their sessions, acknowledgements and
@@ -74,6 +75,7 @@ impl Shard {
                 self.look_at(io, key);
             }
             self.end_doomed(io);
+            self.make_room(io);
             if !self.is_turn_end_wanted() {
                 break;
             }
@@ -206,7 +208,7 @@ impl Shard {
         let Some(session) = self.accounts.session_mut(key) else { return false };
         // Whoever logs in as nobody is somebody else the next time.
         let may_resume = !self.settings.is_anonymous(session.address.bare());
-        let managed = Managed::enable(enable, may_resume, &self.settings.management, answer);
+        let managed = Managed::enable(enable, may_resume, &self.settings.management, &self.unacknowledged, answer);
         session.managed = Some(Box::new(managed));
         true
     }

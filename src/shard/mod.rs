@@ -44,6 +44,7 @@ use crate::account::archive_size::SizeCheck;
 use crate::account::{Accounts, SessionKey, Standing};
 use crate::limits::Addresses;
 use crate::sasl::Bindings;
+use crate::stream::management::Total;
 use crate::stream::{Negotiation, StreamError};
 use crate::xml::{Framer, Scratch};
 use crate::{limited_event, logging, session_event};
@@ -143,6 +144,8 @@ pub struct Shard {
     tickets: Tickets,
     watches: Watches,
     waiting: Waiting,
+    /// What sessions were sent and have not acknowledged.
+    unacknowledged: Total,
     /// Sessions to be looked at when the turn ends.
     touched: Vec<SessionKey>,
     /// What is written when the turn ends.
@@ -184,6 +187,7 @@ impl Shard {
             tickets: Tickets::default(),
             watches: Watches::default(),
             waiting: Waiting::default(),
+            unacknowledged: Total::default(),
             touched: Vec::new(),
             gathered: Vec::new(),
             appends: Appends::default(),

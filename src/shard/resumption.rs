@@ -1,6 +1,7 @@
 //! Sessions whose connection is gone: waiting for their clients, going on with them on another connection
 //! (XEP-0198 §5), and what becomes of what was not acknowledged when nobody comes (XEP-0198 §4).
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,8 @@ const REMEMBERED_MAX: usize = 1024;
 pub(super) struct Waiting {
     /// How many wait.
     count: usize,
+    /// From how many bytes that are not acknowledged on room is made again; zero: from the limit on.
+    room_from: usize,
     /// Those that are over, with the number of the last stanza that was handled.
     over: VecDeque<(ResumptionId, u32)>,
 }
@@ -89,6 +92,38 @@ impl Shard {
         let about = About { shard: io.shard(), connection: 0, address: None, account: Some(address.bare()) };
         session_event!(INFO, "session", about, reason = reason, "session ends");
         self.leave(io, key);
+    }
+
+    /// Whether more is unacknowledged than should be, and some of it may be of sessions that wait for their clients.
+    pub(super) fn is_room_wanted(&self) -> bool {
+        let (bytes, most) = (self.unacknowledged.bytes(), self.settings.management.outbound.total_max);
+        bytes > most / 8 * 7 && bytes >= self.waiting.room_from && self.waiting.count > 0
+    }
+
+    /// Ends of the sessions that wait for their clients those that hold most, until there is room for more: what they
+    /// have not acknowledged goes to disk. Clients that are there are not touched.
+    pub(super) fn make_room(&mut self, io: &mut Io<Shard>) {
+        let most = self.settings.management.outbound.total_max;
+        if self.unacknowledged.bytes() <= most / 8 * 7 {
+            self.waiting.room_from = 0;
+        }
+        if !self.is_room_wanted() {
+            return;
+        }
+        let waiting = self.accounts.all_sessions().filter_map(|(key, session)| {
+            let managed = session.managed.as_ref().filter(|managed| managed.waits_until_ms != 0)?;
+            Some((managed.outbound.bytes(), key))
+        });
+        let mut waiting: Vec<_> = waiting.filter(|(bytes, _)| *bytes > 0).collect();
+        waiting.sort_unstable_by_key(|(bytes, _)| Reverse(*bytes));
+        for (_, key) in waiting {
+            if self.unacknowledged.bytes() <= most / 4 * 3 {
+                break;
+            }
+            self.give_up(io, key, "too much is unacknowledged");
+        }
+        // Not to look again for what is not there.
+        self.waiting.room_from = self.unacknowledged.bytes() + most / 8;
     }
 
     /// A client wants to go on with a session. What is answered; nothing yet if it has to wait.

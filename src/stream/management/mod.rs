@@ -15,5 +15,5 @@ pub use nonzas::{
     Enable, Failure, Misuse, Nonza, Resume, write_acknowledgement, write_enabled, write_failed, write_request,
     write_resumed,
 };
-pub use outbound::{Fate, HandledTooHigh, Memo, Outbound, OutboundLimits, QueueFull, Stored, Unacknowledged};
+pub use outbound::{Fate, HandledTooHigh, Memo, Outbound, OutboundLimits, QueueFull, Stored, Total, Unacknowledged};
 pub use resumption::ResumptionId;

@@ -4,6 +4,9 @@
 //! All of it lies in one buffer, each stanza behind a few bytes about it. Once everything is acknowledged there is no
 //! buffer.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 /// What bounds what a session has not acknowledged, and says when it is asked.
 ///
 /// The specification lets nobody drop a stanza from the queue and knows no way to hold a client to its answers. A
@@ -15,6 +18,8 @@ pub struct OutboundLimits {
     pub bytes_max: usize,
     /// How many.
     pub stanzas_max: usize,
+    /// Bytes of all queues of a shard together. When there are more, a queue that has its eighth of `bytes_max` is full.
+    pub total_max: usize,
     /// `<r/>` is due after so many stanzas that no request has followed,
     pub request_after_stanzas: u32,
     /// or so many bytes of them,
@@ -82,9 +87,23 @@ pub struct HandledTooHigh {
     pub sent: u32,
 }
 
+/// The bytes of several queues together.
+#[derive(Clone, Debug, Default)]
+pub struct Total(Rc<Cell<usize>>);
+
+impl Total {
+    /// How many there are.
+    pub fn bytes(&self) -> usize {
+        self.0.get()
+    }
+}
+
 /// What one session was sent. Owns nothing while all of it is acknowledged.
 #[derive(Debug, Default)]
 pub struct Outbound {
+    /// Those that this one is part of, and what it has in it.
+    total: Total,
+    counted: usize,
     /// Stanzas, each behind its header, from `head` on.
     queue: Vec<u8>,
     /// What of the queue is acknowledged but not taken out yet.
@@ -103,6 +122,18 @@ pub struct Outbound {
 }
 
 impl Outbound {
+    /// An empty queue, one of several.
+    pub fn among(total: &Total) -> Outbound {
+        let mut outbound = Outbound::default();
+        outbound.total = total.clone();
+        outbound
+    }
+
+    /// The bytes that it has.
+    pub fn bytes(&self) -> usize {
+        self.queue.len() - self.head
+    }
+
     /// Takes a stanza in that is sent now: `write` appends it. Answers its bytes.
     pub fn push(
         &mut self,
@@ -121,7 +152,8 @@ impl Outbound {
         let body = self.queue.len();
         write(&mut self.queue);
         let length = self.queue.len().saturating_sub(body);
-        let fits = self.queue.len() - self.head <= limits.bytes_max;
+        let (bytes, total) = (self.bytes(), self.total.bytes() + (self.queue.len() - start));
+        let fits = bytes <= limits.bytes_max && (total <= limits.total_max || bytes <= limits.bytes_max / 8);
         let (true, Ok(length)) = (fits, u32::try_from(length)) else {
             self.queue.truncate(start);
             self.give_back();
@@ -131,6 +163,7 @@ impl Outbound {
         self.count += 1;
         self.unasked = self.unasked.saturating_add(1);
         self.unasked_bytes = self.unasked_bytes.saturating_add(length);
+        self.recount();
         Ok(self.queue.get(body..).unwrap_or_default())
     }
 
@@ -166,6 +199,7 @@ impl Outbound {
             each(stanza);
             self.head = behind;
         }
+        self.recount();
         self.count -= ahead;
         self.acknowledged = h;
         if self.unasked > self.count {
@@ -234,6 +268,12 @@ impl Outbound {
         self.queue.shrink_to_fit();
     }
 
+    fn recount(&mut self) {
+        let bytes = self.bytes();
+        self.total.0.set(self.total.bytes() + bytes - self.counted);
+        self.counted = bytes;
+    }
+
     fn nothing_unasked(&mut self) {
         self.unasked_bytes = 0;
         self.unasked_since_ms = None;
@@ -252,6 +292,12 @@ impl Outbound {
                 self.queue.shrink_to(self.queue.len() * 2);
             }
         }
+    }
+}
+
+impl Drop for Outbound {
+    fn drop(&mut self) {
+        self.total.0.set(self.total.bytes() - self.counted);
     }
 }
 
@@ -330,6 +376,7 @@ mod tests {
 
     const LIMITS: OutboundLimits = OutboundLimits {
         bytes_max: 400,
+        total_max: usize::MAX,
         stanzas_max: 10,
         request_after_stanzas: 3,
         request_after_bytes: 100,
@@ -365,6 +412,26 @@ mod tests {
         assert_eq!(texts(&outbound), ["<presence/>", "<iq/>"], "a mistake changes nothing");
         assert_eq!(outbound.acknowledge(3, |_| ()), Ok(2));
         assert!(outbound.is_empty() && texts(&outbound).is_empty());
+    }
+
+    #[test]
+    fn where_all_have_too_much_together_only_little_is_taken() {
+        let total = Total::default();
+        let mut queues = [Outbound::among(&total), Outbound::among(&total)];
+        let limits = OutboundLimits { total_max: 300, ..LIMITS };
+        let take = |outbound: &mut Outbound, bytes: usize| {
+            outbound.push(&limits, MESSAGE, |out| out.extend_from_slice(&vec![b'x'; bytes - HEADER_BYTES])).is_ok()
+        };
+        assert!(take(&mut queues[0], 250) && !take(&mut queues[1], 51) && take(&mut queues[1], 50));
+        assert_eq!((total.bytes(), queues[0].bytes(), queues[1].bytes()), (300, 250, 50));
+        let mut third = Outbound::among(&total);
+        assert!(take(&mut third, LIMITS.bytes_max / 8) && !take(&mut third, HEADER_BYTES));
+        assert_eq!(queues[0].acknowledge(1, |_| ()), Ok(1));
+        assert!(take(&mut third, 100));
+        assert_eq!(total.bytes(), 200);
+        queues[1].disconnected();
+        drop((queues, third));
+        assert_eq!(total.bytes(), 0);
     }
 
     #[test]
@@ -489,7 +556,8 @@ mod tests {
             start in prop_oneof![Just(0), Just(u32::MAX), Just(u32::MAX - 5), Just(1 << 31), any::<u32>()],
             steps in prop::collection::vec(step(), 0..100),
         ) {
-            let mut outbound = Outbound { acknowledged: start, ..Outbound::default() };
+            let mut outbound = Outbound::default();
+            outbound.acknowledged = start;
             let mut model: VecDeque<(Vec<u8>, Memo)> = VecDeque::new();
             let mut base = start;
             for (number, step) in steps.into_iter().enumerate() {
