@@ -34,8 +34,8 @@ pub struct Sessions {
     #[arg(value_parser = values::size(64 << 10, 1 << 30))]
     pub unacknowledged_size: usize,
 
-    /// What all sessions together were sent and have not acknowledged. Beyond it sessions that wait for their clients end,
-    /// those with most first, and so do those that go on without acknowledging what they are sent.
+    /// What all sessions together were sent and have not acknowledged. Beyond it sessions that wait for their clients
+    /// end, those with most first, and so do those that go on without acknowledging what they are sent.
     #[arg(long, env = "RONDEL_UNACKNOWLEDGED_TOTAL", value_name = "SIZE", default_value = "256MiB")]
     #[arg(value_parser = values::size(1 << 20, 1 << 40))]
     pub unacknowledged_total: usize,

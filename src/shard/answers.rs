@@ -133,6 +133,12 @@ impl Shard {
             Answer::Result(_) | Answer::Payload(_) => StanzaKind::Iq(IqType::Result),
             Answer::Refused(_) | Answer::RefusedBehind(..) => StanzaKind::Iq(IqType::Error),
         };
+        self.trace(kind, &asker.to, asker.address.as_str(), |_| match &answer {
+            Answer::Result(_) | Answer::Payload(_) => "answered by the server".into(),
+            Answer::Refused(refusal) | Answer::RefusedBehind(_, refusal) => {
+                format!("answered by the server: {}", refusal.condition)
+            }
+        });
         let Some(key) = asker.key else {
             let mut reply = Vec::new();
             write_answer(&mut reply, asker, answer);

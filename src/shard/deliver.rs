@@ -213,7 +213,7 @@ impl Shard {
     pub(super) fn deliver_routed(&mut self, io: &mut Io<Shard>, routed: Routed) {
         match routed.kind {
             StanzaKind::Presence(PresenceType::Subscription(kind)) => {
-                if self.may_reach(routed.kind, routed.from(), routed.bare()).is_ok() {
+                if self.reaches(&routed).is_ok() {
                     self.subscription_to(io, &routed, kind);
                 }
             }
@@ -224,13 +224,11 @@ impl Shard {
             {
                 self.activity_asked(io, &routed, asked);
             }
-            kind if let Some(asked) = kept::is_question(kind, routed.resource()) => {
-                match self.may_reach(kind, routed.from(), routed.bare()) {
-                    Ok(()) => self.account_asked(io, &routed, asked),
-                    Err(Some(refusal)) => self.bounce(io, &routed, &refusal),
-                    Err(None) => {}
-                }
-            }
+            kind if let Some(asked) = kept::is_question(kind, routed.resource()) => match self.reaches(&routed) {
+                Ok(()) => self.account_asked(io, &routed, asked),
+                Err(Some(refusal)) => self.bounce(io, &routed, &refusal),
+                Err(None) => {}
+            },
             kind @ StanzaKind::Presence(_) if self.tasks.is_busy(routed.bare()) => {
                 self.queue_presence(io, kind, &routed);
             }
@@ -278,6 +276,15 @@ impl Shard {
         Ok(())
     }
 
+    /// The same, and those who look learn of it.
+    fn reaches(&self, routed: &Routed) -> Result<(), Option<Refusal>> {
+        let reaches = self.may_reach(routed.kind, routed.from(), routed.bare());
+        if let Err(refusal) = &reaches {
+            self.trace(routed.kind, routed.from().as_str(), routed.to(), |_| unreached(refusal.is_some()));
+        }
+        reaches
+    }
+
     /// Gives a stanza for an account that is in memory to those who get it: sessions, of a message also the archive,
     /// and those that get copies. An error is for the sender.
     pub(super) fn deliver(
@@ -289,10 +296,7 @@ impl Shard {
         let Passing { kind, traits, from, bare, resource, .. } = *passing;
         if let Err(refusal) = self.may_reach(kind, from, bare) {
             let refusal = refusal.filter(|_| !is_silent(passing));
-            self.trace(kind, from.as_str(), passing.to, |_| {
-                let how = if refusal.is_some() { "refused" } else { "dropped" };
-                format!("{how}: there is no such account, or it blocks the sender")
-            });
+            self.trace(kind, from.as_str(), passing.to, |_| unreached(refusal.is_some()));
             return refusal.map_or(Ok(Delivered::Done), Err);
         }
         let sessions = self.accounts.sessions(bare);
@@ -530,6 +534,7 @@ impl Shard {
         let from = frame.to().map(|to| to.decoded());
         let from = from.as_deref().unwrap_or(session.address.bare());
         let (key, to) = (session.key, session.address.as_str());
+        self.trace(answer, from, to, |_| format!("answered by the server: {}", refusal.condition));
         self.give(io, key, answer, |out| refusal.write_reply(out, name, id.as_deref(), from, to));
     }
 }
@@ -578,4 +583,10 @@ fn error_kind(kind: StanzaKind) -> StanzaKind {
         StanzaKind::Presence(_) => StanzaKind::Presence(PresenceType::Error),
         StanzaKind::Iq(_) => StanzaKind::Iq(IqType::Error),
     }
+}
+
+/// For those who look: what becomes of what may not reach an account.
+fn unreached(is_told: bool) -> String {
+    let how = if is_told { "refused" } else { "dropped" };
+    format!("{how}: there is no such account, or it blocks the sender")
 }

@@ -27,6 +27,8 @@ const CONTACTS_AT_ONCE: usize = 1000;
 struct Stanza {
     kind: SubscriptionType,
     bytes: Vec<u8>,
+    /// Whether the account has sent it.
+    is_outbound: bool,
 }
 
 impl Shard {
@@ -180,7 +182,7 @@ impl Shard {
         }
         let contact = to.to_bare();
         let bytes = between_accounts(frame, &account, contact.as_str(), stream.lang.as_deref());
-        let stanza = Stanza { kind, bytes };
+        let stanza = Stanza { kind, bytes, is_outbound: true };
         let Some(state) = self.accounts.account(&account) else { return };
         // Errors are known at once, while the stanza to be answered is at hand.
         if let Err(condition) = roster::outbound(&owner, &state.contacts, to, kind, &self.settings.roster) {
@@ -203,7 +205,8 @@ impl Shard {
     pub(super) fn subscription_to(&mut self, io: &mut Io<Shard>, routed: &Routed, kind: SubscriptionType) {
         let account = routed.bare().to_owned();
         let (Some(owner), Ok(from)) = (self.owner_of(&account), Jid::parse(routed.from().as_str())) else { return };
-        let (contact, stanza) = (from.to_bare(), Stanza { kind, bytes: routed.stanza().to_vec() });
+        let stanza = Stanza { kind, bytes: routed.stanza().to_vec(), is_outbound: false };
+        let contact = from.to_bare();
         self.queue(io, &account.clone(), Task::default(), move |shard, io, _| {
             let Some(state) = shard.accounts.account(&account) else { return Step::Done };
             match roster::inbound(&owner, &state.contacts, &contact, kind, &stanza.bytes, &shard.settings.roster) {
@@ -222,10 +225,21 @@ impl Shard {
         io: &mut Io<Shard>,
         account: &str,
         contact: &Jid<'_>,
-        Stanza { kind, bytes: stanza }: &Stanza,
+        Stanza { kind, bytes: stanza, is_outbound }: &Stanza,
         settled: Settled,
     ) {
         let Settled { step, change } = settled;
+        let (from, to) = if *is_outbound { (account, contact.as_str()) } else { (contact.as_str(), account) };
+        self.trace(StanzaKind::Presence(PresenceType::Subscription(*kind)), from, to, |_| {
+            let whither = match step.passage {
+                Passage::Route => "goes to the contact",
+                Passage::ToAvailable => "shown to the available resources",
+                Passage::ToInterested => "shown to the resources that follow the roster",
+                Passage::Stop => "goes no further",
+            };
+            let reply = step.reply.map(|reply| format!(", and answered with {}", reply.as_str())).unwrap_or_default();
+            format!("{whither}{reply}: {}", step.reason)
+        });
         if step.presence == ContactGets::Unavailable {
             self.send_presence(io, account, contact, step.presence);
         }
