@@ -34,8 +34,8 @@ pub struct Archive {
     #[arg(value_parser = values::duration(Duration::ZERO, DAY * 36_500))]
     pub archive_retention: Duration,
 
-    /// What the archive of one account may take on the disk, compressed; beyond it the oldest messages go. Nobody who
-    /// only talks comes near it. 0: no limit.
+    /// What the messages in the archive of one account may add up to, before they are compressed; beyond it the oldest
+    /// go. Nobody who only talks comes near it. 0: no limit.
     #[arg(long, env = "RONDEL_ARCHIVE_SIZE", value_name = "SIZE", default_value = "256MiB")]
     #[arg(value_parser = values::size_or_none(1 << 20, 1 << 50))]
     pub archive_size: usize,

@@ -39,8 +39,8 @@ pub struct Options {
     pub read_queue: usize,
     /// How old an archived message may become; older ones are not shown, and go at the next compaction of their file.
     pub archive_retention: Option<Duration>,
-    /// The most bytes that one account's archive may take on the disk, compressed and without its index. It is looked
-    /// at by [`archive::excess`](crate::archive::excess), which says what has to go.
+    /// The most bytes that the messages of one account's archive may have; on the disk they are compressed and take
+    /// less. It is looked at by [`archive::excess`](crate::archive::excess), which says what has to go.
     pub archive_bytes_max_per_account: Option<u64>,
 }
 
