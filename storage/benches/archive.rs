@@ -103,6 +103,9 @@ struct Spent {
     handing_over: u64,
 }
 
+/// Takes a message: its owner, id and contact, whether it is outgoing, the stanza.
+type Add<'a> = dyn FnMut(&Owner, u64, &str, bool, &[u8]) + 'a;
+
 fn write(client: &Client, answered: &AtomicU64, load: &Load) -> Spent {
     let &Load { messages, owners, turn, rate, .. } = load;
     let names: Vec<_> = (0..owners).map(|number| format!("user{number}@example.org")).collect();
@@ -128,7 +131,7 @@ fn write(client: &Client, answered: &AtomicU64, load: &Load) -> Spent {
             })
             .collect();
         let began = Instant::now();
-        let mut both = |mut add: Box<dyn FnMut(&Owner, u64, &str, bool, &[u8]) + '_>| {
+        let mut both = |mut add: Box<Add<'_>>| {
             for (from, to, stanza) in &chosen {
                 ids += 1;
                 add(&all[*from], ids, &names[*to], true, stanza);
