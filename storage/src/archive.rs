@@ -21,7 +21,11 @@ pub(crate) mod flush;
 pub(crate) mod log;
 pub(crate) mod query;
 pub(crate) mod retention;
+#[cfg(test)]
+mod seams;
 pub(crate) mod tails;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub use entry::Entry;

@@ -30,6 +30,12 @@ pub(crate) struct Engine {
     tuning: Tuning,
     tails: Tails,
     path: PathBuf,
+    /// For tests: the next write gets to the disk, but is said to have failed.
+    #[cfg(test)]
+    pub(crate) fails_once: AtomicBool,
+    /// For tests: while it is held, the thread that makes chunks rests.
+    #[cfg(test)]
+    pub(crate) flusher: std::sync::Mutex<()>,
 }
 
 impl Engine {
@@ -38,19 +44,34 @@ impl Engine {
         let tuning = Tuning::new(options);
         let db = DB::open_cf_descriptors(&tuning.database(), &options.path, tuning.families())?;
         let tails = Tails::new(options.archive_tail_bytes);
-        let path = options.path.clone();
-        Ok(Engine { db: RwLock::new(Some(db)), closed: AtomicBool::new(false), tuning, tails, path })
-    }
-
-    /// Fetches into memory what is to be known of the archives: what they have given up, and what is in their log only.
-    pub(crate) fn load_archives(&self) -> Result<(), Failure> {
-        self.with(|db| {
-            self.retention().load(db)?;
-            flush::recover(db, &self.tuning, &self.tails)
+        Ok(Engine {
+            db: RwLock::new(Some(db)),
+            closed: AtomicBool::new(false),
+            tuning,
+            tails,
+            path: options.path.clone(),
+            #[cfg(test)]
+            fails_once: AtomicBool::new(false),
+            #[cfg(test)]
+            flusher: std::sync::Mutex::default(),
         })
     }
 
-    fn retention(&self) -> &Retention {
+    /// Fetches into memory what is to be known of the archives.
+    pub(crate) fn load_archives(&self) -> Result<(), Failure> {
+        self.with(|db| self.load(db))
+    }
+
+    /// What archives have given up, and what is in their log only.
+    fn load(&self, db: &DB) -> Result<(), Failure> {
+        self.retention().load(db)?;
+        let tails = Tails::new(self.tuning.archive_tail_bytes());
+        flush::recover(db, &self.tuning, &tails)?;
+        self.tails.take_over(tails);
+        Ok(())
+    }
+
+    pub(crate) fn retention(&self) -> &Retention {
         self.tuning.retention()
     }
 
@@ -59,10 +80,14 @@ impl Engine {
     }
 
     /// Makes chunks of what has been sealed, if anything. The database is not opened anew meanwhile, so that nothing
-    /// that is not logged gets lost with it.
+    /// that is not logged gets lost with it, and that what is sealed is the same afterwards.
     pub(crate) fn flush_archives(&self) -> Result<(), Failure> {
-        let Some(sealed) = self.tails.sealed() else { return Ok(()) };
-        self.with(|db| flush::flush(db, &self.tuning, &sealed))
+        self.with(|db| {
+            let Some(sealed) = self.tails.sealed() else { return Ok(()) };
+            flush::flush(db, &self.tuning, &sealed)?;
+            self.tails.released();
+            Ok(())
+        })
     }
 
     /// Reads from wherever the data are, waiting while the database is being reopened.
@@ -182,11 +207,17 @@ impl Engine {
             let sealed = if archived.forgotten.is_empty() { None } else { self.tails.sealed() };
             {
                 // No chunk is written of an archive that is being forgotten.
-                let mut gone = sealed.as_ref().map(Sealed::forgotten);
+                let _storing = sealed.as_ref().map(Sealed::storing);
                 db.write_opt(batch, &options)?;
+                #[cfg(test)]
+                if self.fails_once.swap(false, Release) {
+                    return Err(Failure::new(FailureKind::Io, "on purpose"));
+                }
                 for owner in &archived.forgotten {
                     self.retention().forget(owner, archived.time);
-                    gone.as_mut().map(|gone| gone.insert(owner.clone()));
+                }
+                if let Some(sealed) = &sealed {
+                    sealed.forgotten().extend(archived.forgotten);
                 }
             }
             archived.records.into_iter().for_each(|record| self.tails.add(record));
@@ -232,11 +263,14 @@ impl Engine {
         archived
     }
 
-    /// Closes the database and opens it anew: the only way out of an error after which RocksDB refuses all writes.
+    /// Closes the database and opens it anew: the only way out of an error after which RocksDB refuses all writes. What
+    /// has failed may be there all the same, so what memory knows of archives is fetched again.
     pub(crate) fn reopen(&self) -> Result<(), Failure> {
         let mut slot = self.exclusive();
         drop(slot.take());
-        *slot = Some(DB::open_cf_descriptors(&self.tuning.database(), &self.path, self.tuning.families())?);
+        let db = DB::open_cf_descriptors(&self.tuning.database(), &self.path, self.tuning.families())?;
+        self.load(&db)?;
+        *slot = Some(db);
         Ok(())
     }
 

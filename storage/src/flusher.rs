@@ -21,12 +21,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs until `stop` says so. Whoever has sealed a generation sends to `wake`.
 pub(crate) fn run(shared: &Arc<Shared>, wake: &Receiver<()>, stop: &Receiver<()>) {
-    let mut wait = LOOK;
+    // A start may have found some that a crash has kept from it.
+    let mut wait = if flush(shared) { LOOK } else { PAUSE };
     loop {
         select_biased! {
             recv(stop) -> _ => {
                 // Nobody need wait for it any more.
-                return shared.engine.tails().released(Err(Failure::closed()));
+                return shared.engine.tails().failed(Failure::closed());
             }
             recv(wake) -> _ => {}
             recv(after(wait)) -> _ => if shared.engine.tails().is_due(AGE, QUIET, QUIET_BYTES) {
@@ -40,6 +41,8 @@ pub(crate) fn run(shared: &Arc<Shared>, wake: &Receiver<()>, stop: &Receiver<()>
 
 /// Makes chunks of a sealed generation, if there is one. Whether all is well.
 fn flush(shared: &Shared) -> bool {
+    #[cfg(test)]
+    let _turn = shared.engine.flusher.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let tails = shared.engine.tails();
     if tails.sealed().is_none() {
         return true;
@@ -49,10 +52,10 @@ fn flush(shared: &Shared) -> bool {
         shared.poison(&failure);
         Err(failure)
     });
-    if let Err(failure) = &flushed {
-        tracing::error!(target: "storage", %failure, "archives cannot be written out; it is tried again");
-    }
     let well = flushed.is_ok();
-    tails.released(flushed);
+    if let Err(failure) = flushed {
+        tracing::error!(target: "storage", %failure, "archives cannot be written out; it is tried again");
+        tails.failed(failure);
+    }
     well
 }

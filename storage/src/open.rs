@@ -4,7 +4,7 @@ use crate::directory::Directory;
 use crate::engine::Engine;
 use crate::reply::one_line;
 use crate::schema::{self, MIGRATIONS, Migration, SCHEMA_VERSION};
-use crate::{Family, Options};
+use crate::{Failure, FailureKind, Family, Options};
 use rocksdb::DB;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -86,6 +86,14 @@ impl OpenError {
         }
     }
 
+    fn failure(path: &Path, failure: &Failure) -> OpenError {
+        let (path, text) = (path.into(), failure.text.to_string());
+        match failure.kind {
+            FailureKind::Corrupt => OpenError::Damaged { path, text },
+            _ => OpenError::Io { path, text },
+        }
+    }
+
     pub(crate) fn rocksdb(path: &Path, error: rocksdb::Error) -> OpenError {
         let (kind, text) = (error.kind(), one_line(&error.into_string()));
         match kind {
@@ -120,8 +128,7 @@ pub(crate) fn open_as(options: &Options, known: u32, migrations: &[Migration]) -
     }
     let engine = Engine::open(options).map_err(|error| OpenError::rocksdb(path, error))?;
     schema::settle(&engine, path, known, migrations)?;
-    let damaged = |failure: crate::Failure| OpenError::Damaged { path: path.into(), text: failure.text.to_string() };
-    engine.load_archives().map_err(damaged)?;
+    engine.load_archives().map_err(|failure| OpenError::failure(path, &failure))?;
     Ok(Opened { engine, directory })
 }
 
@@ -156,4 +163,20 @@ fn refuse_unknown_families(path: &Path, known: u32) -> Result<(), OpenError> {
         }
     }
     Err(OpenError::NotRondel(path.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_no_damage() {
+        let error = |kind| OpenError::failure(Path::new("/"), &Failure::new(kind, "so"));
+        assert!(matches!(error(FailureKind::Corrupt), OpenError::Damaged { .. }));
+        assert!(
+            [FailureKind::DiskFull, FailureKind::Io]
+                .into_iter()
+                .all(|kind| matches!(error(kind), OpenError::Io { .. }))
+        );
+    }
 }

@@ -1,16 +1,16 @@
 //! Carrying out one read, from memory only or from wherever the data are.
 
 use crate::archive::retention::{self, Retention};
-use crate::archive::tails::{Tailed, Tails, Wanted};
+use crate::archive::tails::{Tail, Tails, Wanted};
 use crate::engine::column;
 use crate::reply::{Failure, Outcome, Page};
 use crate::{Family, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX, PageRequest, ReadRequest};
-use rocksdb::{DB, DBRawIterator, ErrorKind, ReadOptions, ReadTier};
+use rocksdb::{DB, DBRawIterator, ErrorKind, ReadOptions, ReadTier, Snapshot};
 
 /// The most values that one request reads on the caller's thread; what needs more is left to a reader thread.
-const INLINE_VALUES_MAX: usize = 128;
+pub(crate) const INLINE_VALUES_MAX: usize = 128;
 /// The most bytes that one request reads there.
-const INLINE_BYTES_MAX: usize = 64 << 10;
+pub(crate) const INLINE_BYTES_MAX: usize = 64 << 10;
 /// How many removed entries a page on the caller's thread may step over before it is left to a reader thread.
 const INLINE_SKIPPED_MAX: u64 = 256;
 
@@ -62,6 +62,8 @@ pub(crate) struct Reader<'d> {
     pub(crate) retention: &'d Retention,
     tails: &'d Tails,
     reach: Reach,
+    /// The database as it was at one moment, which is what is read until it is another one.
+    snapshot: Option<Snapshot<'d>>,
     /// What has been read so far, over all parts of the request.
     values: usize,
     bytes: usize,
@@ -69,7 +71,7 @@ pub(crate) struct Reader<'d> {
 
 impl<'d> Reader<'d> {
     pub(crate) fn new(db: &'d DB, retention: &'d Retention, tails: &'d Tails, reach: Reach) -> Reader<'d> {
-        Reader { db, retention, tails, reach, values: 0, bytes: 0 }
+        Reader { db, retention, tails, reach, snapshot: None, values: 0, bytes: 0 }
     }
 
     fn outcome(&mut self, request: &ReadRequest) -> Result<Outcome, Stop> {
@@ -78,10 +80,16 @@ impl<'d> Reader<'d> {
             ReadRequest::MultiGet(family, keys) => self.multi_get(*family, keys).map(Outcome::Values),
             ReadRequest::Page(request) => self.page(request).map(Outcome::Page),
             ReadRequest::Several(requests) => self.several(requests).map(Outcome::Several),
-            ReadRequest::Archive(query) => query.execute(self).map(|found| Outcome::Archive(Box::new(found))),
+            ReadRequest::Archive(query) => {
+                let found = query.execute(self);
+                self.snapshot = None;
+                found.map(|found| Outcome::Archive(Box::new(found)))
+            }
             ReadRequest::ArchiveExcess(owner) => {
                 self.require_disk()?;
-                retention::excess(owner, self).map(|excess| Outcome::ArchiveExcess(excess.map(Box::new)))
+                let excess = retention::excess(owner, self);
+                self.snapshot = None;
+                excess.map(|excess| Outcome::ArchiveExcess(excess.map(Box::new)))
             }
         }
     }
@@ -147,8 +155,14 @@ impl<'d> Reader<'d> {
         Ok(self.db.raw_iterator_cf_opt(column(self.db, family)?, options))
     }
 
-    /// What the tail of an archive has. To be asked before the chunks are.
-    pub(crate) fn tail(&self, wanted: &Wanted<'_>) -> Result<Vec<Tailed>, Stop> {
+    /// Holds on to the database as it is now, so that all that is read from here on belongs together. Iterators over
+    /// what was there before must have gone.
+    pub(crate) fn pin(&mut self) {
+        self.snapshot = Some(self.db.snapshot());
+    }
+
+    /// What the tail of an archive has. To be asked before the chunks are: it may become chunks at any time.
+    pub(crate) fn tail(&self, wanted: &Wanted<'_>) -> Result<Tail, Stop> {
         self.tails.collect(wanted, self.reach == Reach::Disk).ok_or(Stop::BeyondReach)
     }
 
@@ -200,6 +214,9 @@ impl<'d> Reader<'d> {
         let mut options = ReadOptions::default();
         if self.reach == Reach::Memory {
             options.set_read_tier(ReadTier::BlockCache);
+        }
+        if let Some(snapshot) = &self.snapshot {
+            options.set_snapshot(snapshot);
         }
         options
     }

@@ -59,8 +59,9 @@ pub enum FailureKind {
 /// Why a request failed.
 ///
 /// A failed write is not visible to readers. If it failed for [`FailureKind::Io`], [`FailureKind::DiskFull`] or
-/// [`FailureKind::Panicked`], it may have reached the log all the same and be found after a restart, as with any write
-/// that a crash interrupts: the store promises that what it reported as written exists, not the reverse.
+/// [`FailureKind::Panicked`], it may have reached the log all the same and be found after a restart, or when the store
+/// has opened its database anew, as with any write that a crash interrupts: the store promises that what it reported as
+/// written exists, not the reverse.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Failure {
     /// The kind of failure.

@@ -40,6 +40,11 @@ impl Tuning {
         &self.options.path
     }
 
+    /// From how many bytes on the tails of archives become chunks.
+    pub(crate) fn archive_tail_bytes(&self) -> usize {
+        self.options.archive_tail_bytes
+    }
+
     pub(crate) fn block_cache_bytes_used(&self) -> u64 {
         self.cache.get_usage() as u64
     }

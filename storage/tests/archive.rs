@@ -6,7 +6,7 @@ mod common;
 use common::{Held, Inbox, PATIENCE, chunks, open, open_with, owner, read, written};
 use proptest::prelude::*;
 use rondel_storage::archive::{self, Appends, Entry, Found, Page, Query};
-use rondel_storage::{Busy, Family, Outcome, Owner, QUIET, Store, WriteRequest};
+use rondel_storage::{Answer as Taken, Busy, Family, Outcome, Owner, QUIET, Store, WriteRequest};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -506,4 +506,45 @@ fn memory_does_not_grow_with_an_archive() {
         assert!(began.elapsed() < PATIENCE, "{:?}", store.memory());
         thread::yield_now();
     }
+}
+
+#[test]
+fn archives_of_before_there_were_chunks_keep_their_order() {
+    let directory = tempdir().unwrap();
+    let store = open(&directory);
+    let (me, other) = (owner("juliet"), owner("romeo"));
+    // A key for each message, and nothing that says which is the highest.
+    let value = [&[1, 0, 0, CONTACTS[0].len() as u8], CONTACTS[0].as_bytes(), b"<message/>"].concat();
+    for (of, id) in [(&me, 100u64), (&me, 200), (&me, 300), (&other, 50)] {
+        store.write_blocking(WriteRequest::new(of.clone()).put(Family::Archive, &id.to_be_bytes(), value.clone()));
+    }
+    store.close().unwrap();
+    let store = open(&directory);
+    let [old] = &page(archive::decode(store.read_blocking(&archive::get(&me, 100))).unwrap()).entries[..] else {
+        panic!("one")
+    };
+    store.write_blocking(archive::replace_with_tombstone(&me, old, |out| out.extend_from_slice(b"<retracted/>")));
+    fill(&store, &me, 400..=401);
+    for _ in 0..2 {
+        assert_eq!(ids(ask(&store, Query::new(me.clone()))), [100, 200, 300, 400, 401]);
+        assert_eq!(ids(ask(&store, Query { start_us: Some(350), ..Query::new(me.clone()) })), [400, 401]);
+        assert_eq!(ids(ask(&store, Query { reverse: true, entries_max: 2, ..Query::new(me.clone()) })), [400, 401]);
+        assert_eq!(ids(archive::decode(store.read_blocking(&archive::get(&me, 400))).unwrap()), [400]);
+        store.flush_archives().unwrap();
+    }
+    assert!(chunks(&store, &me).0.keys().copied().eq([100, 200, 300, 400]));
+}
+
+#[test]
+fn a_shard_does_not_look_at_all_that_was_archived_just_now() {
+    let directory = tempdir().unwrap();
+    let store = open(&directory);
+    let me = owner("juliet");
+    fill(&store, &me, 1..=400);
+    let (client, inbox) = Inbox::client(&store);
+    let nobody = Query { with: Some("nobody@example.org".into()), ..Query::new(me.clone()) };
+    assert_eq!(client.read(1, nobody.into()), Ok(Taken::Later));
+    assert_eq!(archive::decode(inbox.reply().outcome).map(ids), Ok(vec![]));
+    let last = Query { entries_max: 50, reverse: true, ..Query::new(me) };
+    assert!(matches!(client.read(2, last.into()), Ok(Taken::Now(_))));
 }

@@ -7,7 +7,8 @@
 //! - 2: the chunk is elsewhere. The last id, the bytes of its messages (four bytes), its key in `archive_chunks`.
 //! - 3: the chunk is here. The last id, the messages.
 //!
-//! Before all of them, with the key 0x00, is the highest id that any chunk has had.
+//! Before all of them, with the key 0x00, is the highest id that any chunk has had. Behind all of them, with the key
+//! 0xFF, are the keys in `archive_chunks` of chunks that others have replaced, until they are gone.
 //!
 //! Family `archive_chunks`: key: the time at which it was written, in microseconds since 1970, and a number (four
 //! bytes). Value: version, the last id, the length of the owner's key (two bytes), the owner's key `owner 0x00`, the

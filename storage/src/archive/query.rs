@@ -115,13 +115,15 @@ fn span_of(query: &Query, floor: u64) -> Option<Span> {
 
 /// One message, wherever it is.
 pub(crate) fn find(owner: &Owner, id: u64, reader: &mut Reader<'_>) -> Result<Option<Vec<u8>>, Stop> {
-    Lookup { owner, chunk: None }.find(id, reader)
+    Lookup { owner, chunk: None, generation: 0 }.find(id, reader)
 }
 
 /// Looks up messages by their ids. Neighbours are often in one chunk.
 struct Lookup<'q> {
     owner: &'q Owner,
     chunk: Option<Chunk>,
+    /// Which generation was to become chunks next when the chunk was read.
+    generation: u64,
 }
 
 impl Lookup<'_> {
@@ -132,12 +134,16 @@ impl Lookup<'_> {
             Wanted { owner: &owner, from: id, to, with: None, reverse: false, entries_max: 1, bytes_max: usize::MAX };
         // The tail first: what is in it may become a chunk at any time.
         let tail = reader.tail(&wanted)?;
-        if let Some((_, value)) = tail.into_iter().next() {
+        if let Some((_, value)) = tail.messages.into_iter().next() {
             reader.count(value.as_ref().map_or(0, Vec::len))?;
             return Ok(value);
         }
-        if self.chunk.as_ref().is_none_or(|chunk| id < chunk.first || id > chunk.last) {
+        // What the tail has no more may have changed the chunk.
+        let is_valid = |chunk: &Chunk| tail.generation == self.generation && (chunk.first..=chunk.last).contains(&id);
+        if !self.chunk.as_ref().is_some_and(is_valid) {
+            reader.pin();
             self.chunk = chunk_at(self.owner, id, reader)?;
+            self.generation = tail.generation;
         }
         let Some(chunk) = &self.chunk else { return Ok(None) };
         let found = chunk.messages().into_iter().find(|(found, _)| *found == id);
@@ -148,7 +154,7 @@ impl Lookup<'_> {
 impl Query {
     pub(crate) fn execute(&self, reader: &mut Reader<'_>) -> Result<Found, Stop> {
         let floor = reader.retention.floor_now(&self.owner.key(b""));
-        let mut lookup = Lookup { owner: &self.owner, chunk: None };
+        let mut lookup = Lookup { owner: &self.owner, chunk: None, generation: 0 };
         let named = self.after_id.iter().chain(&self.before_id).chain(&self.must_exist);
         for &id in named {
             if id < floor || lookup.find(id, reader)?.is_none() {
@@ -191,7 +197,8 @@ impl Query {
             bytes_max: page.bytes_max(),
         };
         // The tail first: what is in it may become a chunk at any time.
-        let mut tail = reader.tail(&wanted)?.into_iter().peekable();
+        let mut tail = reader.tail(&wanted)?.messages.into_iter().peekable();
+        reader.pin();
         let mut chunks = Walk::new(&self.owner, with.map(|(hash, _)| hash), span, self.reverse, reader)?;
         let is_before = |one: u64, other: u64| if self.reverse { one > other } else { one < other };
         while let Some(chunk) = chunks.next(reader)? {
@@ -241,7 +248,7 @@ impl Query {
             ids.reverse();
         }
         let mut picked = Picked::All;
-        let mut lookup = Lookup { owner: &self.owner, chunk: None };
+        let mut lookup = Lookup { owner: &self.owner, chunk: None, generation: 0 };
         for id in ids {
             let value = if id < floor { None } else { lookup.find(id, reader)? };
             let Some(value) = value else { return Ok(Picked::Unknown(id)) };

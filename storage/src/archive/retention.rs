@@ -17,7 +17,7 @@
 //! void. Compactions drop it, and after a while the time is dropped as well.
 
 use super::chunk::{self, Pointer};
-use super::walk::{chunk_at, id_of};
+use super::walk::{chunk_at, id_of, indexed_last};
 use super::{CHUNKS, FAMILY, HASH_BYTES, ID_BYTES, INDEX};
 use crate::codec::Versioned;
 use crate::engine::column;
@@ -155,7 +155,7 @@ impl Retention {
     /// Takes over which archives have been forgotten, and drops what is of no use any more.
     fn load_forgotten(&self, db: &DB) -> Result<(), Failure> {
         let family = column(db, FORGOTTEN)?;
-        let useless = now_us().saturating_sub(FORGOTTEN_VISITS * self.visit_seconds() * 1_000_000);
+        let useless = self.useless_before();
         let mut forgotten = HashMap::new();
         for item in db.iterator_cf(family, IteratorMode::Start) {
             let (key, value) = item?;
@@ -169,6 +169,24 @@ impl Retention {
         let last_chunk = last_chunk.and_then(|(key, _)| chunk::key_time(&key)).unwrap_or(0);
         self.time.fetch_max(forgotten.values().copied().max().unwrap_or(0).max(last_chunk), SeqCst);
         *self.forgotten.write().unwrap_or_else(PoisonError::into_inner) = forgotten;
+        Ok(())
+    }
+
+    /// Of archives that went before this time nothing can be left.
+    fn useless_before(&self) -> u64 {
+        now_us().saturating_sub(FORGOTTEN_VISITS * self.visit_seconds() * 1_000_000)
+    }
+
+    /// Drops what is of no use any more. No archive may be forgotten meanwhile.
+    pub(super) fn drop_useless(&self, db: &DB) -> Result<(), Failure> {
+        let (family, useless) = (column(db, FORGOTTEN)?, self.useless_before());
+        let forgotten = self.forgotten.read().unwrap_or_else(PoisonError::into_inner);
+        let old: Vec<_> = forgotten.iter().filter(|(_, since)| **since < useless).map(|(key, _)| key.clone()).collect();
+        drop(forgotten);
+        for owner in old {
+            db.delete_cf(family, &owner)?;
+            self.forgotten.write().unwrap_or_else(PoisonError::into_inner).remove(&owner);
+        }
         Ok(())
     }
 
@@ -224,6 +242,7 @@ pub(crate) fn forgotten_at(time: u64) -> Vec<u8> {
 /// Whether an archive is too large, and where to cut it then. Reads what `archive` says of the chunks, not the chunks.
 pub(crate) fn excess(owner: &Owner, reader: &mut Reader<'_>) -> Result<Option<Excess>, Stop> {
     let Some(bytes_max) = reader.retention.bytes_max else { return Ok(None) };
+    reader.pin();
     let old = reader.retention.floor_now(&owner.key(b""));
     // From the newest chunk on. A chunk that begins below the old floor is counted as a whole.
     let kept = bytes_max / KEPT.1 * KEPT.0;
@@ -349,7 +368,7 @@ impl Filter {
         let owner = &key[..key.len().checked_sub(rest_bytes)?];
         let first = u64::from_be_bytes(*key.last_chunk()?);
         let last = match self.family {
-            INDEX => value.first_chunk().map_or(first, |last| u64::from_be_bytes(*last)),
+            INDEX => indexed_last(first, value),
             _ => Pointer::of(value).last(first),
         };
         Some((owner, last))

@@ -7,10 +7,12 @@
 use super::entry;
 use super::log::{self, Logged};
 use crate::FailureKind;
+use crate::read::{INLINE_BYTES_MAX, INLINE_VALUES_MAX};
 use crate::reply::Failure;
 use siphasher::sip::SipHasher13;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
 use std::sync::{
     Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError,
 };
@@ -18,6 +20,8 @@ use std::time::{Duration, Instant};
 
 /// How many messages are added before readers get their turn.
 const ADDED_TOGETHER: usize = 256;
+/// How many messages are looked at before the writer gets its turn.
+const LOOKED_TOGETHER: usize = 4096;
 
 /// From how many times the size of a full generation on the writer waits for the one before to become chunks; and from
 /// how many on it takes no more, because something keeps it from that.
@@ -69,6 +73,8 @@ pub(crate) struct Generation {
     newest: u64,
     since: Option<Instant>,
     latest: Option<Instant>,
+    /// Whether its log was there before the database was opened.
+    is_replayed: bool,
 }
 
 impl Generation {
@@ -133,13 +139,32 @@ impl Generation {
 #[derive(Clone)]
 pub(crate) struct Sealed {
     pub(super) generation: Arc<Generation>,
-    /// Owners whose archives have gone since. Whoever writes chunks holds it meanwhile.
+    /// Owners whose archives have gone since. Readers wait for it, so it is held for a look only.
     forgotten: Arc<Mutex<HashSet<Box<[u8]>>>>,
+    /// Held by whoever stores chunks, and by whoever forgets an archive.
+    storing: Arc<Mutex<()>>,
+    /// Whether some of it may be stored already.
+    is_attempted: Arc<AtomicBool>,
 }
 
 impl Sealed {
+    fn new(generation: Generation) -> Sealed {
+        let is_attempted = Arc::new(AtomicBool::new(generation.is_replayed));
+        let generation = Arc::new(generation);
+        Sealed { generation, forgotten: Arc::default(), storing: Arc::default(), is_attempted }
+    }
+
     pub(crate) fn forgotten(&self) -> MutexGuard<'_, HashSet<Box<[u8]>>> {
         self.forgotten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn storing(&self) -> MutexGuard<'_, ()> {
+        self.storing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that it is about to be stored. Whether that may have been tried before.
+    pub(super) fn begin_attempt(&self) -> bool {
+        self.is_attempted.swap(true, AcqRel)
     }
 
     /// `None` if that would have to wait and may not.
@@ -153,6 +178,13 @@ impl Sealed {
 struct Inner {
     current: Generation,
     sealed: Option<Sealed>,
+}
+
+impl Inner {
+    /// The number of the generation that becomes chunks next.
+    fn oldest(&self) -> u64 {
+        self.sealed.as_ref().map_or(self.current.number, |sealed| sealed.generation.number)
+    }
 }
 
 /// Messages that are wanted of one owner.
@@ -172,7 +204,105 @@ pub(crate) struct Wanted<'w> {
 
 /// A message of a tail. Without a value it is with somebody else, and only tells that what a chunk has under this id is
 /// not valid any more.
-pub(crate) type Tailed = (u64, Option<Vec<u8>>);
+pub(super) type Tailed = (u64, Option<Vec<u8>>);
+
+/// What the tail of an archive has.
+pub(crate) struct Tail {
+    /// The number of the generation that was to become chunks next. All before it were chunks already.
+    pub(super) generation: u64,
+    /// In the order of reading.
+    pub(super) messages: Vec<Tailed>,
+}
+
+/// A tail that is being read, part by part.
+struct Gathering<'w> {
+    wanted: &'w Wanted<'w>,
+    /// What is left to look at: ids from this one (inclusive) to that one (exclusive).
+    from: u64,
+    to: Option<u64>,
+    found: Vec<Tailed>,
+    entries: usize,
+    bytes: usize,
+}
+
+impl Gathering<'_> {
+    /// Looks at so many messages, or until so many bytes have been found. Whether that was all.
+    fn go_on(&mut self, inner: &Inner, sealed: Option<&Generation>, (looked_max, bytes_max): (usize, usize)) -> bool {
+        let Wanted { owner, reverse, .. } = *self.wanted;
+        let (mut new, mut old) = (self.rest(&inner.current, owner), &[][..]);
+        if let Some(sealed) = sealed {
+            old = self.rest(sealed, owner);
+        }
+        for _ in 0..=looked_max {
+            let id = |places: &[Place]| if reverse { places.last() } else { places.first() }.map(|place| place.id);
+            let id = match (id(new), id(old)) {
+                (Some(one), Some(other)) => {
+                    if reverse {
+                        one.max(other)
+                    } else {
+                        one.min(other)
+                    }
+                }
+                (one, other) => match one.or(other) {
+                    Some(id) => id,
+                    None => return true,
+                },
+            };
+            let (newer, older) = (take(&mut new, id, reverse), take(&mut old, id, reverse));
+            // The newer one of two with the same id.
+            let is_all = match (newer, older, sealed) {
+                (Some(place), ..) => self.offer(&inner.current, place),
+                (None, Some(place), Some(sealed)) => self.offer(sealed, place),
+                _ => true,
+            };
+            match id.checked_add(1) {
+                _ if reverse => self.to = Some(id),
+                Some(next) => self.from = next,
+                None => return true,
+            }
+            if is_all || self.bytes > bytes_max {
+                return is_all;
+            }
+        }
+        false
+    }
+
+    fn rest<'g>(&self, generation: &'g Generation, owner: &[u8]) -> &'g [Place] {
+        let places = generation.places(owner);
+        let from = places.partition_point(|place| place.id < self.from);
+        let to = self.to.map_or(places.len(), |to| places.partition_point(|place| place.id < to));
+        &places[from..to.max(from)]
+    }
+
+    /// Takes a message if it is wanted. Whether no more are.
+    fn offer(&mut self, generation: &Generation, place: &Place) -> bool {
+        let value = generation.value(place);
+        let matches = self
+            .wanted
+            .with
+            .is_none_or(|(hash, with)| place.with == hash && entry::split(value).is_ok_and(|(found, _)| found == with));
+        if !matches {
+            if place.id <= generation.watermark {
+                self.found.push((place.id, None));
+            }
+            return false;
+        }
+        self.entries += usize::from(entry::split(value).is_ok());
+        self.bytes += value.len();
+        self.found.push((place.id, Some(value.to_vec())));
+        // The first message comes however large it is.
+        self.entries > self.wanted.entries_max || (self.bytes > self.wanted.bytes_max && self.entries > 1)
+    }
+}
+
+/// Takes the message with this id from the end that is read, if it is there.
+fn take<'p>(places: &mut &'p [Place], id: u64, reverse: bool) -> Option<&'p Place> {
+    let (place, rest) = if reverse { places.split_last()? } else { places.split_first()? };
+    (place.id == id).then(|| {
+        *places = rest;
+        place
+    })
+}
 
 /// The tails that are not chunks yet.
 pub(crate) struct Tails {
@@ -233,6 +363,16 @@ impl Tails {
         inner.current.watermark = watermark;
     }
 
+    /// Becomes what others are.
+    pub(crate) fn take_over(&self, other: Tails) {
+        let other = other.inner.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *self.write(), other);
+        // What takes long is done without a lock.
+        drop(before);
+        *self.lock() = None;
+        self.changed.notify_all();
+    }
+
     /// The highest id of all messages so far.
     pub(crate) fn newest(&self) -> u64 {
         self.read().current.newest()
@@ -243,6 +383,7 @@ impl Tails {
         self.add(record);
         let current = &mut self.write().current;
         current.logged = number + 1;
+        current.is_replayed = true;
         // Some of it may have become chunks before the end.
         current.watermark = current.watermark.max(current.newest);
     }
@@ -275,9 +416,9 @@ impl Tails {
             return None;
         }
         let next = inner.current.next();
-        let sealed = Arc::new(std::mem::replace(&mut inner.current, next));
+        let sealed = std::mem::replace(&mut inner.current, next);
         let number = sealed.number;
-        inner.sealed = Some(Sealed { generation: sealed, forgotten: Arc::default() });
+        inner.sealed = Some(Sealed::new(sealed));
         Some(number)
     }
 
@@ -298,22 +439,20 @@ impl Tails {
         since.elapsed() >= age || (current.bytes >= bytes && latest.elapsed() >= quiet)
     }
 
-    /// The sealed generation has become chunks; or it has not.
-    pub(crate) fn released(&self, outcome: Result<(), Failure>) {
+    /// The sealed generation has become chunks.
+    pub(crate) fn released(&self) {
         let mut released = self.lock();
-        match outcome {
-            Ok(()) => {
-                *released = None;
-                let sealed = self.write().sealed.take();
-                drop(released);
-                // What takes long is done without a lock.
-                drop(sealed);
-            }
-            Err(failure) => {
-                *released = Some(failure);
-                drop(released);
-            }
-        }
+        *released = None;
+        let sealed = self.write().sealed.take();
+        drop(released);
+        // What takes long is done without a lock.
+        drop(sealed);
+        self.changed.notify_all();
+    }
+
+    /// The sealed generation could not become chunks.
+    pub(crate) fn failed(&self, failure: Failure) {
+        *self.lock() = Some(failure);
         self.changed.notify_all();
     }
 
@@ -339,67 +478,27 @@ impl Tails {
         inner.current.bytes + inner.sealed.as_ref().map_or(0, |sealed| sealed.generation.bytes)
     }
 
-    /// The messages that are wanted, in the order of reading. `None` if that would have to wait and may not.
-    pub(crate) fn collect(&self, wanted: &Wanted<'_>, may_wait: bool) -> Option<Vec<Tailed>> {
-        let inner = self.reading(may_wait)?;
-        let sealed = match &inner.sealed {
-            Some(sealed) if sealed.has_forgotten(wanted.owner, may_wait)? => None,
-            sealed => sealed.as_ref().map(|sealed| &*sealed.generation),
-        };
-        let slice = |generation: &Generation| -> (usize, usize) {
-            let places = generation.places(wanted.owner);
-            let from = places.partition_point(|place| place.id < wanted.from);
-            let to = wanted.to.map_or(places.len(), |to| places.partition_point(|place| place.id < to));
-            (from, to.max(from))
-        };
-        let mut old = sealed.map_or((0, 0), slice);
-        let mut new = slice(&inner.current);
-        let (mut found, mut entries, mut bytes) = (Vec::new(), 0, 0);
+    /// The messages that are wanted. `None` if that would have to wait, or takes long, and may not.
+    pub(crate) fn collect(&self, wanted: &Wanted<'_>, may_wait: bool) -> Option<Tail> {
+        let Wanted { from, to, .. } = *wanted;
+        let mut gathering = Gathering { wanted, from, to, found: Vec::new(), entries: 0, bytes: 0 };
+        let mut generation = None;
         loop {
-            // The end of each list that is read from.
-            let end = |generation: &Generation, (from, to): (usize, usize)| {
-                let at = if wanted.reverse { to.checked_sub(1) } else { Some(from) };
-                let place = at.filter(|_| from < to).and_then(|at| generation.places(wanted.owner).get(at).copied());
-                place.map(|place| (place, if wanted.reverse { u64::MAX - place.id } else { place.id }))
+            let inner = self.reading(may_wait)?;
+            // What becomes chunks between two parts is found there.
+            let generation = *generation.get_or_insert_with(|| inner.oldest());
+            let sealed = match &inner.sealed {
+                Some(sealed) if sealed.has_forgotten(wanted.owner, may_wait)? => None,
+                sealed => sealed.as_ref().map(|sealed| &*sealed.generation),
             };
-            let shrink = |(from, to): (usize, usize)| if wanted.reverse { (from, to - 1) } else { (from + 1, to) };
-            let (one, other) = (sealed.and_then(|sealed| end(sealed, old)), end(&inner.current, new));
-            let (generation, place) = match (one, other, sealed) {
-                (None, None, _) => break,
-                (Some((place, one)), other, Some(sealed)) if other.is_none_or(|(_, other)| one < other) => {
-                    old = shrink(old);
-                    (sealed, place)
-                }
-                (one, Some((place, other)), _) => {
-                    // The newer one of two with the same id.
-                    if one.is_some_and(|(_, one)| one == other) {
-                        old = shrink(old);
-                    }
-                    new = shrink(new);
-                    (&inner.current, place)
-                }
-                (Some(_), None, None) => break,
-                (Some(_), None, Some(_)) => break,
-            };
-            let value = generation.value(&place);
-            let matches = wanted.with.is_none_or(|(hash, with)| {
-                place.with == hash && entry::split(value).is_ok_and(|(found, _)| found == with)
-            });
-            if !matches {
-                if place.id <= generation.watermark {
-                    found.push((place.id, None));
-                }
-                continue;
+            let part = if may_wait { (LOOKED_TOGETHER, usize::MAX) } else { (INLINE_VALUES_MAX, INLINE_BYTES_MAX) };
+            if gathering.go_on(&inner, sealed, part) {
+                return Some(Tail { generation, messages: gathering.found });
             }
-            entries += usize::from(entry::split(value).is_ok());
-            bytes += value.len();
-            found.push((place.id, Some(value.to_vec())));
-            // The first message comes however large it is.
-            if entries > wanted.entries_max || (bytes > wanted.bytes_max && entries > 1) {
-                break;
+            if !may_wait {
+                return None;
             }
         }
-        Some(found)
     }
 
     fn reading(&self, may_wait: bool) -> Option<RwLockReadGuard<'_, Inner>> {
@@ -423,5 +522,51 @@ impl Tails {
 
     fn lock(&self) -> MutexGuard<'_, Option<Failure>> {
         self.released.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Appends;
+    use super::*;
+    use crate::Owner;
+
+    #[test]
+    fn what_is_read_in_parts_is_whole() {
+        let (tails, owner) = (Tails::new(1 << 20), Owner::parse("juliet@example.org").unwrap());
+        let write = |ids: &mut dyn Iterator<Item = u64>, with: &str| {
+            let mut messages = Appends::new();
+            ids.for_each(|id| messages.push(1, &owner, id, with, false, |_| {}));
+            tails.add(messages.take_record());
+        };
+        let end = 3 * LOOKED_TOGETHER as u64;
+        write(&mut (0..end).step_by(2), "romeo@example.org");
+        assert!(tails.seal().is_some());
+        write(&mut (0..end).filter(|id| id % 3 > 0), "nurse@example.org");
+        let key = owner.key(b"");
+        let collect = |with: Option<&str>, reverse, may_wait| {
+            let with = with.map(|with| (super::super::hash(with), with));
+            let (entries_max, bytes_max) = (usize::MAX, usize::MAX);
+            let wanted = Wanted { owner: &key, from: 1, to: Some(end - 1), with, reverse, entries_max, bytes_max };
+            let mut messages = tails.collect(&wanted, may_wait)?.messages;
+            if reverse {
+                messages.reverse();
+            }
+            messages.retain(|(_, value)| value.is_some());
+            Some(messages.into_iter().map(|(id, _)| id).collect::<Vec<_>>())
+        };
+        for reverse in [false, true] {
+            let every = (1..end - 1).filter(|id| id % 2 == 0 || id % 3 > 0);
+            assert!(collect(None, reverse, true).unwrap().into_iter().eq(every));
+            // The newer one is with somebody else.
+            let old = collect(Some("romeo@example.org"), reverse, true).unwrap();
+            assert!(old.into_iter().eq((1..end - 1).filter(|id| id % 6 == 0)));
+            // Who may not wait does not look at all of them.
+            assert_eq!(collect(Some("tybalt@example.org"), reverse, false), None);
+        }
+        let (from, to, reverse, entries_max) = (1, Some(100), false, 200);
+        let few = Wanted { owner: &key, from, to, with: None, reverse, entries_max, bytes_max: 1 << 20 };
+        let found = tails.collect(&few, false).unwrap().messages;
+        assert!(found.into_iter().map(|(id, _)| id).eq((1..100).filter(|id| id % 2 == 0 || id % 3 > 0)));
     }
 }

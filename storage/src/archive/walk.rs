@@ -1,6 +1,8 @@
 //! Reading the chunks of one archive in the order of their ids, in either direction.
 
 use super::chunk::{self, Pointer};
+#[cfg(test)]
+use super::seams;
 use super::{CHUNKS, FAMILY, HASH_BYTES, ID_BYTES, INDEX, index_rest};
 use crate::Owner;
 use crate::read::{Reader, Stop};
@@ -49,7 +51,11 @@ impl Chunk {
             Pointer::Single(value) => Kind::Single(value.to_vec()),
             Pointer::Here { messages, .. } => Kind::Several(value.to_vec(), value.len() - messages.len()),
             Pointer::Elsewhere { key, .. } => {
+                #[cfg(test)]
+                seams::pass(seams::Point::BeforeChunk);
                 let Some(value) = reader.get(CHUNKS, key)? else { return Ok(None) };
+                #[cfg(test)]
+                seams::pass(seams::Point::AfterChunk);
                 let at = chunk::split(&value).map_or(value.len(), |(.., messages)| value.len() - messages.len());
                 Kind::Several(value, at)
             }
@@ -69,13 +75,14 @@ pub(super) struct Walk<'d> {
 }
 
 impl<'d> Walk<'d> {
-    /// All chunks that may have messages of the span; with a contact's hash those that have messages with it.
+    /// All chunks that may have messages of the span; with a contact's hash those that have messages with it. The
+    /// reader must be pinned until the end.
     pub(super) fn new(
         owner: &Owner,
         with: Option<u64>,
         span: Span,
         reverse: bool,
-        reader: &Reader<'d>,
+        reader: &mut Reader<'d>,
     ) -> Result<Walk<'d>, Stop> {
         let key = |id: u64| match with {
             None => owner.key(&id.to_be_bytes()),
@@ -93,6 +100,14 @@ impl<'d> Walk<'d> {
             iterator.seek_to_last();
         } else {
             iterator.seek_for_prev(key(span.from));
+            // Of chunks that were to be parts of another one the index may be there without them: that one is before.
+            while with.is_some()
+                && let Some((key, value)) = iterator.item()
+                && let Some(first) = id_of(key).filter(|first| indexed_last(*first, value) >= span.from)
+                && reader.get(FAMILY, &owner.key(&first.to_be_bytes()))?.is_none()
+            {
+                iterator.prev();
+            }
             // Nothing before it. What ends an iteration for another reason is looked at by `next`.
             if !iterator.valid() && iterator.status().is_ok() {
                 iterator.seek_to_first();
@@ -114,8 +129,7 @@ impl<'d> Walk<'d> {
             let Some(first) = id_of(key) else { continue };
             let last = match &self.indexed {
                 None => Pointer::of(value).last(first),
-                // Of a chunk of one message the index has no value.
-                Some(_) => value.first_chunk().map_or(first, |last| u64::from_be_bytes(*last)),
+                Some(_) => indexed_last(first, value),
             };
             if last < self.span.from {
                 if self.reverse {
@@ -138,7 +152,12 @@ impl<'d> Walk<'d> {
     }
 }
 
-/// The chunk in which a message would be.
+/// The last id that a chunk may have by the index. Of a chunk of one message the index has no value.
+pub(super) fn indexed_last(first: u64, value: &[u8]) -> u64 {
+    value.first_chunk().map_or(first, |last| u64::from_be_bytes(*last))
+}
+
+/// The chunk in which a message would be. The reader must be pinned.
 pub(super) fn chunk_at(owner: &Owner, id: u64, reader: &mut Reader<'_>) -> Result<Option<Chunk>, Stop> {
     let span = Span { from: id, to: id.checked_add(1) };
     Walk::new(owner, None, span, false, reader)?.next(reader)
