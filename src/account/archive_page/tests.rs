@@ -163,7 +163,7 @@ fn ones_own_resource_is_looked_for_in_all_that_was_sent() {
 
 #[test]
 fn what_cannot_be_read_is_left_out_and_said() {
-    let archive = Archive::with([from(1, "orchard", 1), from(2, "orchard", 1)]);
+    let archive = Archive::with([from(2, "orchard", 1)]);
     let damaged = WriteRequest::new(owner()).put(rondel_storage::Family::Archive, &1u64.to_be_bytes(), vec![9]);
     assert_eq!(archive.store.write_blocking(damaged), Outcome::Written);
     let reading = Reading::new(owner(), page(20), "juliet@capulet.lit/balcony", LIMITS);
