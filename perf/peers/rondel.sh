@@ -22,7 +22,8 @@ start() {
     mkdir -p "$directory"
     directory=$(realpath "$directory")
     port=$(free_port)
-    tls_port=$(free_port)
+    tls_port=$port
+    while [ "$tls_port" = "$port" ]; do tls_port=$(free_port); done
     if [ "$accounts" -gt 0 ]; then
         "$RONDEL_PERF" accounts --count "$accounts" --password "$PASSWORD" |
             "$RONDEL" user add --stdin --data-dir "$directory/data" --scram-iterations 4096 >"$directory/output" 2>&1 ||

@@ -101,7 +101,11 @@ impl Accounts {
 
     /// An account has no session: it leaves after a while, unless `is_needed` says then that it is needed.
     fn stay(&mut self, bare_jid: &str, now_ms: u64) {
-        self.leaving.push_back((bare_jid.into(), now_ms + STAY_MS));
+        let leaves_ms = now_ms + STAY_MS;
+        if let Some(account) = self.by_jid.get_mut(bare_jid) {
+            account.leaves_ms = leaves_ms;
+        }
+        self.leaving.push_back((bare_jid.into(), leaves_ms));
     }
 
     /// Lets accounts without a session go whose time has come, or which are too many, unless they are needed. Returns
@@ -113,8 +117,10 @@ impl Accounts {
             if *time_ms > now_ms && self.leaving.len() <= STAYING_MAX {
                 break;
             }
-            let Some((bare_jid, _)) = self.leaving.pop_front() else { break };
-            let is_empty = self.by_jid.get(&bare_jid).is_some_and(|account| account.sessions.is_empty());
+            let Some((bare_jid, time_ms)) = self.leaving.pop_front() else { break };
+            // It may have been here before, and may have left and come back since then.
+            let is_it = |account: &Account| account.sessions.is_empty() && account.leaves_ms == time_ms;
+            let is_empty = self.by_jid.get(&bare_jid).is_some_and(|account| is_it(account));
             match is_empty && is_needed(&bare_jid) {
                 true => self.stay(&bare_jid, now_ms),
                 false if is_empty => {
@@ -232,5 +238,51 @@ impl Accounts {
             }
         }
         Some(session)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: BindLimits = BindLimits { policy: Conflict::Replace, sessions_max: 10 };
+
+    fn insert(accounts: &mut Accounts, now_ms: u64) {
+        accounts.insert("juliet@localhost", Account::new(Standing::Registered), now_ms);
+    }
+
+    fn bind(accounts: &mut Accounts) -> SessionKey {
+        let jid = Jid::parse("juliet@localhost/balcony").unwrap();
+        let bound = accounts.bind(&jid, None, ConnectionId::from_bits(1), LIMITS, String::new);
+        bound.unwrap().key
+    }
+
+    #[test]
+    fn an_account_stays_for_a_while_and_then_leaves() {
+        let mut accounts = Accounts::default();
+        insert(&mut accounts, 0);
+        assert_eq!(accounts.let_go(STAY_MS - 1, |_| false), Some(STAY_MS));
+        assert_eq!((accounts.let_go(STAY_MS, |_| true), accounts.len()), (Some(2 * STAY_MS), 1));
+        assert_eq!((accounts.let_go(2 * STAY_MS, |_| false), accounts.len()), (None, 0));
+        insert(&mut accounts, 0);
+        let key = bind(&mut accounts);
+        assert_eq!((accounts.let_go(STAY_MS, |_| false), accounts.len()), (None, 1));
+        accounts.unbind(key, STAY_MS);
+        assert_eq!((accounts.let_go(2 * STAY_MS, |_| false), accounts.len()), (None, 0));
+    }
+
+    /// What is noted of an account that has left does not make it leave when it has just come back.
+    #[test]
+    fn an_account_that_comes_back_stays_as_long_as_any_other() {
+        let mut accounts = Accounts::default();
+        insert(&mut accounts, 0);
+        let key = bind(&mut accounts);
+        accounts.unbind(key, 5);
+        assert_eq!((accounts.let_go(STAY_MS, |_| false), accounts.len()), (Some(STAY_MS + 5), 1));
+        accounts.forget("juliet@localhost");
+        insert(&mut accounts, STAY_MS + 4);
+        accounts.let_go(STAY_MS + 5, |_| false);
+        assert_eq!(accounts.len(), 1);
+        assert_eq!((accounts.let_go(2 * STAY_MS + 4, |_| false), accounts.len()), (None, 0));
     }
 }

@@ -58,6 +58,8 @@ pub struct Account {
     pub published: Option<u64>,
     /// Its sessions, in the order in which they were bound.
     pub(super) sessions: Vec<SessionKey>,
+    /// When it may leave memory if it has none then, in milliseconds as its shard counts them.
+    pub(super) leaves_ms: u64,
 }
 
 impl Account {
@@ -76,6 +78,7 @@ impl Account {
             photo: None,
             published: None,
             sessions: Vec::new(),
+            leaves_ms: 0,
         }
     }
 

@@ -189,7 +189,8 @@ impl Shard {
         }
     }
 
-    /// Nobody is read from while too much waits to be written: what cannot be kept would have to be refused.
+    /// Nobody is read from while too much waits to be written or read: what cannot be kept, or looked up, would have to
+    /// be refused.
     pub(super) fn wait_for_storage(&mut self, io: &mut Io<Shard>) {
         if !self.storage.is_behind() {
             return;

@@ -29,6 +29,9 @@ const WAITING_BYTES_MAX: usize = 16 << 20;
 /// Contacts that are read at once; a roster that has more is read in several steps.
 const CONTACTS_AT_ONCE: usize = 1000;
 
+/// How often accounts leave memory at most, in milliseconds.
+const LEAVING_EVERY_MS: u64 = 1000;
+
 /// What waits for an account.
 enum Waiter {
     /// A login that binds a resource.
@@ -200,7 +203,8 @@ impl Shard {
         let is_needed = |bare_jid: &str| tasks.is_busy(bare_jid) || loading.waiting.contains_key(bare_jid);
         let next_ms = self.accounts.let_go(io.now_ms(), is_needed);
         if let (Some(next_ms), false) = (next_ms, self.is_leaving_scheduled) {
-            let after_ms = next_ms.saturating_sub(io.now_ms()) + 1;
+            // Those who came within a second go together: an idle shard is not woken for each.
+            let after_ms = (next_ms.saturating_sub(io.now_ms()) + 1).max(LEAVING_EVERY_MS);
             io.schedule(std::time::Duration::from_millis(after_ms), super::TIMER_ACCOUNTS);
             self.is_leaving_scheduled = true;
         }

@@ -164,6 +164,7 @@ impl Shard {
             },
             Ok(Answer::Later) => {
                 stream.lookup = Some(Box::new(lookup));
+                self.wait_for_storage(io);
                 Vec::new()
             }
             Err(busy) => {

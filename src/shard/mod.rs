@@ -446,6 +446,7 @@ impl Application for Shard {
             TIMER_STORAGE => {
                 self.is_storage_awaited = false;
                 io.hold_reads(false);
+                self.read_deferred(io);
                 self.wait_for_storage(io);
             }
             _ => self.waited(io, token),

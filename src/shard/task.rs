@@ -77,6 +77,8 @@ const TAG: u64 = 1 << 63;
 pub(super) struct Tasks {
     /// What waits for the storage.
     pending: Slab<(Task, Then)>,
+    /// What is to be read once the storage has read other things.
+    deferred: VecDeque<(Task, ReadRequest, Then)>,
     /// What waits for keys.
     deriving: Slab<(Task, ThenKeys)>,
     /// The accounts in whose lane a task runs, and what waits for its turn in it.
@@ -91,7 +93,7 @@ impl Tasks {
 
     /// Whether nothing waits.
     pub fn are_done(&self) -> bool {
-        self.pending.is_empty() && self.deriving.is_empty()
+        self.pending.is_empty() && self.deferred.is_empty() && self.deriving.is_empty()
     }
 
     /// Whether no further task fits into the lane of an account.
@@ -272,11 +274,18 @@ impl Shard {
                 self.finish(io, task);
                 return true;
             }
+            Step::Read(request, then) if self.storage.is_full_of_reads() => {
+                let task = self.waiting(io, task);
+                self.tasks.deferred.push_back((task, request, then));
+                self.wait_for_storage(io);
+                return false;
+            }
             Step::Read(request, then) => match self.storage.read(self.tasks.token(), request) {
                 Ok(Read::Now(outcome)) => (outcome, then),
                 Ok(Read::Later) => {
                     let task = self.waiting(io, task);
                     self.tasks.pending.insert((task, then));
+                    self.wait_for_storage(io);
                     return false;
                 }
                 Err(busy) => (Outcome::Failed(busy.into()), then),
@@ -305,6 +314,20 @@ impl Shard {
             }
         };
         self.advance(io, task, |shard, io, task| then(shard, io, task, outcome))
+    }
+
+    /// Reads what there was no room for, as far as there is.
+    pub(super) fn read_deferred(&mut self, io: &mut Io<Shard>) {
+        while !self.storage.is_full_of_reads()
+            && let Some((task, request, then)) = self.tasks.deferred.pop_front()
+        {
+            let asker = task.session();
+            if self.proceed(io, task, Step::Read(request, then))
+                && let Some(key) = asker
+            {
+                self.read_on(io, key);
+            }
+        }
     }
 
     /// The storage has answered.

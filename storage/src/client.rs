@@ -66,9 +66,20 @@ impl Client {
         taken.inspect_err(|_| add(&self.shared.counters.busy, count))
     }
 
-    /// Whether so much waits to be written that whoever can wait had better do so.
+    /// Whether so much waits to be written, or read, that whoever can wait had better do so.
     pub fn is_behind(&self) -> bool {
-        self.shared.backlog.is_half_full()
+        self.shared.backlog.is_half_full() || self.are_reads_beyond(2, 4)
+    }
+
+    /// Whether a read should be kept back for a while: few more fit into the queue.
+    pub fn is_full_of_reads(&self) -> bool {
+        self.are_reads_beyond(3, 4)
+    }
+
+    /// Whether that part of the queue for reads is taken.
+    fn are_reads_beyond(&self, parts: usize, of: usize) -> bool {
+        let (waiting, most) = (self.shared.reads.len(), self.shared.reads.capacity().unwrap_or(usize::MAX));
+        waiting > most / of * parts
     }
 
     /// Reads: at once if memory holds what is asked for, else through a reader thread.

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How often it is looked whether tails have been waiting for long.
-const LOOK: Duration = Duration::from_secs(15);
+const LOOK: Duration = Duration::from_secs(5);
 /// After how long without new messages tails give back their memory, if it is so much.
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_secs(5);
 const QUIET_BYTES: usize = 1 << 20;
 /// The longest time that messages stay in tails: what a crash costs at the next start, and the time from the first
 /// message of a chunk to the last.
