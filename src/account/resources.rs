@@ -64,7 +64,7 @@ pub struct Accounts {
 }
 
 /// How long an account without a session stays, in milliseconds: what comes for it comes in bursts.
-const STAY_MS: u64 = 10_000;
+const STAY_MS: u64 = 5_000;
 
 /// Accounts without a session that stay at most.
 const STAYING_MAX: usize = 4096;
