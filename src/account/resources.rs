@@ -228,7 +228,7 @@ impl Accounts {
         let session = self.sessions.remove(key)?;
         let bare_jid = session.address.bare();
         if let Some(account) = self.by_jid.get_mut(bare_jid) {
-            account.sessions.retain(|&other| other != key);
+            account.sessions.retain(|other| *other != key);
             match (account.sessions.is_empty(), account.standing) {
                 (true, Standing::Registered) => self.stay(bare_jid, now_ms),
                 (true, _) => {

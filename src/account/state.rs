@@ -2,6 +2,7 @@
 
 use rondel_storage::preferences::{self as stored, Preferences as Stored};
 use rondel_storage::{Owner, Page, blocks};
+use smallvec::SmallVec;
 
 use super::activity::LastActivity;
 use super::archive_preferences::Preferences;
@@ -57,7 +58,7 @@ pub struct Account {
     /// The bytes that all items that it has published take, once they have been counted.
     pub published: Option<u64>,
     /// Its sessions, in the order in which they were bound.
-    pub(super) sessions: Vec<SessionKey>,
+    pub(super) sessions: SmallVec<[SessionKey; 2]>,
     /// When it may leave memory if it has none then, in milliseconds as its shard counts them.
     pub(super) leaves_ms: u64,
 }
@@ -77,7 +78,7 @@ impl Account {
             archived_ms: None,
             photo: None,
             published: None,
-            sessions: Vec::new(),
+            sessions: SmallVec::new(),
             leaves_ms: 0,
         }
     }
