@@ -203,8 +203,7 @@ impl Shard {
         task: Task,
         start: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task) -> Step + 'static,
     ) -> bool {
-        let is_own =
-            task.session().is_some() && task.asker.as_ref().is_some_and(|asker| asker.address.bare() == account);
+        let is_own = task.asker.as_ref().is_some_and(|asker| asker.key.is_some() && asker.address.bare() == account);
         let task = Task { lane: Some(account.into()), ..task };
         if let Some(lane) = self.tasks.lanes.get(account) {
             if is_own || lane.len() < LANE_MAX {
@@ -321,12 +320,22 @@ impl Shard {
         while !self.storage.is_full_of_reads()
             && let Some((task, request, then)) = self.tasks.deferred.pop_front()
         {
-            let asker = task.session();
-            if self.proceed(io, task, Step::Read(request, then))
-                && let Some(key) = asker
-            {
-                self.read_on(io, key);
-            }
+            self.continue_task(io, task, |_, _, _| Step::Read(request, then));
+        }
+    }
+
+    /// Goes on with a task that has waited. If it is done, what the session that has asked has sent meanwhile is read.
+    fn continue_task(
+        &mut self,
+        io: &mut Io<Shard>,
+        task: Task,
+        step: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task) -> Step,
+    ) {
+        let asker = task.session();
+        if self.advance(io, task, step)
+            && let Some(key) = asker
+        {
+            self.read_on(io, key);
         }
     }
 
@@ -339,23 +348,13 @@ impl Shard {
             return self.gathered_stored(io, reply);
         }
         let Some((task, then)) = self.tasks.pending.try_remove((reply.token ^ TAG) as usize) else { return };
-        let asker = task.session();
-        if self.advance(io, task, |shard, io, task| then(shard, io, task, reply.outcome))
-            && let Some(key) = asker
-        {
-            self.read_on(io, key);
-        }
+        self.continue_task(io, task, |shard, io, task| then(shard, io, task, reply.outcome));
     }
 
     /// A side thread has made keys.
     pub(super) fn derived(&mut self, io: &mut Io<Shard>, token: u64, keys: Result<Vec<ScramKeys>, Failure>) {
         let Some((task, then)) = self.tasks.deriving.try_remove(token as usize) else { return };
-        let asker = task.session();
-        if self.advance(io, task, |shard, io, task| then(shard, io, task, keys))
-            && let Some(key) = asker
-        {
-            self.read_on(io, key);
-        }
+        self.continue_task(io, task, |shard, io, task| then(shard, io, task, keys));
     }
 
     /// A task is done: the next one in its lane has its turn.
@@ -366,14 +365,7 @@ impl Shard {
             None => {
                 self.tasks.lanes.remove(&*account);
             }
-            Some((task, start)) => {
-                let asker = task.session();
-                if self.advance(io, task, start)
-                    && let Some(key) = asker
-                {
-                    self.read_on(io, key);
-                }
-            }
+            Some((task, start)) => self.continue_task(io, task, start),
         }
     }
 

@@ -333,20 +333,33 @@ impl Maker<'_> {
         if new > 0 {
             self.among(owner, places[..new].iter().map(message).collect())?;
         }
-        let mut rest = &places[new..];
+        self.chunks(owner, &places[new..], |place| (place.id, place.with, generation.value(place)), 0)?;
+        self.index(owner)
+    }
+
+    /// Chunks of messages that have none yet, each read by `message`: its id, its contact's hash, its value. `last` is
+    /// as in [`Maker::chunk`].
+    fn chunks<'m, M>(
+        &mut self,
+        owner: &[u8],
+        messages: &'m [M],
+        message: impl Fn(&'m M) -> (u64, u64, &'m [u8]) + Copy,
+        last: u64,
+    ) -> Result<(), Failure> {
+        let mut rest = messages;
         while let Some(first) = rest.first() {
-            let mut bytes = 0;
-            let fits = |place: &&Place| {
-                bytes += chunk::message_bytes(generation.value(place));
-                bytes <= CHUNK_BYTES_MAX && place.id - first.id <= CHUNK_SPAN_MAX
+            let (first, mut bytes) = (message(first).0, 0);
+            let fits = |each: &&'m M| {
+                let (id, _, value) = message(each);
+                bytes += chunk::message_bytes(value);
+                bytes <= CHUNK_BYTES_MAX && id - first <= CHUNK_SPAN_MAX
             };
             let count = rest.iter().take_while(fits).count().max(1);
             let (chunk, behind) = rest.split_at(count);
-            let messages = chunk.iter().map(|place| (place.id, place.with, generation.value(place)));
-            self.chunk(owner, messages, 0)?;
+            self.chunk(owner, chunk.iter().map(message), last)?;
             rest = behind;
         }
-        self.index(owner)
+        Ok(())
     }
 
     /// Adds messages that may have their place among chunks that exist, or replace what these have.
@@ -363,19 +376,7 @@ impl Maker<'_> {
                 all = merge(before.messages, all);
                 self.replaced.extend(before.key);
             }
-            let mut rest = &all[..];
-            while let Some(first) = rest.first() {
-                let mut bytes = 0;
-                let fits = |message: &&Message| {
-                    bytes += chunk::message_bytes(&message.value);
-                    bytes <= CHUNK_BYTES_MAX && message.id - first.id <= CHUNK_SPAN_MAX
-                };
-                let count = rest.iter().take_while(fits).count().max(1);
-                let (chunk, behind) = rest.split_at(count);
-                let messages = chunk.iter().map(|message| (message.id, message.with, &message.value[..]));
-                self.chunk(owner, messages, last.unwrap_or(0))?;
-                rest = behind;
-            }
+            self.chunks(owner, &all, |each| (each.id, each.with, &each.value[..]), last.unwrap_or(0))?;
         }
         Ok(())
     }

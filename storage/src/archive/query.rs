@@ -115,7 +115,7 @@ fn span_of(query: &Query, floor: u64) -> Option<Span> {
 
 /// One message, wherever it is.
 pub(crate) fn find(owner: &Owner, id: u64, reader: &mut Reader<'_>) -> Result<Option<Vec<u8>>, Stop> {
-    Lookup { owner, chunk: None, generation: 0 }.find(id, reader)
+    Lookup::of(owner).find(id, reader)
 }
 
 /// Looks up messages by their ids. Neighbours are often in one chunk.
@@ -126,7 +126,11 @@ struct Lookup<'q> {
     generation: u64,
 }
 
-impl Lookup<'_> {
+impl<'q> Lookup<'q> {
+    fn of(owner: &'q Owner) -> Lookup<'q> {
+        Lookup { owner, chunk: None, generation: 0 }
+    }
+
     fn find(&mut self, id: u64, reader: &mut Reader<'_>) -> Result<Option<Vec<u8>>, Stop> {
         let owner = self.owner.key(b"");
         let to = id.checked_add(1);
@@ -154,7 +158,7 @@ impl Lookup<'_> {
 impl Query {
     pub(crate) fn execute(&self, reader: &mut Reader<'_>) -> Result<Found, Stop> {
         let floor = reader.retention.floor_now(&self.owner.key(b""));
-        let mut lookup = Lookup { owner: &self.owner, chunk: None, generation: 0 };
+        let mut lookup = Lookup::of(&self.owner);
         let named = self.after_id.iter().chain(&self.before_id).chain(&self.must_exist);
         for &id in named {
             if id < floor || lookup.find(id, reader)?.is_none() {
@@ -248,7 +252,7 @@ impl Query {
             ids.reverse();
         }
         let mut picked = Picked::All;
-        let mut lookup = Lookup { owner: &self.owner, chunk: None, generation: 0 };
+        let mut lookup = Lookup::of(&self.owner);
         for id in ids {
             let value = if id < floor { None } else { lookup.find(id, reader)? };
             let Some(value) = value else { return Ok(Picked::Unknown(id)) };
