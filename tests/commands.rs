@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::people::is_right;
+use common::people::{is_right, resumable, resume};
 use common::{Raw, Server};
 
 const COMMANDS: &str = "http://jabber.org/protocol/commands";
@@ -178,23 +178,10 @@ fn sessions_are_listed_and_closed() {
 fn a_session_that_waits_for_its_client_can_be_closed() {
     let server = server(&["--shards", "2"]);
     let mut juliet = Raw::login(&server, "juliet", "balcony");
-    let mut phone = Raw::login(&server, "juliet", "phone");
-    phone.say("<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
-    let enabled = phone.hear_between("<enabled ", "/>");
-    let id = enabled.split("id='").nth(1).unwrap().split('\'').next().unwrap().to_owned();
-    phone.say("<presence/>");
-    phone.hear("from='juliet@localhost/phone'");
-    let log_in_again = || {
-        let mut raw = Raw::connect(server.address);
-        raw.authenticate(common::HEADER, "juliet");
-        raw.say(common::HEADER);
-        raw.hear("</stream:features>");
-        raw.say(&format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='0'/>"));
-        raw
-    };
+    let (phone, id) = resumable(&server, "juliet", "phone");
     drop(phone);
-    let mut phone = log_in_again();
-    phone.hear("<resumed");
+    let (phone, heard) = resume(&server, "juliet", &id, 0);
+    assert!(heard.starts_with("<resumed"), "{heard}");
     drop(phone);
     let mut romeo = Raw::online(&server, "romeo", "orchard");
     romeo.say("<message to='juliet@localhost/phone' type='chat'><body>art thou there?</body></message>");
@@ -203,8 +190,8 @@ fn a_session_that_waits_for_its_client_can_be_closed() {
     assert!(listed.contains("<value>phone</value>"), "{listed}");
     let closed = fill(&mut juliet, "close-session", &[("resource", "phone")]);
     assert!(closed.contains("<note type='info'>"), "{closed}");
-    let mut phone = log_in_again();
-    assert!(phone.hear("</failed>").contains("<item-not-found"));
+    let (_, heard) = resume(&server, "juliet", &id, 0);
+    assert!(heard.contains("<failed") && heard.contains("<item-not-found"), "{heard}");
     juliet.say("<presence/>");
     juliet.hear("art thou there?");
 }

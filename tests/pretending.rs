@@ -4,7 +4,7 @@
 mod common;
 
 use common::follower::Follower;
-use common::people::{befriend, subscribe};
+use common::people::{befriend, resumable, resume, subscribe};
 use common::{HEADER, Raw, Server, plain, tls};
 use rustls::version::TLS13;
 
@@ -367,18 +367,9 @@ fn resources_are_told_to_nobody() {
 #[test]
 fn a_session_is_resumed_by_its_account_only() {
     let server = server(&[]);
-    let mut juliet = Raw::login(&server, "juliet", "balcony");
-    juliet.say("<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
-    let enabled = juliet.hear_between("<enabled ", "/>");
-    let id = enabled.split("id='").nth(1).unwrap().split('\'').next().unwrap();
-    juliet.say("<presence/>");
-    juliet.hear("from='juliet@localhost/balcony'");
-    let mut romeo = Raw::connect(server.address);
-    romeo.authenticate(HEADER, "romeo");
-    romeo.say(HEADER);
-    romeo.hear("</stream:features>");
-    romeo.say(&format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='0'/>"));
-    assert!(romeo.hear("</failed>").contains("<item-not-found"));
+    let (mut juliet, id) = resumable(&server, "juliet", "balcony");
+    let (_, heard) = resume(&server, "romeo", &id, 0);
+    assert!(heard.contains("<failed") && heard.contains("<item-not-found"), "{heard}");
     assert!(juliet.round_trip().contains("type='result'"), "hers goes on");
 }
 

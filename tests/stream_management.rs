@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{HEADER, Raw, Server, header, plain, tls};
+use common::people::{resumable, resume};
+use common::{HEADER, Raw, Server, plain, tls};
 use rustls::version::TLS13;
 
 const SM: &str = "urn:xmpp:sm:3";
@@ -12,37 +13,6 @@ fn server(flags: &[&str]) -> Server {
     let server = Server::start(flags);
     ["romeo", "juliet", "nurse"].iter().for_each(|user| server.add_user(user));
     server
-}
-
-/// Switches stream management on; the name of the session.
-fn enable(raw: &mut Raw) -> String {
-    raw.say(&format!("<enable xmlns='{SM}' resume='true'/>"));
-    let enabled = raw.hear_between("<enabled ", "/>");
-    assert!(enabled.contains(" resume='true'") && enabled.contains(" max='"), "{enabled}");
-    enabled.split("id='").nth(1).unwrap().split('\'').next().unwrap().to_owned()
-}
-
-/// A session that can be resumed, available, and its name. It has sent one stanza.
-fn resumable(server: &Server, user: &str, resource: &str) -> (Raw, String) {
-    let mut raw = Raw::login(server, user, resource);
-    let id = enable(&mut raw);
-    raw.say("<presence/>");
-    raw.hear(&format!("from='{user}@localhost/{resource}'"));
-    (raw, id)
-}
-
-/// Logs in again to go on with a session; what is answered.
-fn resume(server: &Server, user: &str, id: &str, h: u32) -> (Raw, String) {
-    let mut raw = Raw::connect(server.address);
-    raw.authenticate(HEADER, user);
-    raw.say(&header("localhost"));
-    raw.hear("</stream:features>");
-    raw.say(&format!("<resume xmlns='{SM}' previd='{id}' h='{h}'/>"));
-    let mut heard = raw.hear(">");
-    if heard.contains("<failed") {
-        heard.push_str(&raw.hear("</failed>"));
-    }
-    (raw, heard)
 }
 
 fn message(to: &str, number: usize) -> String {
@@ -85,14 +55,19 @@ fn an_acknowledged_message_survives_a_kill() {
         (0..300).for_each(|number| romeo.say(&message("juliet@localhost", number)));
         acknowledged(&mut romeo, 301);
         let server = server.kill_and_restart(&["--shards", shards]);
-        let mut juliet = Raw::login(&server, "juliet", "balcony");
-        juliet.say("<presence/>");
-        for number in 0..300 {
-            let heard = juliet.hear("</message>");
-            assert!(heard.contains(&format!("<body>number {number}</body>")), "{number}: {heard}");
-        }
-        assert!(!juliet.round_trip().contains("<message"));
+        juliet_has_got(&server, 300);
     }
+}
+
+/// So many messages have waited for Juliet, and come in their order and once when she logs in.
+fn juliet_has_got(server: &Server, count: usize) {
+    let mut juliet = Raw::login(server, "juliet", "balcony");
+    juliet.say("<presence/>");
+    for number in 0..count {
+        let heard = juliet.hear("</message>");
+        assert!(heard.contains(&format!("<body>number {number}</body>")), "{number}: {heard}");
+    }
+    assert!(!juliet.round_trip().contains("<message"));
 }
 
 #[test]
@@ -300,24 +275,19 @@ fn what_nobody_acknowledges_goes_to_disk() {
     for waits in [nurse, juliet] {
         drop(waits);
         server.wait_for_log(|line| line.contains("session waits for its client"));
+        server.logged.clear();
     }
     let mut romeo = Raw::online(&server, "romeo", "orchard");
     romeo.say(&message("nurse@localhost", 1));
-    let long = "a".repeat(30_000);
+    let long = format!("<long xmlns='urn:example'>{}</long></message>", "a".repeat(30_000));
     for number in 0..40 {
-        romeo.say(&format!("<message to='juliet@localhost' type='chat'><body>number {number} {long}</body></message>"));
+        romeo.say(&message("juliet@localhost", number).replace("</message>", &long));
     }
     assert!(!romeo.round_trip().contains("error"));
     server.wait_for_log(|line| line.contains("too much is unacknowledged"));
     let (_, heard) = resume(&server, "juliet", &id, 1);
     assert!(heard.contains("<item-not-found "), "{heard}");
-    let mut juliet = Raw::login(&server, "juliet", "balcony");
-    juliet.say("<presence/>");
-    for number in 0..40 {
-        let heard = juliet.hear("</message>");
-        assert!(heard.contains(&format!("<body>number {number} ")), "{number}");
-    }
-    assert!(!juliet.round_trip().contains("<message"));
+    juliet_has_got(&server, 40);
     let (mut nurse, heard) = resume(&server, "nurse", &hers, 1);
     assert!(heard.starts_with("<resumed "), "{heard}");
     nurse.hear("number 1</body>");

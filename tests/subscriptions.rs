@@ -245,10 +245,8 @@ fn many_requests_at_once_do_not_keep_an_account_from_its_roster() {
         for suitor in &mut suitors {
             presence(suitor, kind, "juliet");
         }
-        for id in 0..20 {
-            juliet.say(&format!("<iq type='get' id='r{id}'><query xmlns='jabber:iq:roster'/></iq>"));
-            let heard = juliet.hear(&format!("id='r{id}'"));
-            let answer = heard.rsplit("<iq").next().unwrap();
+        for _ in 0..20 {
+            let answer = juliet.ask("get", None, "<query xmlns='jabber:iq:roster'/>");
             assert!(answer.contains("type='result'"), "{answer}");
         }
     }

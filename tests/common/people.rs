@@ -55,6 +55,32 @@ impl<S: Read + Write> Raw<S> {
     }
 }
 
+/// A session with stream management (XEP-0198) that can be resumed, available, and its name. It has sent one stanza.
+pub fn resumable(server: &Server, user: &str, resource: &str) -> (Raw, String) {
+    let mut raw = Raw::login(server, user, resource);
+    raw.say("<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+    let enabled = raw.hear_between("<enabled ", "/>");
+    assert!(enabled.contains(" resume='true'") && enabled.contains(" max='"), "{enabled}");
+    let id = enabled.split("id='").nth(1).unwrap().split('\'').next().unwrap().to_owned();
+    raw.say("<presence/>");
+    raw.hear(&format!("from='{user}@localhost/{resource}'"));
+    (raw, id)
+}
+
+/// Logs in again to go on with a session; what is answered.
+pub fn resume(server: &Server, user: &str, id: &str, h: u32) -> (Raw, String) {
+    let mut raw = Raw::connect(server.address);
+    raw.authenticate(HEADER, user);
+    raw.say(HEADER);
+    raw.hear("</stream:features>");
+    raw.say(&format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='{h}'/>"));
+    let mut heard = raw.hear(">");
+    if heard.contains("<failed") {
+        heard.push_str(&raw.hear("</failed>"));
+    }
+    (raw, heard)
+}
+
 /// Makes two users of `localhost`, both online, subscribed to each other's presence.
 pub fn befriend(one: (&mut Raw, &str), other: (&mut Raw, &str)) {
     let ((raw, name), (their_raw, their_name)) = (one, other);
