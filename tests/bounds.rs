@@ -127,9 +127,8 @@ fn what_is_held_back_is_bounded() {
     let mut romeo = Raw::online(&server, "romeo", "orchard");
     let receipt = |number| {
         let filling = "x".repeat(500);
-        format!(
-            "<message to='juliet@localhost/phone'><received xmlns='urn:xmpp:receipts' id='{number}{filling}'/></message>"
-        )
+        let receipt = format!("<received xmlns='urn:xmpp:receipts' id='{number}{filling}'/>");
+        format!("<message to='juliet@localhost/phone'>{receipt}</message>")
     };
     (0..20).for_each(|number| romeo.say(&receipt(number)));
     romeo.round_trip();
@@ -209,7 +208,7 @@ fn what_is_archived_is_bounded_in_age_and_size() {
     say(100);
     (0..100).for_each(|_| drop(juliet.hear("</message>")));
     assert_eq!(archived(&mut juliet), 100);
-    // The size is looked at now and then while more comes. Beyond 1 MiB there are what came since, and what is under way.
+    // The size is looked at now and then while more comes. Beyond 1 MiB there is what came since.
     let server = server.kill_and_restart(&[&flags[..], &["--archive-size", "1MiB"]].concat());
     let (mut juliet, mut say) = people(&server);
     until_archived(&mut juliet, 80, || say(20));
