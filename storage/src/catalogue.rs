@@ -103,6 +103,59 @@ catalogue! {
         // Who registered from where must outlive the account: abusers remove theirs.
         removed_with_account: false,
     };
+    /// Attempts to register that were refused. See [`crate::attempts`].
+    Attempts = Descriptor {
+        name: "attempts",
+        // As the log of registrations, but most of it is spam, and goes after a while.
+        pattern: WritePattern::Sequential,
+        size: Size::Small,
+        keys: KeyShape::TimeOwner,
+        hides_absence: false,
+        removed_with_account: false,
+    };
+    /// What people have said when they registered, and who of them waits. See [`crate::applicants`].
+    Applicants = Descriptor {
+        name: "applicants",
+        // Written once or twice for an account that was asked anything; read by an administrator.
+        pattern: WritePattern::Random,
+        size: Size::Small,
+        keys: KeyShape::Owner,
+        hides_absence: false,
+        removed_with_account: true,
+    };
+    /// Names of accounts that are gone. See [`crate::names`].
+    Tombstones = Descriptor {
+        name: "tombstones",
+        // Some forty bytes for each account that has ever gone; one is read at each registration.
+        pattern: WritePattern::Random,
+        size: Size::Small,
+        keys: KeyShape::Named,
+        // That a name was somebody's is told by the error anyway.
+        hides_absence: false,
+        removed_with_account: false,
+    };
+    /// What the names of accounts look like. See [`crate::names`].
+    Lookalikes = Descriptor {
+        name: "lookalikes",
+        // A key for each account; a few are read at each registration.
+        pattern: WritePattern::Random,
+        size: Size::Small,
+        keys: KeyShape::Named,
+        hides_absence: false,
+        // Its keys do not begin with an owner. It goes with `names::bury`.
+        removed_with_account: false,
+    };
+    /// Invitations. See [`crate::invites`].
+    Invites = Descriptor {
+        name: "invites",
+        // Few at a time, each for some days.
+        pattern: WritePattern::Random,
+        size: Size::Small,
+        keys: KeyShape::Named,
+        // Strangers may try tokens, but there is nothing to be learnt from how long the lookup of a hash takes.
+        hides_absence: false,
+        removed_with_account: false,
+    };
     /// Archives of messages. See [`crate::archive`].
     Archive = Descriptor {
         name: "archive",

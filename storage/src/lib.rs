@@ -12,7 +12,9 @@
 #![warn(missing_docs)]
 
 pub mod accounts;
+pub mod applicants;
 pub mod archive;
+pub mod attempts;
 pub mod blocks;
 mod catalogue;
 mod client;
@@ -21,8 +23,10 @@ mod directory;
 mod engine;
 mod flusher;
 mod group;
+pub mod invites;
 pub mod meta;
 mod metrics;
+pub mod names;
 pub mod offline;
 mod open;
 mod options;

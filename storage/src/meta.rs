@@ -11,6 +11,8 @@ const FAMILY: Family = Family::Meta;
 const ARCHIVE_SECRET: &[u8] = b"archive_secret";
 /// Microseconds since 1970 in eight bytes, big endian.
 const CLOCK: &[u8] = b"clock";
+/// A version in eight bytes, big endian.
+const LOOKALIKES: &[u8] = b"lookalikes";
 
 /// The secret on which depends how the ids of archived messages are shown, of a store that has one already; otherwise
 /// the one that `make` comes up with, from now on. It stays as long as the store.
@@ -22,6 +24,20 @@ pub fn archive_secret(store: &Store, make: impl FnOnce() -> [u8; 16]) -> Result<
     let request = WriteRequest::new(Owner::nobody()).require_absent(FAMILY, ARCHIVE_SECRET);
     match store.write_blocking(request.put(FAMILY, ARCHIVE_SECRET, made.to_vec())) {
         Outcome::Written => Ok(made),
+        other => Err(LoadError::unexpected(other)),
+    }
+}
+
+/// What knows letters says by this which version of it has filled the family `lookalikes`.
+pub fn lookalikes(store: &Store) -> Result<Option<u64>, LoadError> {
+    Ok(read(store, LOOKALIKES)?.map(u64::from_be_bytes))
+}
+
+/// Sets what [`lookalikes`] has.
+pub fn set_lookalikes(store: &Store, version: u64) -> Result<(), LoadError> {
+    let request = WriteRequest::new(Owner::nobody()).put(FAMILY, LOOKALIKES, version.to_be_bytes().to_vec());
+    match store.write_blocking(request) {
+        Outcome::Written => Ok(()),
         other => Err(LoadError::unexpected(other)),
     }
 }

@@ -12,6 +12,12 @@ use std::net::IpAddr;
 const FAMILY: Family = Family::Registrations;
 const TIME_BYTES: usize = size_of::<u64>();
 
+/// When, in microseconds since 1970, and whose: the key of a log in the order of time.
+pub(crate) fn split_key(key: &[u8]) -> Option<(u64, Owner)> {
+    let (time, owner) = key.split_first_chunk::<TIME_BYTES>()?;
+    Some((u64::from_be_bytes(*time), Owner::decode(owner)?))
+}
+
 /// How an account came to be.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Registration {
@@ -66,18 +72,24 @@ pub fn list(since_micros: u64, newest_first: bool, entries_max: usize) -> PageRe
     PageRequest { family: FAMILY, from, to: None, reverse: newest_first, entries_max, bytes_max: PAGE_BYTES_MAX }
 }
 
+/// Forgets what is older than that. It is nobody's data in particular.
+pub fn forget_before(at_micros: u64) -> WriteRequest {
+    forget_in(FAMILY, at_micros)
+}
+
+/// Forgets what is older in a log in the order of time.
+pub(crate) fn forget_in(family: Family, at_micros: u64) -> WriteRequest {
+    WriteRequest::new(Owner::nobody()).delete_range(family, &[0; TIME_BYTES], &at_micros.to_be_bytes())
+}
+
 /// The entries in a page of [`list`]. One that cannot be decoded does not hide the others.
 pub fn decode_page(page: &Page) -> Vec<Result<Entry, DecodeError>> {
     page.entries.iter().map(|(key, value)| decode(key, value)).collect()
 }
 
 fn decode(key: &[u8], value: &[u8]) -> Result<Entry, DecodeError> {
-    let parts = || {
-        let (time, owner) = key.split_first_chunk::<TIME_BYTES>()?;
-        Some((u64::from_be_bytes(*time), Owner::decode(owner)?))
-    };
     let damaged = || DecodeError::damaged(Registration::FAMILY, key, "the key is not a time and an account");
-    let (at_micros, owner) = parts().ok_or_else(damaged)?;
+    let (at_micros, owner) = split_key(key).ok_or_else(damaged)?;
     Ok(Entry { at_micros, owner, registration: Registration::decode(key, value)? })
 }
 
