@@ -29,6 +29,7 @@ const STREAM: &[(&str, &str)] = &[
     ("urn:xmpp:sm:3", "XEP-0198"),
     ("urn:xmpp:csi:0", "XEP-0352"),
     ("urn:xmpp:carbons:2", "XEP-0280"),
+    ("http://jabber.org/features/iq-register", "XEP-0077"),
 ];
 
 /// By the server.
@@ -38,6 +39,7 @@ const SERVER: &[(&str, &str)] = &[
     ("http://jabber.org/protocol/commands", "XEP-0050"),
     ("jabber:iq:last", "XEP-0012"),
     ("jabber:iq:private", "XEP-0049"),
+    ("jabber:iq:register", "XEP-0077"),
     ("vcard-temp", "XEP-0054"),
     ("jabber:iq:version", "XEP-0092"),
     ("msgoffline", "XEP-0160"),
@@ -117,7 +119,9 @@ const SILENT: &[(&str, &str)] = &[
     ("XEP-0004", "the protocols with forms in them imply it (§6)"),
     ("XEP-0048", "that its bookmarks are those of XEP-0402 is advertised there"),
     ("XEP-0084", "a node as others"),
+    ("XEP-0128", "the forms are there"),
     ("XEP-0153", "presence shows it"),
+    ("XEP-0157", "a form in service discovery, if anything is said"),
     ("XEP-0163", "an identity, and the features of XEP-0060 (§6.1)"),
     ("XEP-0203", "whoever gets it understands it or does not (§5)"),
     ("XEP-0222", "the features of XEP-0060 that it relies on (§4)"),
@@ -125,9 +129,11 @@ const SILENT: &[(&str, &str)] = &[
     ("XEP-0334", "hints are for those who know them"),
     ("XEP-0368", "found in the DNS"),
     ("XEP-0441", "implied by archives (§4)"),
+    ("XEP-0455", "a form in service discovery, if anything is said"),
     ("XEP-0474", "negotiated within SCRAM"),
     ("XEP-0490", "the features of XEP-0060 that it relies on"),
     ("XEP-0492", "within bookmarks"),
+    ("XEP-0504", "a form in service discovery, if anything is said"),
 ];
 
 /// What stands between `before` and `after`, each time.
@@ -150,7 +156,7 @@ fn compare(place: &str, advertised: BTreeSet<&str>, tables: &[&[(&str, &str)]]) 
 
 #[test]
 fn stream_features_are_documented() {
-    let server = Server::start_with(tempfile::tempdir().unwrap(), &["--dev"]);
+    let server = Server::start_with(tempfile::tempdir().unwrap(), &["--dev", "--registration", "open"]);
     server.add_user("juliet");
     let features = |text: &str| text[text.find("<stream:features").unwrap()..].to_owned();
     let mut raw = Raw::connect(server.address);

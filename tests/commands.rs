@@ -85,22 +85,22 @@ fn a_password_is_changed_by_who_knows_it() {
     let mut juliet = Raw::login(&server, "juliet", "balcony");
     let mut other = Raw::login(&server, "juliet", "garden");
 
-    let refused = change_password(&mut juliet, "guess", "v3r0na", "1");
+    let refused = change_password(&mut juliet, "guess", "wherefore art thou", "1");
     assert!(refused.contains("<note type='error'>The current password is not right."), "{refused}");
-    assert!(is_right(&server, "juliet", "secret") && !is_right(&server, "juliet", "v3r0na"));
+    assert!(is_right(&server, "juliet", "secret") && !is_right(&server, "juliet", "wherefore art thou"));
 
     // A session that has been closed would not answer.
-    let changed = change_password(&mut juliet, "secret", "v3r0na", "0");
+    let changed = change_password(&mut juliet, "secret", "wherefore art thou", "0");
     assert!(changed.contains("status='completed'") && changed.contains("<note type='info'>"), "{changed}");
     assert!(other.round_trip().contains("type='result'"));
-    assert!(is_right(&server, "juliet", "v3r0na") && !is_right(&server, "juliet", "secret"));
+    assert!(is_right(&server, "juliet", "wherefore art thou") && !is_right(&server, "juliet", "secret"));
 
-    let changed = change_password(&mut juliet, "v3r0na", "m&amp;ntua", "1");
+    let changed = change_password(&mut juliet, "wherefore art thou", "m&amp;ntua by the river", "1");
     assert!(changed.contains("<note type='info'>"), "{changed}");
     let end = other.hear_rest();
     assert!(end.contains("<reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"), "{end}");
     assert!(juliet.round_trip().contains("type='result'"));
-    assert!(is_right(&server, "juliet", "m&ntua") && is_right(&server, "romeo", "secret"));
+    assert!(is_right(&server, "juliet", "m&ntua by the river") && is_right(&server, "romeo", "secret"));
 }
 
 #[test]
@@ -114,9 +114,9 @@ fn a_password_that_cannot_be_one_may_be_typed_anew() {
     let long = "x".repeat(1_025);
     let refused = run(&mut juliet, "change-password", &going_on, &[("current", "secret"), ("new", &long)]);
     assert!(refused.contains("<bad-payload") && refused.contains("too long"), "{refused}");
-    let done = run(&mut juliet, "change-password", &going_on, &[("current", "secret"), ("new", "v3r0na")]);
+    let done = run(&mut juliet, "change-password", &going_on, &[("current", "secret"), ("new", "wherefore art thou")]);
     assert!(done.contains("<note type='info'>"), "{done}");
-    let over = run(&mut juliet, "change-password", &going_on, &[("current", "v3r0na"), ("new", "secret")]);
+    let over = run(&mut juliet, "change-password", &going_on, &[("current", "wherefore art thou"), ("new", "secret")]);
     assert!(over.contains("<not-allowed") && over.contains("<session-expired"), "{over}");
 }
 
@@ -128,10 +128,10 @@ fn guesses_of_a_password_close_the_door_like_failed_logins() {
     romeo.say(common::HEADER);
     romeo.hear("</stream:features>");
     for _ in 0..3 {
-        let refused = change_password(&mut juliet, "guess", "v3r0na", "1");
+        let refused = change_password(&mut juliet, "guess", "wherefore art thou", "1");
         assert!(refused.contains("<note type='error'>"), "{refused}");
     }
-    let refused = change_password(&mut juliet, "secret", "v3r0na", "1");
+    let refused = change_password(&mut juliet, "secret", "wherefore art thou", "1");
     assert!(refused.contains("type='wait'") && refused.contains("<policy-violation"), "{refused}");
     let scram = common::scram::Scram::new("romeo", None);
     romeo.say(&format!(
@@ -203,7 +203,7 @@ fn a_command_goes_on_in_its_own_session_only_and_can_be_given_up() {
     let mut other = Raw::login(&server, "juliet", "garden");
     let asked = run(&mut juliet, "change-password", "", &[]);
     let going_on = format!("sessionid='{}'", session_id(&asked));
-    let fields = [("current", "secret"), ("new", "v3r0na")];
+    let fields = [("current", "secret"), ("new", "wherefore art thou")];
     let refused = run(&mut other, "change-password", &going_on, &fields);
     assert!(refused.contains("<session-expired"), "{refused}");
     let refused = run(&mut juliet, "close-session", &going_on, &fields);
@@ -226,7 +226,7 @@ fn a_command_goes_on_in_its_own_session_only_and_can_be_given_up() {
 fn a_changed_password_survives_the_server() {
     let server = server(&[]);
     let mut juliet = Raw::login(&server, "juliet", "balcony");
-    assert!(change_password(&mut juliet, "secret", "v3r0na", "1").contains("<note type='info'>"));
+    assert!(change_password(&mut juliet, "secret", "wherefore art thou", "1").contains("<note type='info'>"));
     let server = server.kill_and_restart(&[]);
-    assert!(is_right(&server, "juliet", "v3r0na") && !is_right(&server, "juliet", "secret"));
+    assert!(is_right(&server, "juliet", "wherefore art thou") && !is_right(&server, "juliet", "secret"));
 }

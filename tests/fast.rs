@@ -189,7 +189,9 @@ fn a_password_changed_by_its_user_makes_tokens_void() {
     let asked = raw.ask("set", Some("localhost"), &format!("{command}/>"));
     let (_, id) = asked.split_once("sessionid='").unwrap();
     let id = id.split('\'').next().unwrap();
-    let fields = "<field var='current'><value>secret</value></field><field var='new'><value>secret</value></field>";
+    let fields = [("current", "secret"), ("new", "wherefore art thou")]
+        .map(|(var, value)| format!("<field var='{var}'><value>{value}</value></field>"))
+        .concat();
     let form = format!("<x xmlns='jabber:x:data' type='submit'>{fields}</x>");
     let done = raw.ask("set", Some("localhost"), &format!("{command} sessionid='{id}'>{form}</command>"));
     assert!(done.contains("<note type='info'>"), "{done}");

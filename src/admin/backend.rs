@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::applicants::PendingPage;
+use super::log::{ListLog, LogPage};
 use crate::jid::Jid;
 use crate::sasl::ScramKeys;
 use crate::shard::Traced;
@@ -22,8 +24,9 @@ pub trait Backend: Send + Sync {
     /// Replaces the keys of an account: from then on only the new password logs in. Sessions go on.
     fn set_keys(&self, jid: &Jid<'_>, keys: Vec<ScramKeys>) -> Result<(), Failure>;
 
-    /// Removes an account with all that belongs to it, and ends its sessions.
-    fn remove_user(&self, jid: &Jid<'_>) -> Result<(), Failure>;
+    /// Removes an account with all that belongs to it, and ends its sessions; with a time, in seconds since 1970, only
+    /// if it was made then.
+    fn remove_user(&self, jid: &Jid<'_>, made_s: Option<u64>) -> Result<(), Failure>;
 
     /// Bars an account from logging in, and ends its sessions. The reason is for operators.
     fn disable_user(&self, jid: &Jid<'_>, reason: &str) -> Result<(), Failure>;
@@ -36,6 +39,18 @@ pub trait Backend: Send + Sync {
 
     /// What is stored about an account.
     fn show_user(&self, jid: &Jid<'_>) -> Result<UserDetails, Failure>;
+
+    /// A page of those who have registered and wait to be let in, behind this address.
+    fn list_pending(&self, after: Option<&str>) -> Result<PendingPage, Failure>;
+
+    /// Lets somebody in who waits.
+    fn approve(&self, jid: &Jid<'_>) -> Result<(), Failure>;
+
+    /// Removes the account of somebody who waits.
+    fn reject(&self, jid: &Jid<'_>) -> Result<(), Failure>;
+
+    /// A page of the log of registrations.
+    fn list_log(&self, list: &ListLog) -> Result<LogPage, Failure>;
 
     /// Tells what is decided for the stanzas of an account from now on, until `tell` answers that nobody listens; asked
     /// with nothing now and then, so that it can say so.

@@ -8,8 +8,10 @@
 //!
 //! What may not live here: how a server carries out what it is asked, and how a command line looks.
 
+mod applicants;
 mod backend;
 mod keys;
+mod log;
 mod offline;
 mod protocol;
 mod remote;
@@ -19,9 +21,11 @@ mod socket;
 mod tests;
 mod users;
 
+pub use applicants::{Applicants, Pending, PendingPage};
 pub use backend::{
     Backend, Counted, Failure, FailureKind, ListUsers, PAGE_USERS_MAX, Status, UserDetails, UserPage, UserSummary,
 };
+pub use log::{ListLog, Log, LogEntry, LogPage, PAGE_ENTRIES_MAX, Part, Place};
 pub use offline::Offline;
 pub use remote::{ConnectError, Remote};
 pub use server::{CLIENTS_MAX, Server, serve};

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use rondel_storage::{Options, Store};
 
+use super::applicants::{Applicants, PendingPage};
 use super::backend::{Backend, Failure, FailureKind, ListUsers, Status, UserDetails, UserPage};
+use super::log::{ListLog, Log, LogPage};
 use super::users::Users;
 use crate::jid::Jid;
 use crate::sasl::ScramKeys;
@@ -15,6 +17,8 @@ use crate::shard::Traced;
 #[derive(Clone)]
 pub struct Offline {
     users: Users,
+    applicants: Applicants,
+    log: Log,
 }
 
 impl Offline {
@@ -23,7 +27,9 @@ impl Offline {
         let mut options = Options::new(store);
         options.create_if_missing = create;
         let store = Store::open(&options).map_err(|error| error.to_string())?;
-        Ok(Offline { users: Users::new(Arc::new(store)) })
+        let store = Arc::new(store);
+        let (users, applicants) = (Users::new(Arc::clone(&store)), Applicants::new(Arc::clone(&store)));
+        Ok(Offline { users, applicants, log: Log::new(store) })
     }
 }
 
@@ -50,8 +56,8 @@ impl Backend for Offline {
         self.users.set_keys(jid, keys)
     }
 
-    fn remove_user(&self, jid: &Jid<'_>) -> Result<(), Failure> {
-        self.users.remove(jid)
+    fn remove_user(&self, jid: &Jid<'_>, made_s: Option<u64>) -> Result<(), Failure> {
+        self.users.remove(jid, made_s)
     }
 
     fn disable_user(&self, jid: &Jid<'_>, reason: &str) -> Result<(), Failure> {
@@ -68,6 +74,22 @@ impl Backend for Offline {
 
     fn show_user(&self, jid: &Jid<'_>) -> Result<UserDetails, Failure> {
         self.users.show(jid)
+    }
+
+    fn list_pending(&self, after: Option<&str>) -> Result<PendingPage, Failure> {
+        self.applicants.pending(after)
+    }
+
+    fn approve(&self, jid: &Jid<'_>) -> Result<(), Failure> {
+        self.applicants.approve(jid)
+    }
+
+    fn reject(&self, jid: &Jid<'_>) -> Result<(), Failure> {
+        self.users.remove(jid, Some(self.applicants.made_s(jid)?))
+    }
+
+    fn list_log(&self, list: &ListLog) -> Result<LogPage, Failure> {
+        self.log.list(list)
     }
 
     fn trace(&self, _jid: &Jid<'_>, _tell: &mut dyn FnMut(Option<Traced>) -> bool) -> Result<(), Failure> {

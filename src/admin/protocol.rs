@@ -8,8 +8,10 @@ use std::io::{BufRead, ErrorKind, Write};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::applicants::PendingPage;
 use super::backend::{Backend, Failure, FailureKind, ListUsers, Status, UserDetails, UserPage};
 use super::keys::{self, WrittenKeys};
+use super::log::{ListLog, LogPage};
 use crate::jid::Jid;
 use crate::shard::Traced;
 
@@ -54,6 +56,8 @@ pub(super) enum Request {
     },
     RemoveUser {
         jid: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        made_s: Option<u64>,
     },
     DisableUser {
         jid: String,
@@ -66,6 +70,16 @@ pub(super) enum Request {
     ShowUser {
         jid: String,
     },
+    ListPending {
+        after: Option<String>,
+    },
+    Approve {
+        jid: String,
+    },
+    Reject {
+        jid: String,
+    },
+    ListLog(ListLog),
     LogLevels,
     ChangeLogLevels {
         changes: String,
@@ -88,6 +102,10 @@ impl Request {
             Request::EnableUser { .. } => "enable-user",
             Request::ListUsers(_) => "list-users",
             Request::ShowUser { .. } => "show-user",
+            Request::ListPending { .. } => "list-pending",
+            Request::Approve { .. } => "approve",
+            Request::Reject { .. } => "reject",
+            Request::ListLog(_) => "list-log",
             Request::LogLevels => "log-levels",
             Request::ChangeLogLevels { .. } => "change-log-levels",
             Request::Trace { .. } => "trace",
@@ -119,6 +137,8 @@ pub(super) enum Done {
     Status(Status),
     Users(UserPage),
     User(UserDetails),
+    Log(LogPage),
+    Pending(PendingPage),
     Levels(String),
     Traced(Traced),
 }
@@ -133,11 +153,15 @@ pub(super) fn carry_out(
         Request::Status => backend.status().map(Done::Status),
         Request::AddUser { jid, keys } => backend.add_user(&account(&jid)?, keys::read(&keys)?).map(|()| Done::Nothing),
         Request::SetKeys { jid, keys } => backend.set_keys(&account(&jid)?, keys::read(&keys)?).map(|()| Done::Nothing),
-        Request::RemoveUser { jid } => backend.remove_user(&account(&jid)?).map(|()| Done::Nothing),
+        Request::RemoveUser { jid, made_s } => backend.remove_user(&account(&jid)?, made_s).map(|()| Done::Nothing),
         Request::DisableUser { jid, reason } => backend.disable_user(&account(&jid)?, &reason).map(|()| Done::Nothing),
         Request::EnableUser { jid } => backend.enable_user(&account(&jid)?).map(|()| Done::Nothing),
         Request::ListUsers(list) => backend.list_users(&list).map(Done::Users),
         Request::ShowUser { jid } => backend.show_user(&account(&jid)?).map(Done::User),
+        Request::ListPending { after } => backend.list_pending(after.as_deref()).map(Done::Pending),
+        Request::Approve { jid } => backend.approve(&account(&jid)?).map(|()| Done::Nothing),
+        Request::Reject { jid } => backend.reject(&account(&jid)?).map(|()| Done::Nothing),
+        Request::ListLog(list) => backend.list_log(&list).map(Done::Log),
         Request::LogLevels => backend.log_levels().map(Done::Levels),
         Request::ChangeLogLevels { changes } => backend.change_log_levels(&changes).map(Done::Levels),
         Request::Trace { jid } => {
@@ -196,7 +220,8 @@ mod tests {
 
     #[test]
     fn lines_look_as_documented() {
-        let request = Numbered { id: 1, request: Request::RemoveUser { jid: "juliet@example.org".into() } };
+        let request =
+            Numbered { id: 1, request: Request::RemoveUser { jid: "juliet@example.org".into(), made_s: None } };
         let line = r#"{"id":1,"do":"remove-user","jid":"juliet@example.org"}"#;
         assert_eq!(serde_json::to_string(&request).unwrap(), line);
         let request: Numbered = serde_json::from_str(r#"{"id":2,"do":"list-users","limit":5}"#).unwrap();

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::applicants::PendingPage;
 use super::backend::{Backend, Failure, FailureKind, ListUsers, Status, UserDetails, UserPage};
 use super::keys;
+use super::log::{ListLog, LogPage};
 use super::protocol::{self, ANSWER_BYTES_MAX, Answer, Done, Greeting, NoLine, Numbered, Outcome, Request, VERSION};
 use crate::jid::Jid;
 use crate::sasl::ScramKeys;
@@ -145,8 +147,8 @@ impl Backend for Remote {
         self.tell(Request::SetKeys { jid: jid.to_string(), keys: keys::write(&keys) })
     }
 
-    fn remove_user(&self, jid: &Jid<'_>) -> Result<(), Failure> {
-        self.tell(Request::RemoveUser { jid: jid.to_string() })
+    fn remove_user(&self, jid: &Jid<'_>, made_s: Option<u64>) -> Result<(), Failure> {
+        self.tell(Request::RemoveUser { jid: jid.to_string(), made_s })
     }
 
     fn disable_user(&self, jid: &Jid<'_>, reason: &str) -> Result<(), Failure> {
@@ -167,6 +169,28 @@ impl Backend for Remote {
     fn show_user(&self, jid: &Jid<'_>) -> Result<UserDetails, Failure> {
         self.ask_for(Request::ShowUser { jid: jid.to_string() }, |done| match done {
             Done::User(user) => Some(user),
+            _ => None,
+        })
+    }
+
+    fn list_pending(&self, after: Option<&str>) -> Result<PendingPage, Failure> {
+        self.ask_for(Request::ListPending { after: after.map(str::to_owned) }, |done| match done {
+            Done::Pending(page) => Some(page),
+            _ => None,
+        })
+    }
+
+    fn approve(&self, jid: &Jid<'_>) -> Result<(), Failure> {
+        self.tell(Request::Approve { jid: jid.to_string() })
+    }
+
+    fn reject(&self, jid: &Jid<'_>) -> Result<(), Failure> {
+        self.tell(Request::Reject { jid: jid.to_string() })
+    }
+
+    fn list_log(&self, list: &ListLog) -> Result<LogPage, Failure> {
+        self.ask_for(Request::ListLog(list.clone()), |done| match done {
+            Done::Log(page) => Some(page),
             _ => None,
         })
     }

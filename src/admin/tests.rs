@@ -63,7 +63,7 @@ fn lives(backend: &dyn Backend) {
 
     let nobody = jid("nobody@example.org");
     assert_eq!(kind(backend.show_user(&nobody)), FailureKind::NotFound);
-    assert_eq!(kind(backend.remove_user(&nobody)), FailureKind::NotFound);
+    assert_eq!(kind(backend.remove_user(&nobody, None)), FailureKind::NotFound);
     assert_eq!(kind(backend.enable_user(&nobody)), FailureKind::NotFound);
     assert_eq!(kind(backend.set_keys(&nobody, keys("x"))), FailureKind::NotFound);
     assert_eq!(kind(backend.log_levels()), FailureKind::Unavailable);
@@ -84,7 +84,7 @@ fn lives(backend: &dyn Backend) {
     assert_eq!(list(Some("a@b.example"), Some("a.example"), 9), (String::new(), false));
     assert_eq!(list(None, Some("c.example"), 9), (String::new(), false));
 
-    backend.remove_user(&juliet).unwrap();
+    backend.remove_user(&juliet, None).unwrap();
     assert_eq!(kind(backend.show_user(&juliet)), FailureKind::NotFound);
 }
 

@@ -11,10 +11,11 @@ use super::backend::{Failure, FailureKind, ListUsers, PAGE_USERS_MAX, UserDetail
 use super::keys::mechanism_name;
 use crate::credentials::{hash, to_store};
 use crate::jid::Jid;
+use crate::names;
 use crate::sasl::ScramKeys;
 
 /// Tries to change an account that others change at the same time.
-const CHANGE_TRIES: usize = 10;
+pub(super) const CHANGE_TRIES: usize = 10;
 
 /// Registrations read at once in search of an account's.
 const REGISTRATIONS_PAGE: usize = 1_000;
@@ -39,7 +40,7 @@ impl Users {
         let keys = keys.into_iter().map(to_store).collect();
         let account = Account { keys, created: now.as_secs(), disabled: None, flags: AccountFlags::default() };
         let registration = Registration { address: None, source: Source::Cli, client: None };
-        let request = accounts::create(&owner(jid)?, &account, &registration, now.as_micros() as u64);
+        let request = names::create(&owner(jid)?, &account, &registration, now.as_micros() as u64);
         self.write(request)?.then_some(()).ok_or_else(|| Failure::exists(jid))
     }
 
@@ -49,9 +50,17 @@ impl Users {
         self.change(jid, |account| account.set_keys(keys.clone()))
     }
 
-    /// Removes an account and all that belongs to it.
-    pub fn remove(&self, jid: &Jid<'_>) -> Result<(), Failure> {
-        self.write(accounts::remove(&owner(jid)?))?.then_some(()).ok_or_else(|| Failure::not_found(jid))
+    /// Removes an account and all that belongs to it; with a time, in seconds since 1970, only if it was made then.
+    pub fn remove(&self, jid: &Jid<'_>, made_s: Option<u64>) -> Result<(), Failure> {
+        let request = names::remove(&owner(jid)?, now().as_secs());
+        let Some(made_s) = made_s else {
+            return self.write(request)?.then_some(()).ok_or_else(|| Failure::not_found(jid));
+        };
+        let account = self.load(jid)?;
+        match account.account().created == made_s && self.write(account.unchanged().and(request))? {
+            true => Ok(()),
+            false => Err(Failure::not_found(jid)),
+        }
     }
 
     /// Bars an account from logging in.
@@ -159,11 +168,11 @@ fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-fn failed(error: impl ToString) -> Failure {
+pub(super) fn failed(error: impl ToString) -> Failure {
     Failure::new(FailureKind::Failed, error.to_string())
 }
 
-fn owner(jid: &Jid<'_>) -> Result<Owner, Failure> {
+pub(super) fn owner(jid: &Jid<'_>) -> Result<Owner, Failure> {
     let invalid = |error: String| Failure::new(FailureKind::Invalid, format!("{jid}: {error}"));
     let local = jid.local().ok_or_else(|| invalid("not an account".into()))?;
     Owner::new(local, jid.domain()).map_err(|error| invalid(error.to_string()))

@@ -18,6 +18,13 @@ pub enum Mistake {
     Usage(String),
 }
 
+impl std::fmt::Display for Mistake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Mistake::Asked(text) | Mistake::Usage(text)) = self;
+        f.write_str(text)
+    }
+}
+
 impl Mistake {
     /// Prints it, and says how the process ends.
     pub fn report(self) -> ExitCode {

@@ -8,12 +8,15 @@ mod access;
 mod archive;
 mod at_file;
 mod check;
+mod contact;
 mod keeping;
 pub mod log;
 mod mistake;
 pub mod names;
 mod pubsub;
 mod reference;
+mod registration;
+pub mod registrations;
 mod serve;
 mod sessions;
 pub mod status;
@@ -22,6 +25,7 @@ mod tests;
 pub mod trace;
 pub mod user;
 pub mod values;
+mod watching;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -30,16 +34,20 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use archive::Archive;
+pub use contact::Contact;
 pub use keeping::Keeping;
 pub use log::LogAction;
 pub use mistake::Mistake;
 pub use pubsub::Publishing;
 pub use reference::page as reference_page;
+pub use registration::RegistrationFlags;
+pub use registrations::RegistrationAction;
 pub use serve::{ResourceConflict, SaslMechanism, ServeOptions};
 pub use sessions::Sessions;
 pub use status::StatusFlags;
 pub use trace::TraceFlags;
 pub use user::UserAction;
+pub use watching::Watching;
 
 /// Exit code: a mistake in the flags.
 pub const EXIT_USAGE: u8 = 2;
@@ -68,6 +76,9 @@ pub enum Action {
     /// Adds, changes and shows accounts, of a running server or of a data directory not in use
     #[command(subcommand, arg_required_else_help = true)]
     User(UserAction),
+    /// Shows who has registered and who was refused, and undoes waves of registrations
+    #[command(subcommand, arg_required_else_help = true)]
+    Registration(RegistrationAction),
     /// Shows and changes what a running server logs
     #[command(subcommand, arg_required_else_help = true)]
     Log(LogAction),

@@ -9,8 +9,9 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::certificates::{CertificateError, CertificateFiles, CertificateStore, Warning, development_certificate};
-use crate::cli::{Archive, Keeping, Publishing, Sessions, names, values};
+use crate::cli::{Archive, Contact, Keeping, Publishing, RegistrationFlags, Sessions, Watching, names, values};
 use crate::logging;
+use crate::registration::Policy;
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -141,6 +142,18 @@ pub struct ServeOptions {
     #[arg(long, env = "RONDEL_MAX_SESSIONS_PER_ACCOUNT", value_name = "NUMBER", default_value = "20")]
     #[arg(value_parser = values::number(1, 10_000), help_heading = "Limits")]
     pub max_sessions_per_account: usize,
+
+    /// Who may make an account.
+    #[command(flatten)]
+    pub registration: RegistrationFlags,
+
+    /// Who is told of registrations, and what new accounts are told.
+    #[command(flatten)]
+    pub watching: Watching,
+
+    /// Who runs the server.
+    #[command(flatten)]
+    pub contact: Contact,
 
     /// How much is kept for one account.
     #[command(flatten)]
@@ -362,6 +375,11 @@ impl ServeOptions {
             files.push(development_certificate(&self.data_dir, &self.domain)?);
         }
         CertificateStore::open(files, self.domain.clone()).map(Some)
+    }
+
+    /// Who may register, and what is said about it. Reads the files that the flags name; an error says what to change.
+    pub fn registration(&self) -> Result<Policy, String> {
+        Ok(Policy { notices: self.watching.notices(&self.contact), ..self.registration.policy()? })
     }
 
     /// How to log.

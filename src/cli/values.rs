@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::datetime;
 
 /// How often something may happen: so many per unit of time, and so many at once.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,6 +91,22 @@ fn read_duration(text: &str) -> Option<Duration> {
     let (number, factor) = TIMES.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)))?;
     let micros = digits(number)? as f64 * factor * 1e3;
     (micros < 1e17).then(|| Duration::from_micros(micros.round() as u64))
+}
+
+/// A moment in the past, in microseconds since 1970: `2026-11-26T18:00:00Z`, a day (its beginning, UTC), or how long
+/// ago.
+pub fn moment(text: &str) -> Result<u64, String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    read_moment(text, now)
+        .ok_or_else(|| "a moment (2026-11-26T18:00:00Z), a day (2026-11-26), or how long ago (2h)".into())
+}
+
+fn read_moment(text: &str, now: Duration) -> Option<u64> {
+    if let Some(ago) = read_duration(text) {
+        return Some(now.saturating_sub(ago).as_micros() as u64);
+    }
+    let moment = datetime::parse(text).or_else(|| datetime::parse(&format!("{text}T00:00:00Z")))?;
+    u64::try_from(moment.us).ok()
 }
 
 /// A duration as it may be read again.
@@ -220,6 +238,18 @@ mod tests {
         }
         let spin = duration(Duration::ZERO, Duration::from_millis(1));
         assert_eq!(spin("2ms"), Err("a duration from 0 to 1ms, such as 50us".into()));
+    }
+
+    #[test]
+    fn moments() {
+        let now = Duration::from_secs(1_700_000_000);
+        assert_eq!(read_moment("1h", now), Some(1_699_996_400_000_000));
+        assert_eq!(read_moment("0", now), Some(1_700_000_000_000_000));
+        assert_eq!(read_moment("2023-11-14", now), Some(1_699_920_000_000_000));
+        assert_eq!(read_moment("2023-11-14T23:13:20+01:00", now), Some(1_700_000_000_000_000));
+        for wrong in ["", "yesterday", "2023-11-31", "1900-01-01", "12:00"] {
+            assert_eq!(read_moment(wrong, now), None, "{wrong}");
+        }
     }
 
     #[test]

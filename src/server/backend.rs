@@ -8,12 +8,15 @@ use crossbeam::channel::{RecvTimeoutError, Sender};
 use rondel_shards::{Metrics, Remote};
 use rondel_storage::Store;
 
-use crate::admin::{Backend, Counted, Failure, FailureKind, ListUsers, Status, UserDetails, UserPage, Users};
+use crate::admin::{
+    Applicants, Backend, Counted, Failure, FailureKind, ListLog, ListUsers, Log, LogPage, PendingPage, Status,
+    UserDetails, UserPage, Users,
+};
 use crate::home::home;
 use crate::jid::Jid;
 use crate::logging::LevelControl;
 use crate::sasl::ScramKeys;
-use crate::shard::{EndSessions, Message, Settings, Traced, Watch};
+use crate::shard::{EndSessions, Message, NotRemoved, RemoveAccount, Settings, Traced, Watch};
 use crate::stream::StreamError;
 
 /// How long a shard may take to end an account's sessions.
@@ -29,6 +32,8 @@ const ASKED_EVERY: Duration = Duration::from_secs(1);
 pub struct Running {
     watches: AtomicU64,
     users: Users,
+    applicants: Applicants,
+    log: Log,
     remotes: Vec<Remote<Message>>,
     settings: Arc<Settings>,
     levels: LevelControl,
@@ -47,6 +52,8 @@ impl Running {
         Running {
             watches: AtomicU64::new(0),
             users: Users::new(Arc::clone(&store)),
+            applicants: Applicants::new(Arc::clone(&store)),
+            log: Log::new(Arc::clone(&store)),
             remotes,
             settings,
             levels,
@@ -90,11 +97,11 @@ impl Running {
     }
 
     /// Ends an account's sessions at its home, and waits until that is done.
-    fn end_sessions(&self, jid: &Jid<'_>, is_removed: bool, error: StreamError) {
+    fn end_sessions(&self, jid: &Jid<'_>, error: StreamError) {
         let account = jid.bare().to_owned();
         let Some(remote) = self.remotes.get(home(&account, self.remotes.len())) else { return };
         let (answer, ended) = crossbeam::channel::bounded(1);
-        remote.send(Message::EndSessions(Box::new(EndSessions { account, is_removed, error, answer })));
+        remote.send(Message::EndSessions(Box::new(EndSessions { account, error, answer })));
         if ended.recv_timeout(PATIENCE).is_err() {
             tracing::warn!(target: "admin", "a shard did not end an account's sessions in time");
         }
@@ -127,17 +134,46 @@ impl Backend for Running {
         Ok(())
     }
 
-    fn remove_user(&self, jid: &Jid<'_>) -> Result<(), Failure> {
-        self.users.remove(jid)?;
-        self.account_changed();
-        self.end_sessions(jid, true, StreamError::not_authorized("this account was removed"));
+    fn remove_user(&self, jid: &Jid<'_>, made_s: Option<u64>) -> Result<(), Failure> {
+        let account = jid.bare().to_owned();
+        let busy = || Failure::new(FailureKind::Busy, "the server has too much to do; try again");
+        let remote = self.remotes.get(home(&account, self.remotes.len())).ok_or_else(busy)?;
+        let (answer, removed) = crossbeam::channel::bounded(1);
+        remote.send(Message::RemoveAccount(Box::new(RemoveAccount { account, made_s, answer })));
+        match removed.recv_timeout(PATIENCE) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(NotRemoved::Absent)) => Err(Failure::not_found(jid)),
+            Ok(Err(NotRemoved::Failed)) => {
+                Err(Failure::new(FailureKind::Failed, "the storage has failed; the log says more"))
+            }
+            Err(_) => Err(busy()),
+        }
+    }
+
+    fn list_pending(&self, after: Option<&str>) -> Result<PendingPage, Failure> {
+        self.applicants.pending(after)
+    }
+
+    fn approve(&self, jid: &Jid<'_>) -> Result<(), Failure> {
+        self.applicants.approve(jid)?;
+        if let Some(remote) = self.remotes.get(home(jid.bare(), self.remotes.len())) {
+            remote.send(Message::Welcome(jid.bare().into()));
+        }
         Ok(())
+    }
+
+    fn reject(&self, jid: &Jid<'_>) -> Result<(), Failure> {
+        self.remove_user(jid, Some(self.applicants.made_s(jid)?))
+    }
+
+    fn list_log(&self, list: &ListLog) -> Result<LogPage, Failure> {
+        self.log.list(list)
     }
 
     fn disable_user(&self, jid: &Jid<'_>, reason: &str) -> Result<(), Failure> {
         self.users.disable(jid, reason)?;
         self.account_changed();
-        self.end_sessions(jid, false, StreamError::not_authorized("this account was disabled"));
+        self.end_sessions(jid, StreamError::not_authorized("this account was disabled"));
         Ok(())
     }
 

@@ -7,23 +7,29 @@ mod descriptors;
 mod secret;
 mod signals;
 
+use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwap;
 use rondel_shards::rustls::ServerConfig;
 use rondel_shards::{Io, Listener, Rate, Remote, Runtime, available_cores};
-use rondel_storage::{LoadError, Replies, Reply, Store, accounts, meta};
+use rondel_storage::registrations::{self, Source};
+use rondel_storage::{LoadError, Outcome, Replies, Reply, Store, accounts, attempts, meta};
 
 use crate::account::Conflict;
 use crate::account::archive_ids::ArchiveIds;
 use crate::admin;
-use crate::cli::{self, ResourceConflict, SaslMechanism, ServeOptions, values};
+use crate::cli::{self, Action, ResourceConflict, SaslMechanism, ServeOptions, values};
 use crate::credentials;
 use crate::limits::AddressLimits;
 use crate::logging;
+use crate::names;
 use crate::random;
+use crate::registration::{DAY_US, Mode};
 use crate::sasl::{Hash, UnknownUsers};
 use crate::shard::{ListenerKind, Message, Settings, Shard, Tls, Verifier};
 use crate::stream::{Config, SessionFeatures, TlsPolicy};
@@ -35,6 +41,12 @@ const DIRECTED_PRESENCE_MAX: usize = 200;
 /// Clients of one account that can have tokens to log in with at once. A person has a few devices, and may install
 /// clients anew for as long as a token lives; what expires first makes room.
 const TOKEN_CLIENTS_MAX: usize = 50;
+
+/// Entries of the log of registrations that are read at once.
+const REGISTRATIONS_PAGE: usize = 1000;
+
+/// How often old registrations are forgotten.
+const FORGETS_EVERY: Duration = Duration::from_secs(3600);
 
 /// Users of a domain from whom is learnt what unknown ones have to look like.
 const SAMPLE: usize = 1000;
@@ -60,6 +72,7 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
     });
     let store = Store::open(&storage_options(options)).map_err(|error| error.to_string())?;
     let store = Arc::new(store);
+    names::index(&store).map_err(unusable)?;
     let rounds = options.scram_iterations as u32;
     let (mut clock, not_before_us) = clock::Clock::start(&store).map_err(unusable)?;
     let secret = meta::archive_secret(&store, random::bytes).map_err(unusable)?;
@@ -79,6 +92,16 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
     let mut settings = settings(options, unknown, tls, kinds, connections_max, shards);
     settings.archive = archive;
     settings.numbers_after_us = not_before_us;
+    settings.registered = registered_lately(&store, not_before_us)?;
+    let info = options.contact.server_info(&options.archive, options.sasl_mechanisms.contains(&SaslMechanism::Plain));
+    settings.server_info = info.forms();
+    settings.take_policy(options.registration()?);
+    if settings.registration().mode != Mode::Closed && !info.has_contact("abuse") {
+        tracing::warn!(
+            target: "server",
+            "strangers may register, and nobody can be told of abuse: --contact abuse=mailto:abuse@example.org"
+        );
+    }
     let settings = Arc::new(settings);
 
     let admin_socket = admin::bind(&options.admin_socket()).map_err(|error| error.to_string())?;
@@ -108,14 +131,23 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
         .map_err(|error| format!("cannot start the admin socket: {error}"))?;
     announce(&runtime, &settings, shards);
 
+    forget_registrations(&store, options.registration.registration_log_retention);
+    let mut forgotten = Instant::now();
     let died = loop {
         match signals.wait(&runtime.ended()) {
             signals::Event::End => break false,
-            signals::Event::Reload => reload(settings.tls.as_ref()),
+            signals::Event::Reload => {
+                reload(settings.tls.as_ref());
+                reload_registration(&settings);
+            }
             signals::Event::ShardDied => break true,
             signals::Event::Tick => {
                 logging::report_withheld();
                 clock.note(&store);
+                if forgotten.elapsed() > FORGETS_EVERY {
+                    forget_registrations(&store, options.registration.registration_log_retention);
+                    forgotten = Instant::now();
+                }
             }
         }
     };
@@ -217,6 +249,7 @@ fn settings(
         iterations: options.scram_iterations as u32,
         features: SessionFeatures { stream_management: true, carbons: true, client_state: true },
         token_lifetime_s: options.fast_token_lifetime.as_secs(),
+        registration: AtomicBool::new(false),
     };
     Settings {
         started: std::time::Instant::now(),
@@ -236,6 +269,9 @@ fn settings(
         sessions_max_per_account: options.max_sessions_per_account,
         token_clients_max: TOKEN_CLIENTS_MAX,
         roster: options.keeping.roster(),
+        registration: ArcSwap::default(),
+        registered: Vec::new(),
+        server_info: Vec::new(),
         kept: options.keeping.kept(),
         offline: options.keeping.offline(),
         archive: None,
@@ -281,6 +317,47 @@ fn reload(tls: Option<&Tls>) {
         }
         Err(error) => tracing::error!(target: "server", "keeping the certificates that were there: {error}"),
     }
+}
+
+/// Takes the flags about registration as they are now: those in `@file`s, and the lists of addresses, may have changed.
+fn reload_registration(settings: &Settings) {
+    let options = cli::parse(std::env::args_os()).map_err(|mistake| mistake.to_string());
+    let policy = options.and_then(|command| match command.action {
+        Action::Serve(options) => options.registration(),
+        _ => Err("this is no server".into()),
+    });
+    match policy {
+        Ok(policy) => {
+            settings.take_policy(policy);
+            tracing::info!(target: "server", "rules of registration read again");
+        }
+        Err(error) => tracing::error!(target: "server", "keeping the rules of registration that were there: {error}"),
+    }
+}
+
+/// Forgets who has registered, or was refused, longer ago than is to be kept.
+fn forget_registrations(store: &Store, retention: Duration) {
+    let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(retention);
+    let before_us = before.as_micros() as u64;
+    for request in [registrations::forget_before(before_us), attempts::forget_before(before_us)] {
+        if let Outcome::Failed(failure) = store.write_blocking(request) {
+            tracing::warn!(target: "storage", "old registrations cannot be forgotten: {failure}");
+        }
+    }
+}
+
+/// Who has registered within the last day before this time, in microseconds since 1970.
+fn registered_lately(store: &Store, now_us: u64) -> Result<Vec<(IpAddr, u64)>, String> {
+    let mut all = Vec::new();
+    let mut request = Some(registrations::list(now_us.saturating_sub(DAY_US), false, REGISTRATIONS_PAGE));
+    while let Some(current) = request {
+        let page = store.page(current.clone()).map_err(|failure| format!("the store cannot be used: {failure}"))?;
+        let entries = registrations::decode_page(&page).into_iter().flatten();
+        let by_strangers = entries.filter(|entry| matches!(entry.registration.source, Source::Ibr | Source::Invite));
+        all.extend(by_strangers.filter_map(|entry| Some((entry.registration.address?, entry.at_micros))));
+        request = current.next(&page);
+    }
+    Ok(all)
 }
 
 /// Brings the storage's answers to a shard.

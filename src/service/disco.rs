@@ -36,7 +36,8 @@ pub(super) fn info(query: &Element, context: &Context<'_>) -> Answer {
     let result = features(context).fold(result, |result, feature| {
         result.with_child(Element::new("feature", INFO).with_attribute("var", feature))
     });
-    Answer::Result(Some(result))
+    let extensions = if context.addressee == Addressee::Server { context.server_info } else { &[] };
+    Answer::Result(Some(extensions.iter().fold(result, |result, form| result.with_child(form.clone()))))
 }
 
 /// The identity of accounts that publish (XEP-0163 §6.1), which a server shows as well: that is where XEP-0222 and

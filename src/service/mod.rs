@@ -7,6 +7,7 @@
 pub mod commands;
 mod disco;
 mod ping;
+pub mod server_info;
 mod time;
 pub mod user_commands;
 mod version;
@@ -38,6 +39,8 @@ pub struct Context<'a> {
     pub archive: bool,
     /// Whether the asker may run the commands of [`user_commands`] there.
     pub has_commands: bool,
+    /// What the server says of those who run it.
+    pub server_info: &'a [Element],
     /// Seconds since 1970.
     pub now_s: u64,
     /// Seconds since the server has started.
@@ -135,6 +138,7 @@ const KEPT: &[(&str, &str, bool)] = &[
     (namespaces::VCARD, "XEP-0054", true),
     ("msgoffline", "XEP-0160", false),
     (namespaces::CAPABILITIES, "XEP-0115", false),
+    (namespaces::REGISTER, "XEP-0077", false),
     (namespaces::BLOCKING, "XEP-0191", false),
     (namespaces::COMMANDS, "XEP-0050", false),
     (namespaces::CARBONS, "XEP-0280", false),
@@ -157,6 +161,10 @@ const ARCHIVE: &[(&str, &str, bool)] = &[
 /// What an account advertises that publishes, beside the features of publish-subscribe: the namespace and the
 /// specification.
 const PUBLISHED: &[(&str, &str)] = &[(namespaces::AVATAR_CONVERSION, "XEP-0398")];
+
+/// What extends the service discovery of a served domain, each with its specification.
+#[cfg(test)]
+const EXTENSIONS: &[&str] = &["XEP-0128", "XEP-0157", "XEP-0455", "XEP-0504"];
 
 /// The namespaces advertised to whoever asks.
 fn features(context: &Context) -> impl Iterator<Item = &'static str> {
@@ -205,7 +213,7 @@ mod tests {
     fn what_is_advertised_is_documented() {
         let kept = KEPT.iter().chain(ARCHIVE).map(|(_, specification, _)| *specification);
         let published = PUBLISHED.iter().map(|(_, specification)| *specification);
-        let kept = kept.chain(published);
+        let kept = kept.chain(published).chain(EXTENSIONS.iter().copied());
         for specification in PROTOCOLS.iter().map(|protocol| protocol.specification).chain(kept) {
             assert!(is_documented(specification), "{specification} is not in docs/");
         }
@@ -215,7 +223,9 @@ mod tests {
     fn an_archive_is_advertised_where_it_is() {
         let has = |addressee, archive, feature: &str| {
             let (address, has_commands, anonymous) = ("", false, false);
-            let context = Context { addressee, address, anonymous, archive, has_commands, now_s: 0, up_s: 0 };
+            let server_info = &[];
+            let context =
+                Context { addressee, address, anonymous, archive, has_commands, server_info, now_s: 0, up_s: 0 };
             features(&context).any(|advertised| advertised == feature)
         };
         let account = Addressee::OwnAccount;

@@ -79,6 +79,12 @@ impl Shard {
                     }
                     return Ok(());
                 }
+                Some(payload) if payload.namespace == ns::REGISTER => {
+                    if let Some(asker) = asker {
+                        self.registration_request(io, stream, asker, action, payload);
+                    }
+                    return Ok(());
+                }
                 Some(payload)
                     if payload.namespace == ns::CARBONS
                         && action == Action::Set
@@ -113,8 +119,9 @@ impl Shard {
                 Some(payload) => {
                     let archive = self.settings.archive.is_some();
                     let up_s = self.settings.started.elapsed().as_secs();
+                    let (server_info, now_s) = (&*self.settings.server_info, now_s());
                     let context =
-                        Context { addressee, address, anonymous, archive, has_commands, now_s: now_s(), up_s };
+                        Context { addressee, address, anonymous, archive, has_commands, server_info, now_s, up_s };
                     Step::Answer(service::answer(action, payload, &context))
                 }
                 None => Step::Answer(Answer::Refused(Refusal::new("modify", "bad-request"))),

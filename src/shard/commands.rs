@@ -14,12 +14,13 @@ use super::login::{cheapest, credentials_in};
 use super::roster::written;
 use super::stream::Stream;
 use super::task::{Asker, Step, Task};
-use super::verify::NewPassword;
+use super::verify::{NewPassword, NoKeys};
 use super::{End, Shard, now_s};
 use crate::account::{Address, SessionKey};
 use crate::credentials::to_store;
 use crate::forms::FormLimits;
-use crate::sasl::{Failure, PASSWORD_BYTES_MAX, ScramKeys};
+use crate::registration::PasswordFault;
+use crate::sasl::{PASSWORD_BYTES_MAX, ScramKeys};
 use crate::service::commands::{
     Call, Command, CommandLimits, Context, Effect, Exchanges, Note, Outcome, Request, Running, SessionInfo,
 };
@@ -201,7 +202,12 @@ impl Shard {
     }
 
     /// Ends sessions of an account by their resources. Returns how many.
-    fn close_sessions(&mut self, bare: &str, is_it: impl Fn(&str) -> bool, why: fn() -> StreamError) -> usize {
+    pub(super) fn close_sessions(
+        &mut self,
+        bare: &str,
+        is_it: impl Fn(&str) -> bool,
+        why: fn() -> StreamError,
+    ) -> usize {
         let before = self.doomed.len();
         let chosen = self.accounts.sessions(bare).filter(|(_, session)| is_it(session.resource()));
         self.doomed.extend(chosen.map(|(key, _)| (key, End::Error(why()))));
@@ -218,14 +224,28 @@ impl Shard {
         let Some(keys) = cheapest(credentials_in(&stored).keys) else {
             return Step::refuse(Refusal::internal_server_error());
         };
-        let job = NewPassword { current, keys, new, iterations: self.settings.negotiation.iterations };
+        let owner = stored.owner();
+        let job = NewPassword {
+            current: Some((current, keys)),
+            new,
+            rules: self.settings.registration().passwords,
+            name: owner.local().to_owned(),
+            domain: owner.domain().to_owned(),
+            iterations: self.settings.negotiation.iterations,
+        };
         Step::derive(job, move |shard, io, _, keys| match keys {
             Ok(keys) => shard.write_keys(change, &stored, keys),
-            Err(Failure::NotAuthorized) => {
+            Err(NoKeys::Fault(PasswordFault::Short)) => {
+                note(&change.running, Note::Error("The new password is too short.".into()))
+            }
+            Err(NoKeys::Fault(PasswordFault::Weak)) => {
+                note(&change.running, Note::Error("The new password is too weak.".into()))
+            }
+            Err(NoKeys::Wrong) => {
                 limited_event!(INFO, "login", change.about(io); "a wrong password in a change of password");
                 note(&change.running, Note::Error("The current password is not right.".into()))
             }
-            Err(_) => Step::refuse(Refusal::new("wait", "resource-constraint")),
+            Err(NoKeys::Busy) => Step::refuse(Refusal::new("wait", "resource-constraint")),
         })
     }
 

@@ -11,6 +11,7 @@ use rondel_storage::{
 };
 
 use super::message::Routed;
+use super::removal::RemoveAccount;
 use super::task::{Step, Task};
 use super::ticket::{Behalf, Ticket};
 use super::{End, Shard};
@@ -38,6 +39,8 @@ enum Waiter {
     Bind { connection: ConnectionId, jid: Jid<'static>, agent: Option<String>, requests: BindRequests },
     /// A stanza to be delivered, and the ticket of whoever has sent it.
     Stanza(Routed, Option<Ticket>),
+    /// An operator, who wants it to be gone.
+    Removal(Box<RemoveAccount>),
 }
 
 /// The accounts that are being loaded.
@@ -85,6 +88,16 @@ impl Shard {
             self.begin_to_load(io, &account);
         }
         Ok(())
+    }
+
+    /// Has the removal of an account wait until it is there.
+    pub(super) fn load_to_remove(&mut self, io: &mut Io<Shard>, order: Box<RemoveAccount>) {
+        let account = order.account.clone();
+        let is_new = !self.is_loading(&account);
+        self.loading.waiting.entry_ref(&*account).or_default().push_back(Waiter::Removal(order));
+        if is_new {
+            self.begin_to_load(io, &account);
+        }
     }
 
     /// Whether an account is being loaded just now.
@@ -178,6 +191,7 @@ impl Shard {
                         }
                     }
                 }
+                Waiter::Removal(order) => self.remove_loaded(io, order),
                 Waiter::Stanza(routed, ticket) => {
                     self.loading.stanzas -= 1;
                     self.loading.bytes -= routed.bytes();

@@ -90,6 +90,12 @@ impl Shard {
                         Err(end) => return self.end(io, stream, end),
                     }
                 }
+                Action::Register { domain, iq } => {
+                    io.pause(connection);
+                    let applicant = self.applicant(&stream, domain, &iq);
+                    self.put(stream);
+                    return self.register(io, applicant, &iq);
+                }
                 Action::LoginFailed(failure) => {
                     // It may have failed after all that could be proved was.
                     stream.framer.set_limits(self.settings.limits_before_login);

@@ -4,9 +4,13 @@ use rondel_storage::Reply;
 
 use super::broadcast::{Broadcast, Presences};
 use super::pep::{Event, Question};
+use super::registration::ToRegistrar;
+use super::removal::RemoveAccount;
 use super::ticket::{Settled, TicketId};
 use super::trace::Watch;
+use super::verify::NoKeys;
 use crate::account::{Address, StanzaKind, Traits};
+use crate::registration::ThrottleFault;
 use crate::sasl::{Failure, ScramKeys};
 use crate::stream::StreamError;
 
@@ -42,10 +46,23 @@ pub enum Message {
         /// Which task asked.
         token: u64,
         /// The keys.
-        keys: Result<Vec<ScramKeys>, Failure>,
+        keys: Result<Vec<ScramKeys>, NoKeys>,
+    },
+    /// Somebody wants to register, or has come to the end of it: for the shard that counts.
+    Registrar(Box<ToRegistrar>),
+    /// Whether somebody may try to register, for a task.
+    Admitted {
+        /// Which task asked.
+        token: u64,
+        /// Yes, or why not.
+        outcome: Result<(), ThrottleFault>,
     },
     /// Ends all sessions of an account and answers how many there were.
     EndSessions(Box<EndSessions>),
+    /// Somebody with this bare JID has been let in, and is welcomed.
+    Welcome(Box<str>),
+    /// Removes an account and all that belongs to it.
+    RemoveAccount(Box<RemoveAccount>),
 }
 
 // Every ring between two shards has room for thousands; what is seldom is boxed.
@@ -55,8 +72,6 @@ const _: () = assert!(std::mem::size_of::<Message>() <= 64);
 pub struct EndSessions {
     /// The bare JID.
     pub account: String,
-    /// Whether the account is gone, and nothing is stored of it any more.
-    pub is_removed: bool,
     /// What the clients are told.
     pub error: StreamError,
     /// Where the answer goes.

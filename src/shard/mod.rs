@@ -18,10 +18,13 @@ mod load;
 mod login;
 mod management;
 mod message;
+mod notices;
 mod offline;
 mod packed;
 mod pep;
 mod presence;
+mod registration;
+mod removal;
 mod resumption;
 mod roster;
 mod settings;
@@ -35,14 +38,15 @@ mod verify;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rondel_shards::{Accepted, Application, Closed, ConnectionId, Io, Origin, TlsFacts, Verdict};
+use rondel_shards::{Accepted, Application, Closed, ConnectionId, Io, Origin, TlsFacts, TokenBucket, Verdict};
 use rondel_storage::archive::Appends;
-use rondel_storage::{Client, WriteRequest};
+use rondel_storage::{Client, Owner, WriteRequest};
 use slab::Slab;
 
 use crate::account::archive_size::SizeCheck;
 use crate::account::{Accounts, SessionKey, Standing};
 use crate::limits::Addresses;
+use crate::registration::{Lookout, Throttle};
 use crate::sasl::Bindings;
 use crate::stream::management::Total;
 use crate::stream::{Negotiation, StreamError};
@@ -58,6 +62,7 @@ pub use message::{EndSessions, Message, Routed};
 pub use offline::OfflineLimits;
 use offline::Uncounted;
 use pep::Pep;
+pub use removal::{NotRemoved, RemoveAccount};
 use resumption::Waiting;
 pub use settings::{Kept, ListenerKind, Settings, Tls};
 use stream::{Phase, Stream};
@@ -119,6 +124,9 @@ const TIMER_ACCOUNTS: u64 = 0;
 /// The timer that gives clients up which have not said what they are capable of.
 const TIMER_CAPABILITIES: u64 = 1;
 
+/// The token of the timer after which those who watch registrations hear of more.
+const TIMER_WATCH: u64 = 2;
+
 /// The timer that sees to whether the storage has caught up. All others are those of sessions.
 const TIMER_STORAGE: u64 = u64::MAX;
 
@@ -139,6 +147,8 @@ pub struct Shard {
     verifier: Verifier,
     archive_check: SizeCheck,
     commands: Commands,
+    /// On the first shard: how often accounts are made.
+    throttle: Throttle,
     /// Sessions to end once the present callback is through.
     doomed: Vec<(SessionKey, End)>,
     tickets: Tickets,
@@ -158,6 +168,12 @@ pub struct Shard {
     is_storage_awaited: bool,
     /// What waits for what was gathered.
     receipts: Slab<Receipt>,
+    /// What those who watch registrations have not heard of yet.
+    lookout: Lookout,
+    /// How many more refused registrations are noted.
+    noting: Option<TokenBucket>,
+    /// The time of the last entry of the log of registrations that was made here, in microseconds since 1970.
+    last_noted_us: u64,
     /// The last number that was given to what has come to an account.
     last_number: u64,
     /// Streams that were opened here so far.
@@ -168,7 +184,15 @@ impl Shard {
     /// An empty shard.
     pub fn new(io: &Io<Shard>, settings: Arc<Settings>, storage: Client, verifier: Verifier) -> Shard {
         let addresses = Addresses::new(settings.address_limits.divided_by(io.shards()));
+        let mut throttle = Throttle::new(settings.registration().throttle);
+        if io.shard() == registration::REGISTRAR {
+            settings.registered.iter().for_each(|(address, at_us)| throttle.remember(*address, *at_us));
+        }
         Shard {
+            throttle,
+            lookout: Lookout::default(),
+            noting: None,
+            last_noted_us: io.shard() as u64,
             last_number: settings.numbers_after_us,
             settings,
             scratch: Scratch::default(),
@@ -210,6 +234,22 @@ impl Shard {
     fn take(&mut self, connection: ConnectionId) -> Option<Box<Stream>> {
         let slot = self.streams.get_mut(connection.index())?;
         if slot.as_ref()?.connection == connection { slot.take() } else { None }
+    }
+
+    /// Ends all sessions of an account, which may be gone itself. Returns how many there were.
+    fn end_account(&mut self, io: &mut Io<Shard>, bare_jid: &str, is_removed: bool, error: &StreamError) -> usize {
+        if let (true, Some(account)) = (is_removed, self.accounts.account_mut(bare_jid)) {
+            // What its sessions leave behind goes nowhere.
+            (account.standing, account.owner) = (Standing::Absent, None);
+        }
+        let sessions = self.accounts.sessions(bare_jid);
+        let ended = sessions.len();
+        self.doomed.extend(sessions.map(|(key, _)| (key, End::Error(error.clone()))));
+        self.after(io);
+        if is_removed {
+            self.accounts.forget(bare_jid);
+        }
+        ended
     }
 
     /// Ends what the present callback has doomed; each end may doom others.
@@ -411,22 +451,20 @@ impl Application for Shard {
             Message::Stored(reply) => self.stored(io, reply),
             Message::Verified { token, outcome } => self.verified(io, token, outcome),
             Message::Derived { token, keys } => self.derived(io, token, keys),
+            Message::Registrar(order) => self.register_at(io, *order),
+            Message::Admitted { token, outcome } => self.admitted(io, token, outcome),
             Message::EndSessions(order) => {
-                let EndSessions { account, is_removed, error, answer } = *order;
-                if let (true, Some(account)) = (is_removed, self.accounts.account_mut(&account)) {
-                    // What its sessions leave behind goes nowhere.
-                    (account.standing, account.owner) = (Standing::Absent, None);
-                }
-                let sessions = self.accounts.sessions(&account);
-                let ended = sessions.len();
-                self.doomed.extend(sessions.map(|(key, _)| (key, End::Error(error.clone()))));
-                self.after(io);
-                if is_removed {
-                    self.accounts.forget(&account);
-                }
+                let EndSessions { account, error, answer } = *order;
+                let ended = self.end_account(io, &account, false, &error);
                 // Whoever asked may have stopped waiting.
                 let _ = answer.send(ended);
             }
+            Message::Welcome(account) => {
+                if let Ok(owner) = Owner::parse(&account) {
+                    self.welcome(io, &owner);
+                }
+            }
+            Message::RemoveAccount(order) => self.remove_for_operator(io, order),
         }
         self.after(io);
     }
@@ -442,6 +480,7 @@ impl Application for Shard {
                 self.is_leaving_scheduled = false;
                 self.let_accounts_go(io);
             }
+            TIMER_WATCH => self.watch_due(io),
             TIMER_CAPABILITIES => self.give_up_on_clients(io),
             TIMER_STORAGE => {
                 self.is_storage_awaited = false;

@@ -307,6 +307,24 @@ impl Shard {
         }
     }
 
+    /// An account is gone: its subscriptions end, and those to it, as if it had ended them.
+    pub(super) fn leave_contacts(&mut self, io: &mut Io<Shard>, account: &str) {
+        let Some(state) = self.accounts.account_mut(account) else { return };
+        let contacts = std::mem::take(&mut state.contacts);
+        for contact in contacts.iter() {
+            let Ok(jid) = Jid::parse(contact.jid) else { continue };
+            if contact.state.to != Grant::Absent {
+                self.send_subscription(io, account, &jid, SubscriptionType::Unsubscribe);
+            }
+            if contact.state.from == Grant::Granted {
+                self.send_presence(io, account, &jid, ContactGets::Unavailable);
+            }
+            if contact.state.from != Grant::Absent {
+                self.send_subscription(io, account, &jid, SubscriptionType::Unsubscribed);
+            }
+        }
+    }
+
     /// Sends a contact a subscription stanza of the server's own making.
     fn send_subscription(&mut self, io: &mut Io<Shard>, account: &str, contact: &Jid<'_>, kind: SubscriptionType) {
         let (from, to) = (escape::attribute_value(account), escape::attribute_value(contact.as_str()));

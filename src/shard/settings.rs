@@ -1,9 +1,11 @@
 //! What the shards of a server have in common.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use crossbeam::utils::CachePadded;
 use rondel_shards::Counter;
 use rondel_shards::rustls::ServerConfig;
@@ -20,8 +22,9 @@ use crate::account::{Conflict, ManagementLimits};
 use crate::certificates::CertificateStore;
 use crate::limits::AddressLimits;
 use crate::pubsub::PubsubLimits;
+use crate::registration::{Mode, Policy};
 use crate::stream::{Config, StreamError};
-use crate::xml::Limits;
+use crate::xml::{Element, Limits};
 
 /// How connections of a listener begin.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -91,6 +94,12 @@ pub struct Settings {
     pub pubsub: PubsubLimits,
     /// What bounds rosters.
     pub roster: RosterLimits,
+    /// Who may register, until it is said anew.
+    pub registration: ArcSwap<Policy>,
+    /// Who has registered within the last day when the server started: from where, and when in microseconds since 1970.
+    pub registered: Vec<(IpAddr, u64)>,
+    /// What the server says of those who run it, as forms in its service discovery.
+    pub server_info: Vec<Element>,
     /// When a resource is taken.
     pub conflict: Conflict,
     /// From the first byte to a session.
@@ -108,6 +117,17 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Has these rules hold for those who register from now on.
+    pub fn take_policy(&self, policy: Policy) {
+        self.negotiation.registration.store(policy.mode != Mode::Closed, Ordering::Relaxed);
+        self.registration.store(Arc::new(policy));
+    }
+
+    /// Who may register just now.
+    pub fn registration(&self) -> Arc<Policy> {
+        self.registration.load_full()
+    }
+
     /// What clients are told when the server ends.
     pub fn farewell(&self) -> StreamError {
         match &self.see_other_host {

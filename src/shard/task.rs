@@ -2,6 +2,7 @@
 //! the outcome. What changes an account runs in the account's lane, one task after another.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -12,10 +13,11 @@ use slab::Slab;
 
 use super::stream::Stream;
 use super::ticket::{Behalf, Ticket};
-use super::verify::NewPassword;
+use super::verify::{NewPassword, NoKeys};
 use super::{Shard, archiving};
 use crate::account::{Address, SessionKey};
-use crate::sasl::{Failure, ScramKeys};
+use crate::registration::ThrottleFault;
+use crate::sasl::ScramKeys;
 use crate::service::Answer;
 use crate::stream::Refusal;
 
@@ -58,13 +60,18 @@ pub(super) enum Step {
     Write(WriteRequest, Then),
     /// To make the keys of a new password.
     Derive(NewPassword, ThenKeys),
+    /// To be let pass by the throttle of registrations.
+    Admit(IpAddr, ThenAdmitted),
 }
 
 /// How a task goes on once the storage has answered.
 pub(super) type Then = Box<dyn FnOnce(&mut Shard, &mut Io<Shard>, &Task, Outcome) -> Step>;
 
 /// How a task goes on once a side thread has made keys, or found that the present password is not right.
-pub(super) type ThenKeys = Box<dyn FnOnce(&mut Shard, &mut Io<Shard>, &Task, Result<Vec<ScramKeys>, Failure>) -> Step>;
+pub(super) type ThenKeys = Box<dyn FnOnce(&mut Shard, &mut Io<Shard>, &Task, Result<Vec<ScramKeys>, NoKeys>) -> Step>;
+
+/// How a task goes on once it is known whether somebody may register.
+pub(super) type ThenAdmitted = Box<dyn FnOnce(&mut Shard, &mut Io<Shard>, &Task, Result<(), ThrottleFault>) -> Step>;
 
 /// How a task begins, once it is its turn.
 pub(super) type Start = Box<dyn FnOnce(&mut Shard, &mut Io<Shard>, &Task) -> Step>;
@@ -81,6 +88,8 @@ pub(super) struct Tasks {
     deferred: VecDeque<(Task, ReadRequest, Then)>,
     /// What waits for keys.
     deriving: Slab<(Task, ThenKeys)>,
+    /// What waits for the throttle of registrations.
+    admitting: Slab<(Task, ThenAdmitted)>,
     /// The accounts in whose lane a task runs, and what waits for its turn in it.
     lanes: HashMap<Box<str>, VecDeque<(Task, Start)>>,
 }
@@ -93,7 +102,8 @@ impl Tasks {
 
     /// Whether nothing waits.
     pub fn are_done(&self) -> bool {
-        self.pending.is_empty() && self.deferred.is_empty() && self.deriving.is_empty()
+        let has_nothing = self.pending.is_empty() && self.deferred.is_empty();
+        has_nothing && self.deriving.is_empty() && self.admitting.is_empty()
     }
 
     /// Whether no further task fits into the lane of an account.
@@ -144,9 +154,17 @@ impl Step {
     /// To make the keys of a new password, then to go on with them.
     pub fn derive(
         change: NewPassword,
-        then: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task, Result<Vec<ScramKeys>, Failure>) -> Step + 'static,
+        then: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task, Result<Vec<ScramKeys>, NoKeys>) -> Step + 'static,
     ) -> Step {
         Step::Derive(change, Box::new(then))
+    }
+
+    /// To be let pass by the throttle of registrations, then to go on.
+    pub(super) fn admit(
+        address: IpAddr,
+        then: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task, Result<(), ThrottleFault>) -> Step + 'static,
+    ) -> Step {
+        Step::Admit(address, Box::new(then))
     }
 }
 
@@ -308,8 +326,14 @@ impl Shard {
                     self.tasks.deriving.insert((task, then));
                     return false;
                 }
-                let busy = Err(Failure::TemporaryAuthFailure);
-                return self.advance(io, task, |shard, io, task| then(shard, io, task, busy));
+                return self.advance(io, task, |shard, io, task| then(shard, io, task, Err(NoKeys::Busy)));
+            }
+            Step::Admit(address, then) => {
+                let token = self.tasks.admitting.vacant_key() as u64;
+                let task = self.waiting(io, task);
+                self.tasks.admitting.insert((task, then));
+                self.ask_registrar(io, address, token);
+                return false;
             }
         };
         self.advance(io, task, |shard, io, task| then(shard, io, task, outcome))
@@ -352,9 +376,15 @@ impl Shard {
     }
 
     /// A side thread has made keys.
-    pub(super) fn derived(&mut self, io: &mut Io<Shard>, token: u64, keys: Result<Vec<ScramKeys>, Failure>) {
+    pub(super) fn derived(&mut self, io: &mut Io<Shard>, token: u64, keys: Result<Vec<ScramKeys>, NoKeys>) {
         let Some((task, then)) = self.tasks.deriving.try_remove(token as usize) else { return };
         self.continue_task(io, task, |shard, io, task| then(shard, io, task, keys));
+    }
+
+    /// Whether somebody may register is known.
+    pub(super) fn admitted(&mut self, io: &mut Io<Shard>, token: u64, outcome: Result<(), ThrottleFault>) {
+        let Some((task, then)) = self.tasks.admitting.try_remove(token as usize) else { return };
+        self.advance(io, task, |shard, io, task| then(shard, io, task, outcome));
     }
 
     /// A task is done: the next one in its lane has its turn.

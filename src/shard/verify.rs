@@ -8,6 +8,7 @@ use rondel_shards::Remote;
 use zeroize::Zeroizing;
 
 use super::message::Message;
+use crate::registration::{PasswordFault, PasswordRules};
 use crate::sasl::{Failure, Hash, ScramKeys, UnknownUsers, new_keys, prepare_password, verify};
 
 /// Passwords that wait at most; beyond it logins are told to come later.
@@ -24,16 +25,31 @@ enum Work {
     Change(NewPassword),
 }
 
-/// A password that takes the place of another one, once that has proved right.
+/// A password to make keys of.
 pub(super) struct NewPassword {
-    /// What is said to be the present password.
-    pub current: Zeroizing<String>,
-    /// Keys of the present password, any of them.
-    pub keys: ScramKeys,
+    /// What has to prove right before, if anything: the present password, and keys of it, any of them.
+    pub current: Option<(Zeroizing<String>, ScramKeys)>,
     /// The new one. It can be prepared.
     pub new: Zeroizing<String>,
+    /// What it has to be like,
+    pub rules: PasswordRules,
+    /// and whose it is to be: the name and its domain.
+    pub name: String,
+    /// See `name`.
+    pub domain: String,
     /// Rounds for its keys.
     pub iterations: u32,
+}
+
+/// Why no keys were made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NoKeys {
+    /// The present password is not what it was said to be.
+    Wrong,
+    /// The new one is not good enough.
+    Fault(PasswordFault),
+    /// Too many wait for keys.
+    Busy,
 }
 
 /// Hands passwords to the side threads. Its threads end with its last clone.
@@ -106,12 +122,16 @@ fn judge(
 }
 
 impl NewPassword {
-    fn derive(&self) -> Result<Vec<ScramKeys>, Failure> {
-        let prepared = |password: &str| prepare_password(password).map(Zeroizing::new).ok_or(Failure::NotAuthorized);
-        if !verify(&prepared(&self.current)?, &self.keys) {
-            return Err(Failure::NotAuthorized);
+    fn derive(&self) -> Result<Vec<ScramKeys>, NoKeys> {
+        let prepared = |password: &str| prepare_password(password).map(Zeroizing::new);
+        if let Some((current, keys)) = &self.current
+            && !prepared(current).is_some_and(|current| verify(&current, keys))
+        {
+            return Err(NoKeys::Wrong);
         }
-        Ok(new_keys(&prepared(&self.new)?, self.iterations))
+        let new = prepared(&self.new).ok_or(NoKeys::Fault(PasswordFault::Short))?;
+        self.rules.check(&new, &self.name, &self.domain).map_err(NoKeys::Fault)?;
+        Ok(new_keys(&new, self.iterations))
     }
 }
 
@@ -125,12 +145,16 @@ mod tests {
         let change = |current: &str, new: &str| {
             let keys = derive("secret", Hash::Sha1, b"0123456789abcdef", 2);
             let secret = |password: &str| Zeroizing::new(password.to_owned());
-            NewPassword { current: secret(current), keys, new: secret(new), iterations: 2 }.derive()
+            let (name, domain) = ("juliet".into(), "capulet.example".into());
+            let rules = PasswordRules { chars_min: 6, strength_min: 0 };
+            let current = Some((secret(current), keys));
+            NewPassword { current, new: secret(new), rules, name, domain, iterations: 2 }.derive()
         };
         let keys = change("secret", "v3r0na").unwrap();
         assert!(keys.iter().all(|keys| verify("v3r0na", keys) && keys.iterations == 2));
         assert_eq!(keys.len(), Hash::ALL.len());
-        assert_eq!(change("Secret", "v3r0na"), Err(Failure::NotAuthorized));
-        assert_eq!(change("", "v3r0na"), Err(Failure::NotAuthorized));
+        assert_eq!(change("Secret", "v3r0na"), Err(NoKeys::Wrong));
+        assert_eq!(change("", "v3r0na"), Err(NoKeys::Wrong));
+        assert_eq!(change("secret", "v3r0n"), Err(NoKeys::Fault(PasswordFault::Short)));
     }
 }

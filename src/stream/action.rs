@@ -8,6 +8,7 @@ use super::management::Resume;
 use super::negotiation::Negotiation;
 use crate::jid::Jid;
 use crate::sasl::{Failure, ScramKeys};
+use crate::xml::Element;
 
 /// What is stored of a user.
 #[derive(Clone, Debug, Default)]
@@ -84,6 +85,14 @@ pub enum Action {
         agent: Option<String>,
         /// What the session is to have from its beginning.
         requests: BindRequests,
+    },
+    /// Answer what a client asks about registration (XEP-0077) before it has logged in, then call
+    /// [`Negotiation::on_registration`].
+    Register {
+        /// On which domain.
+        domain: String,
+        /// The IQ.
+        iq: Element,
     },
     /// A login has failed: count it against the address.
     LoginFailed(Failure),

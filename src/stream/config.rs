@@ -1,5 +1,7 @@
 //! What the negotiations of a server have in common.
 
+use std::sync::atomic::AtomicBool;
+
 use super::inline::SessionFeatures;
 use crate::sasl::{Hash, UnknownUsers};
 
@@ -13,7 +15,7 @@ pub enum TlsPolicy {
 }
 
 /// What negotiations of a server have in common.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Config {
     /// The domains served, in normal form.
     pub domains: Vec<String>,
@@ -43,4 +45,6 @@ pub struct Config {
     pub features: SessionFeatures,
     /// How long a token to log in with lives, in seconds (XEP-0484); zero: there are none.
     pub token_lifetime_s: u64,
+    /// Whether strangers may register, which can change while the server runs.
+    pub registration: AtomicBool,
 }

@@ -1,5 +1,7 @@
 //! Stream headers and stream features (RFC 6120 §4.2, §4.3).
 
+use std::sync::atomic::Ordering;
+
 use super::config::{Config, TlsPolicy};
 use super::inline::BoundResource;
 use crate::sasl::{Bindings, Hash, Ht, Mechanism};
@@ -81,6 +83,11 @@ pub(super) fn write_before_login(out: &mut Vec<u8>, config: &Config, domain: &st
             out.extend_from_slice(text.as_bytes());
         }
     }
+    // XEP-0077 §5: where nobody has logged in yet, and nobody can listen.
+    let is_safe = tls.is_some() || config.tls == TlsPolicy::PlaintextAllowed;
+    if is_safe && config.registration.load(Ordering::Relaxed) && config.anonymous.as_deref() != Some(domain) {
+        out.extend_from_slice(format!("<register xmlns='{}'/>", ns::REGISTER_FEATURE).as_bytes());
+    }
     write_limits(out, config.max_bytes_before_login, 0);
     out.extend_from_slice(b"</stream:features>");
 }
@@ -141,6 +148,7 @@ fn write_limits(out: &mut Vec<u8>, max_bytes: usize, idle_seconds: u64) {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::sync::atomic::AtomicBool;
 
     use super::*;
     use crate::jid::Jid;
@@ -149,7 +157,7 @@ mod tests {
     use crate::stream::SessionFeatures;
     use crate::xml::Element;
 
-    const SPECIFICATIONS: [(&str, &str); 13] = [
+    const SPECIFICATIONS: [(&str, &str); 14] = [
         (ns::TLS, "RFC 6120"),
         (ns::SASL, "RFC 6120"),
         (ns::BIND, "RFC 6120"),
@@ -162,6 +170,7 @@ mod tests {
         (ns::STREAM_LIMITS, "XEP-0478"),
         (ns::FAST, "XEP-0484"),
         (ns::STREAM_MANAGEMENT, "XEP-0198"),
+        (ns::REGISTER_FEATURE, "XEP-0077"),
         (ns::CLIENT_STATE, "XEP-0352"),
     ];
 
@@ -181,6 +190,7 @@ mod tests {
             iterations: 4096,
             features: SessionFeatures { stream_management: true, carbons: true, client_state: true },
             token_lifetime_s: 1,
+            registration: AtomicBool::new(true),
         }
     }
 

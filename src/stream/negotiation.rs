@@ -1,5 +1,7 @@
 //! From a client's first header to its session.
 
+mod registering;
+
 use std::sync::Arc;
 
 use super::action::{Action, BindRefusal, Credentials};
@@ -37,6 +39,8 @@ enum State {
     StartingTls,
     /// Logging in.
     Authenticating(Box<Attempt>),
+    /// The environment answers a question about registration.
+    Registering,
     /// The environment moves the stream.
     MovingHome(Proved),
     /// The environment notes what becomes of the client's tokens. Unless the login stands and falls with it, it goes on
@@ -71,6 +75,8 @@ pub struct Negotiation {
     domain: Option<String>,
     tls: Option<Bindings>,
     tries_left: usize,
+    /// Tries to register, and to log in, are of one number each.
+    registrations_left: usize,
     account: Option<Jid<'static>>,
     header_sent: bool,
     /// Who the client says it is, in its stream header.
@@ -89,6 +95,7 @@ impl Negotiation {
             domain: None,
             tls,
             tries_left,
+            registrations_left: tries_left,
             account: None,
             header_sent: false,
             from: None,
@@ -99,7 +106,11 @@ impl Negotiation {
     /// Whether an answer of the environment is awaited, not the client.
     pub fn is_waiting(&self) -> bool {
         match &self.state {
-            State::StartingTls | State::MovingHome(_) | State::ChangingTokens { .. } | State::Resuming(_) => true,
+            State::Registering
+            | State::StartingTls
+            | State::MovingHome(_)
+            | State::ChangingTokens { .. }
+            | State::Resuming(_) => true,
             State::Binding(_) | State::Over => true,
             State::Authenticating(attempt) => attempt.is_waiting(),
             State::Header | State::Choosing | State::LoggedIn | State::AwaitingBind => false,
@@ -184,6 +195,9 @@ impl Negotiation {
             (State::Choosing, "starttls", ns::TLS) => self.starttls(),
             (State::Choosing, "auth", ns::SASL) => self.begin(Profile::Legacy, element),
             (State::Choosing, "authenticate", ns::SASL2) => self.begin(Profile::Sasl2, element),
+            (State::Choosing, "iq", ns::CLIENT) if element.child("query", ns::REGISTER).is_some() => {
+                self.registration_request(element)
+            }
             (State::Authenticating(attempt), "response", namespace) if namespace == attempt.profile().namespace() => {
                 let step = attempt.on_response(&element.text());
                 self.step(step)

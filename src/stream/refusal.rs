@@ -100,7 +100,7 @@ impl Refusal {
     }
 
     /// Appends the error reply to a stanza: its kind (`message`, `presence`, `iq`) and id, sent by whom it was
-    /// addressed to (`from`), to its sender.
+    /// addressed to (`from`), to its sender; empty if that has no address yet.
     pub fn write_reply(&self, out: &mut Vec<u8>, name: &str, id: Option<&str>, from: &str, to: &str) {
         self.write_reply_behind(out, name, id, from, to, &[]);
     }

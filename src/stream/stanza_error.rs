@@ -68,7 +68,7 @@ pub(super) fn write_error(
     out.push(b'<');
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b" type='error'");
-    for (attribute, value) in [("id", id), ("from", Some(from)), ("to", Some(to))] {
+    for (attribute, value) in [("id", id), ("from", Some(from)), ("to", Some(to).filter(|to| !to.is_empty()))] {
         if let Some(value) = value {
             out.extend_from_slice(format!(" {attribute}='").as_bytes());
             escape::attribute(out, value);

@@ -8,6 +8,7 @@
 pub mod follower;
 pub mod people;
 pub mod scram;
+pub mod strangers;
 pub mod tls;
 
 use std::io::{BufRead, BufReader, Read, Write};

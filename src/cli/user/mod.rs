@@ -35,7 +35,7 @@ pub fn run(action: UserAction) -> Result<(), String> {
             backend.show_user(&jid).map_err(text)?;
             set_password(&*backend, &jid, &password, |keys| backend.set_keys(&jid, keys), "changed the password of")
         }
-        UserAction::Remove(user) => change(&user, |backend, jid| backend.remove_user(jid), "removed"),
+        UserAction::Remove(user) => change(&user, |backend, jid| backend.remove_user(jid, None), "removed"),
         UserAction::Disable(DisableUser { user, reason }) => {
             change(&user, |backend, jid| backend.disable_user(jid, &reason), "disabled")
         }

@@ -55,6 +55,7 @@ impl Shard {
             anonymous: self.settings.is_anonymous(account),
             archive: self.settings.archive.is_some(),
             has_commands: false,
+            server_info: &[],
             now_s: now_s(),
             up_s: self.settings.started.elapsed().as_secs(),
         }

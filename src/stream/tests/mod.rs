@@ -5,6 +5,7 @@ mod inline;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -32,6 +33,7 @@ fn config() -> Config {
         iterations: 4096,
         features: SessionFeatures { stream_management: true, carbons: true, client_state: true },
         token_lifetime_s: 21 * DAY_S,
+        registration: AtomicBool::new(false),
     }
 }
 
@@ -137,6 +139,10 @@ impl Play {
                     let disabled = credentials(&account).is_some_and(|credentials| credentials.disabled);
                     let tokens = self.world.tokens.get(&(account.to_string(), client)).cloned();
                     self.negotiation.on_tokens(&tokens.unwrap_or_default(), disabled, self.world.now_s)
+                }
+                Action::Register { domain, iq } => {
+                    assert!(self.negotiation.is_waiting() && iq.name == "iq");
+                    self.negotiation.on_registration(format!("<answer from='{domain}'/>").into_bytes())
                 }
                 Action::Authenticated(_) => self.negotiation.on_home(self.world.now_s),
                 Action::ChangeTokens { account, client, change } => {

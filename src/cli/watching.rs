@@ -1,0 +1,93 @@
+//! Flags of `rondel serve`: who is told of registrations, and what new accounts are told.
+
+use clap::{Args, ValueEnum};
+
+use super::{Contact, names};
+use crate::jid::Jid;
+use crate::registration::{NoticeType, Notices};
+
+/// What kind of message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Notification {
+    /// Part of a conversation.
+    Chat,
+    /// A message on its own.
+    Normal,
+    /// News; they do not wait for who is away.
+    Headline,
+}
+
+/// Watching and welcoming.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Watching and welcoming")]
+pub struct Watching {
+    /// Who gets a message when somebody registers; repeat it for several. Without it: those of --admin.
+    #[arg(long, env = "RONDEL_REGISTRATION_WATCHER", value_name = "JID", value_parser = names::account)]
+    #[arg(value_delimiter = ',')]
+    pub registration_watcher: Vec<Jid<'static>>,
+
+    /// Who that message is from: a domain or an account of this server. Without it: the watcher's domain.
+    #[arg(long, env = "RONDEL_REGISTRATION_FROM", value_name = "JID", value_parser = address)]
+    pub registration_from: Option<Jid<'static>>,
+
+    /// What it says. $username, $host, $ip and $source stand for what they say; source is ibr or invite. When many
+    /// register, one message a minute tells of them together.
+    #[arg(long, env = "RONDEL_REGISTRATION_NOTIFICATION", value_name = "TEXT")]
+    #[arg(default_value = "User $username just registered on $host from $ip")]
+    pub registration_notification: String,
+
+    /// What kind of message it is.
+    #[arg(long, env = "RONDEL_REGISTRATION_NOTIFICATION_TYPE", value_name = "TYPE", value_enum)]
+    #[arg(default_value = "chat")]
+    pub registration_notification_type: Notification,
+
+    /// What somebody who has registered is told by the server. $username and $host stand for what they say. Empty:
+    /// nothing.
+    #[arg(long, env = "RONDEL_WELCOME_MESSAGE", value_name = "TEXT")]
+    #[arg(default_value = "Hello $username, welcome to the $host IM server!")]
+    pub welcome_message: String,
+}
+
+impl Watching {
+    /// What is said, and to whom.
+    pub fn notices(&self, contact: &Contact) -> Notices {
+        let watchers = match self.registration_watcher.is_empty() {
+            true => &contact.admin,
+            false => &self.registration_watcher,
+        };
+        Notices {
+            watchers: watchers.clone(),
+            from: self.registration_from.clone(),
+            kind: match self.registration_notification_type {
+                Notification::Chat => NoticeType::Chat,
+                Notification::Normal => NoticeType::Normal,
+                Notification::Headline => NoticeType::Headline,
+            },
+            template: self.registration_notification.clone(),
+            welcome: self.welcome_message.clone(),
+        }
+    }
+}
+
+/// The bare address of an account or a domain.
+fn address(text: &str) -> Result<Jid<'static>, String> {
+    let jid = Jid::parse(text).ok().filter(|jid| !jid.is_full());
+    jid.map(Jid::into_owned).ok_or_else(|| "a domain or the address of an account, such as juliet@example.org".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::tests::{serve, usage};
+
+    #[test]
+    fn administrators_watch_unless_others_do() {
+        let watchers = |flags: &str| {
+            let options = serve(&format!("--dev {flags}"));
+            let notices = options.watching.notices(&options.contact);
+            notices.watchers.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(watchers("--admin a@localhost,b@localhost"), ["a@localhost", "b@localhost"]);
+        assert_eq!(watchers("--admin a@localhost --registration-watcher c@localhost"), ["c@localhost"]);
+        assert!(usage("serve --dev --registration-from a@b/c").contains("a domain or the address of an account"));
+    }
+}

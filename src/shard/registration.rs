@@ -1,0 +1,500 @@
+//! Registration (XEP-0077): of strangers, before they log in, and what an account may change about its own. What is
+//! asked and who may is decided in [`crate::registration`]; here it is carried out.
+//!
+//! How often accounts are made is counted by one shard, so that limits are exact for the whole server: few register
+//! compared with all else that happens.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rondel_shards::{ConnectionId, Io, Rate, TokenBucket};
+use rondel_storage::accounts::{self, Account, AccountFlags, Disabled};
+use rondel_storage::applicants;
+use rondel_storage::attempts::{self, Attempt};
+use rondel_storage::names as stored_names;
+use rondel_storage::registrations::{Registration, Source};
+use rondel_storage::{Outcome, Owner};
+
+use super::message::Message;
+use super::roster::{now_micros, written};
+use super::stream::{Phase, Stream};
+use super::task::{Asker, Step, Task};
+use super::verify::{NewPassword, NoKeys};
+use super::{Shard, now_s};
+use crate::credentials::to_store;
+use crate::jid;
+use crate::names;
+use crate::registration::{Declined, Mode, Request, Submission, registered};
+use crate::sasl::{PASSWORD_BYTES_MAX, prepare_password};
+use crate::service::{Action, Answer};
+use crate::stream::{Refusal, StreamError};
+use crate::xml::{Element, escape, namespaces as ns};
+use crate::{limited_event, logging, session_event};
+
+/// The shard that counts.
+pub(super) const REGISTRAR: usize = 0;
+
+/// From the form to what is filled in: people choose names, and passwords.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Attempts that are noted in the log of registrations, on the whole server: a flood of them must not fill the disk.
+const NOTED: Rate = Rate { per_second: 100.0, burst: 20_000.0 };
+
+/// Why somebody cannot log in whom nobody has let in yet.
+const WAITS: &str = "waits to be let in";
+
+/// For the shard that counts.
+pub enum ToRegistrar {
+    /// Somebody wants to register; the answer goes to a task of a shard.
+    Try {
+        /// From where.
+        address: IpAddr,
+        /// The shard.
+        shard: usize,
+        /// The task.
+        token: u64,
+    },
+    /// Somebody who was let pass has an account since then, in microseconds since 1970, or has none.
+    Ended {
+        /// From where.
+        address: IpAddr,
+        /// Since when.
+        made_us: Option<u64>,
+    },
+    /// Somebody has registered: these words are for those who watch.
+    Tell(String),
+}
+
+/// Somebody who asks before login.
+pub(super) struct Applicant {
+    connection: ConnectionId,
+    number: u64,
+    peer: SocketAddr,
+    domain: String,
+    id: Option<String>,
+    gets: bool,
+}
+
+impl Applicant {
+    fn about(&self, io: &Io<Shard>) -> logging::About<'_> {
+        logging::About { shard: io.shard(), connection: self.number, address: Some(self.peer), account: None }
+    }
+}
+
+/// What somebody wants to have.
+struct Wanted {
+    applicant: Applicant,
+    owner: Owner,
+    /// What was filled in beside name and password.
+    said: Vec<(String, String)>,
+    /// Whether an administrator has to say yes first.
+    waits: bool,
+    /// Whether the throttle waits to hear what has become of it.
+    is_counted: bool,
+}
+
+impl Shard {
+    /// Whoever asks about registration on a stream that nobody has logged in on.
+    pub(super) fn applicant(&self, stream: &Stream, domain: String, iq: &Element) -> Applicant {
+        Applicant {
+            connection: stream.connection,
+            number: stream.number,
+            peer: stream.peer,
+            domain,
+            id: iq.attribute("id").map(str::to_owned),
+            gets: iq.attribute("type") == Some("get"),
+        }
+    }
+
+    /// A question about registration before login, or a wish.
+    pub(super) fn register(&mut self, io: &mut Io<Shard>, applicant: Applicant, iq: &Element) {
+        let request = match self.registration_request_of(&applicant, iq) {
+            Ok(request) => request,
+            Err(declined) => return self.decline(io, &applicant, None, declined),
+        };
+        let submission = match request {
+            Request::Get => {
+                io.set_deadline(applicant.connection, Some(PATIENCE));
+                let offer = self.settings.registration().questionnaire.offer();
+                return self.answer_applicant(io, &applicant, Answer::Result(Some(offer)));
+            }
+            Request::Remove => {
+                let refusal = Refusal::new("auth", "registration-required");
+                return self.answer_applicant(io, &applicant, Answer::Refused(refusal));
+            }
+            Request::Set(submission) => submission,
+        };
+        let policy = self.settings.registration();
+        let owner = match name_in(&submission) {
+            Ok(name) => Owner::new(&name, &applicant.domain),
+            Err(declined) => return self.decline(io, &applicant, None, declined),
+        };
+        let Ok(owner) = owner else {
+            return self.decline(io, &applicant, None, Declined::new("bad-name", Refusal::not_acceptable()));
+        };
+        let checked = policy.names.check(owner.local()).map_err(Declined::from).and_then(|()| {
+            let new = password_in(&submission, Refusal::not_acceptable)?;
+            Ok((new, policy.questionnaire.check(&submission)?))
+        });
+        let (new, said) = match checked {
+            Ok(checked) => checked,
+            Err(declined) => return self.decline(io, &applicant, Some(owner), declined),
+        };
+        let password = NewPassword {
+            current: None,
+            new,
+            rules: policy.passwords,
+            name: owner.local().to_owned(),
+            domain: owner.domain().to_owned(),
+            iterations: self.settings.negotiation.iterations,
+        };
+        let address = applicant.peer.ip();
+        let is_counted = !policy.trusted.contain(address);
+        let waits = policy.mode == Mode::Approve;
+        let wanted = Wanted { applicant, owner, said, waits, is_counted };
+        let step = match is_counted {
+            false => look_for_name(wanted, password),
+            true => Step::admit(address, move |shard, io, _, outcome| match outcome {
+                Ok(()) => look_for_name(wanted, password),
+                Err(fault) => {
+                    shard.decline(io, &wanted.applicant, Some(wanted.owner), fault.into());
+                    Step::Done
+                }
+            }),
+        };
+        self.run(io, step);
+    }
+
+    /// What is asked, if the one who asks may.
+    fn registration_request_of(&self, applicant: &Applicant, iq: &Element) -> Result<Request, Declined> {
+        self.settings.registration().admits(applicant.peer.ip())?;
+        if self.settings.negotiation.anonymous.as_deref() == Some(&*applicant.domain) {
+            return Err(Declined::new("closed", Refusal::service_unavailable()));
+        }
+        let bad = |refusal| Declined::new("bad-request", refusal);
+        let sets = match iq.attribute("type") {
+            Some("get") => false,
+            Some("set") => true,
+            _ => return Err(bad(Refusal::bad_request())),
+        };
+        let query = iq.child("query", ns::REGISTER).ok_or_else(|| bad(Refusal::bad_request()))?;
+        Request::read(sets, query).map_err(bad)
+    }
+
+    /// Refuses an attempt, and notes it in the log of registrations: it was for this account, if that is known.
+    fn decline(&mut self, io: &mut Io<Shard>, applicant: &Applicant, owner: Option<Owner>, declined: Declined) {
+        let Declined { reason, refusal } = declined;
+        let name = owner.as_ref().map(Owner::local).unwrap_or_default();
+        limited_event!(INFO, "registration", applicant.about(io); name, reason, "refused");
+        if !applicant.gets {
+            self.note_attempt(io, applicant, owner, reason);
+        }
+        self.answer_applicant(io, applicant, Answer::Refused(refusal));
+    }
+
+    fn note_attempt(&mut self, io: &mut Io<Shard>, applicant: &Applicant, owner: Option<Owner>, reason: &str) {
+        let Some(owner) = owner.or_else(|| Owner::new("", &applicant.domain).ok()) else { return };
+        let shards = io.shards() as f64;
+        let rate = Rate { per_second: NOTED.per_second / shards, burst: NOTED.burst / shards };
+        if self.noting.get_or_insert_with(|| TokenBucket::full(rate, io.now_ms())).take(rate, 1.0, io.now_ms()).is_err()
+        {
+            limited_event!(WARN, "registration", "so many attempts that not all are in the log of registrations");
+            return;
+        }
+        let attempt = Attempt { address: applicant.peer.ip().to_canonical(), reason: reason.to_owned() };
+        let request = attempts::append(owner, &attempt, self.noted_us(io));
+        self.run(
+            io,
+            Step::write(request, |_, _, _: &Task, outcome| {
+                // A failure is logged where it is told.
+                let _ = written(outcome);
+                Step::Done
+            }),
+        );
+    }
+
+    /// The time in microseconds since 1970, another one for each entry of the log, whichever shard makes it.
+    pub(super) fn noted_us(&mut self, io: &Io<Shard>) -> u64 {
+        let (shard, shards) = (io.shard() as u64, io.shards() as u64);
+        let now_us = now_micros();
+        self.last_noted_us = (now_us - now_us % shards + shard).max(self.last_noted_us + shards);
+        self.last_noted_us
+    }
+
+    fn not_registered(&mut self, io: &mut Io<Shard>, wanted: Wanted, declined: Declined) {
+        self.ended(io, &wanted, None);
+        self.decline(io, &wanted.applicant, Some(wanted.owner), declined);
+    }
+
+    /// Tells the throttle what has become of somebody it has let pass.
+    fn ended(&mut self, io: &mut Io<Shard>, wanted: &Wanted, made_us: Option<u64>) {
+        if wanted.is_counted {
+            let order = ToRegistrar::Ended { address: wanted.applicant.peer.ip(), made_us };
+            self.tell_registrar(io, order);
+        }
+    }
+
+    /// Those who watch registrations hear of one.
+    fn tell_of(&mut self, io: &mut Io<Shard>, wanted: &Wanted) {
+        let policy = self.settings.registration();
+        if !policy.notices.watchers.is_empty() {
+            let ip = wanted.applicant.peer.ip().to_canonical().to_string();
+            let mut words = policy.notices.registered(wanted.owner.local(), wanted.owner.domain(), &ip, "ibr");
+            if wanted.waits {
+                words.push_str(" and waits to be let in");
+            }
+            for (name, value) in &wanted.said {
+                words.push_str(&format!("\n{name}: {value}"));
+            }
+            self.tell_registrar(io, ToRegistrar::Tell(words));
+        }
+    }
+
+    fn answer_applicant(&mut self, io: &mut Io<Shard>, applicant: &Applicant, answer: Answer) {
+        let mut reply = Vec::new();
+        let (id, domain) = (applicant.id.as_deref(), &*applicant.domain);
+        match answer {
+            Answer::Refused(refusal) | Answer::RefusedBehind(_, refusal) => {
+                // Some clients know the answer to a question by what is in it.
+                let query = if applicant.gets { format!("<query xmlns='{}'/>", ns::REGISTER) } else { String::new() };
+                refusal.write_reply_behind(&mut reply, "iq", id, domain, "", query.as_bytes());
+            }
+            Answer::Result(payload) => {
+                reply.extend_from_slice(b"<iq type='result' from='");
+                escape::attribute(&mut reply, domain);
+                reply.extend_from_slice(b"' id='");
+                escape::attribute(&mut reply, id.unwrap_or_default());
+                reply.extend_from_slice(b"'>");
+                if let Some(payload) = payload {
+                    payload.write_to(&mut reply, ns::CLIENT);
+                }
+                reply.extend_from_slice(b"</iq>");
+            }
+            Answer::Payload(_) => {}
+        }
+        let Some(mut stream) = self.take(applicant.connection) else { return };
+        let Phase::Login(negotiation) = &mut stream.phase else { return self.put(stream) };
+        let actions = negotiation.on_registration(reply);
+        self.act(io, stream, actions);
+    }
+
+    /// Asks the shard that counts whether somebody may try to register now; the answer is for a task.
+    pub(super) fn ask_registrar(&mut self, io: &mut Io<Shard>, address: IpAddr, token: u64) {
+        let shard = io.shard();
+        self.tell_registrar(io, ToRegistrar::Try { address, shard, token });
+    }
+
+    fn tell_registrar(&mut self, io: &mut Io<Shard>, order: ToRegistrar) {
+        io.send(REGISTRAR, Message::Registrar(Box::new(order)), size_of::<ToRegistrar>());
+    }
+
+    /// Somebody asks the shard that counts, or tells it something.
+    pub(super) fn register_at(&mut self, io: &mut Io<Shard>, order: ToRegistrar) {
+        match order {
+            ToRegistrar::Try { address, shard, token } => {
+                self.throttle.set_limits(self.settings.registration().throttle);
+                let outcome = self.throttle.may_try(address, now_micros());
+                io.send(shard, Message::Admitted { token, outcome }, 0);
+            }
+            ToRegistrar::Tell(words) => self.watch_registration(io, words),
+            ToRegistrar::Ended { address, made_us } => self.throttle.ended(address, made_us),
+        }
+    }
+
+    /// A request of a session about its own account (§3.2, §3.3), addressed to the account or to the server.
+    pub(super) fn registration_request(
+        &mut self,
+        io: &mut Io<Shard>,
+        stream: &mut Stream,
+        asker: Asker,
+        action: Action,
+        query: &Element,
+    ) {
+        let request = match (self.owner_of(asker.address.bare()), Request::read(action == Action::Set, query)) {
+            (None, _) => Err(Refusal::service_unavailable()),
+            (Some(_), Err(refusal)) => Err(refusal),
+            (Some(owner), Ok(request)) => Ok((owner, request)),
+        };
+        let (owner, request) = match request {
+            Ok(request) => request,
+            Err(refusal) => return self.run_request(io, stream, asker, Step::refuse(refusal)),
+        };
+        match request {
+            Request::Get => {
+                let answer = Answer::Result(Some(registered(owner.local())));
+                self.run_request(io, stream, asker, Step::Answer(answer));
+            }
+            Request::Set(submission) => {
+                let (number, peer) = (stream.number, stream.peer);
+                let step = self.change_password(owner, &submission, number, peer);
+                self.run_request(io, stream, asker, step.unwrap_or_else(Step::refuse));
+            }
+            Request::Remove => {
+                let (number, peer) = (stream.number, stream.peer);
+                self.queue_request(io, stream, asker, move |shard, _, _| shard.remove_own_account(owner, number, peer));
+            }
+        }
+    }
+
+    fn change_password(
+        &mut self,
+        owner: Owner,
+        submission: &Submission,
+        number: u64,
+        peer: SocketAddr,
+    ) -> Result<Step, Refusal> {
+        if name_in(submission).map_err(|_| Refusal::bad_request())? != owner.local() {
+            return Err(Refusal::bad_request());
+        }
+        let new = NewPassword {
+            current: None,
+            new: password_in(submission, Refusal::bad_request).map_err(|declined| declined.refusal)?,
+            rules: self.settings.registration().passwords,
+            name: owner.local().to_owned(),
+            domain: owner.domain().to_owned(),
+            iterations: self.settings.negotiation.iterations,
+        };
+        Ok(Step::derive(new, move |_, _, _, keys| {
+            let keys = match keys {
+                Ok(keys) => keys,
+                Err(error) => return Step::refuse(refused(error).refusal),
+            };
+            Step::read(accounts::get(&owner), move |_, _, _, outcome| {
+                let stored = match accounts::decode(&owner, outcome) {
+                    Ok(Some(stored)) => stored,
+                    Ok(None) => return Step::refuse(Refusal::item_not_found()),
+                    Err(error) => {
+                        limited_event!(WARN, "storage", "an account cannot be read: {error}");
+                        return Step::refuse(Refusal::internal_server_error());
+                    }
+                };
+                let request = stored.set_keys(keys.into_iter().map(to_store).collect());
+                Step::write(request, move |shard, io, task: &Task, outcome| {
+                    if matches!(outcome, Outcome::Refused(_)) {
+                        return Step::refuse(Refusal::new("wait", "conflict"));
+                    }
+                    if let Err(refusal) = written(outcome) {
+                        return Step::refuse(refusal);
+                    }
+                    shard.settings.account_changes.fetch_add(1, Ordering::SeqCst);
+                    let account = owner.to_string();
+                    let about = logging::About {
+                        shard: io.shard(),
+                        connection: number,
+                        address: Some(peer),
+                        account: Some(&account),
+                    };
+                    session_event!(INFO, "login", about, "a password was changed by its user");
+                    let own = task.asker.as_ref().map(|asker| asker.address.resource().to_owned());
+                    let why = || StreamError::reset("the password was changed");
+                    shard.close_sessions(&account, |session| Some(session) != own.as_deref(), why);
+                    Step::Answer(Answer::Result(None))
+                })
+            })
+        }))
+    }
+}
+
+/// Sees whether the name can be had, as far as others than its owner have had it or look like it.
+fn look_for_name(wanted: Wanted, password: NewPassword) -> Step {
+    let request = stored_names::get(&wanted.owner, &names::skeleton(wanted.owner.local()));
+    Step::read(request, move |shard, io, _: &Task, outcome| {
+        let policy = shard.settings.registration();
+        let outcome = match stored_names::decode(&wanted.owner, outcome) {
+            Ok(known) => policy.gives(&known, now_s()),
+            Err(error) => {
+                limited_event!(WARN, "storage", "names cannot be read: {error}");
+                Err(Declined::new("failed", Refusal::new("wait", "internal-server-error")))
+            }
+        };
+        match outcome {
+            Ok(()) => make_keys(wanted, password),
+            Err(declined) => {
+                shard.not_registered(io, wanted, declined);
+                Step::Done
+            }
+        }
+    })
+}
+
+/// Makes the keys of a password, and the account if that is possible.
+fn make_keys(wanted: Wanted, password: NewPassword) -> Step {
+    Step::derive(password, move |shard, io, _, keys| {
+        let keys = match keys {
+            Ok(keys) => keys,
+            Err(error) => {
+                shard.not_registered(io, wanted, refused(error));
+                return Step::Done;
+            }
+        };
+        let made_us = shard.noted_us(io);
+        let keys = keys.into_iter().map(to_store).collect();
+        let since = made_us / 1_000_000;
+        let disabled = wanted.waits.then(|| Disabled { since, reason: WAITS.into() });
+        let account = Account { keys, created: since, disabled, flags: AccountFlags::default() };
+        let address = Some(wanted.applicant.peer.ip().to_canonical());
+        let registration = Registration { address, source: Source::Ibr, client: None };
+        let mut request = names::create(&wanted.owner, &account, &registration, made_us);
+        if wanted.waits || !wanted.said.is_empty() {
+            let (fields, waits) = (wanted.said.clone(), wanted.waits);
+            request = applicants::put(request, &applicants::Applicant { at_micros: made_us, address, fields, waits });
+        }
+        Step::write(request, move |shard, io, _: &Task, outcome| {
+            match outcome {
+                Outcome::Refused(_) => {
+                    let taken = Refusal::new("cancel", "conflict").with_text("This name is taken.");
+                    shard.not_registered(io, wanted, Declined::new("taken", taken));
+                }
+                outcome => match written(outcome) {
+                    Err(_) => {
+                        let refusal = Refusal::new("wait", "internal-server-error");
+                        shard.not_registered(io, wanted, Declined::new("failed", refusal));
+                    }
+                    Ok(()) => {
+                        let account = wanted.owner.to_string();
+                        let about = logging::About { account: Some(&account), ..wanted.applicant.about(io) };
+                        session_event!(INFO, "registration", about, "an account was made");
+                        shard.ended(io, &wanted, Some(made_us));
+                        shard.tell_of(io, &wanted);
+                        if !wanted.waits {
+                            shard.welcome(io, &wanted.owner);
+                        }
+                        shard.answer_applicant(io, &wanted.applicant, Answer::Result(None));
+                    }
+                },
+            }
+            Step::Done
+        })
+    })
+}
+
+fn refused(error: NoKeys) -> Declined {
+    match error {
+        NoKeys::Fault(fault) => fault.into(),
+        NoKeys::Wrong => Declined::new("wrong-password", Refusal::new("modify", "not-authorized")),
+        NoKeys::Busy => Declined::new("busy", Refusal::new("wait", "resource-constraint")),
+    }
+}
+
+/// The name that was filled in, in normal form.
+fn name_in(submission: &Submission) -> Result<String, Declined> {
+    let name = submission.value("username").ok_or_else(|| missing("username", Refusal::not_acceptable()))?;
+    let refusal = || Refusal::not_acceptable().with_text("This is no possible user name.");
+    jid::localpart(name).map(std::borrow::Cow::into_owned).map_err(|_| Declined::new("bad-name", refusal()))
+}
+
+/// The password that was filled in.
+fn password_in(submission: &Submission, refusal: fn() -> Refusal) -> Result<zeroize::Zeroizing<String>, Declined> {
+    let bad = |text| Declined::new("bad-password", refusal().with_text(text));
+    let password = submission.value("password").ok_or_else(|| missing("password", refusal()))?;
+    match prepare_password(password).map(zeroize::Zeroizing::new) {
+        Some(prepared) if prepared.len() <= PASSWORD_BYTES_MAX => Ok(zeroize::Zeroizing::new(password.to_owned())),
+        Some(_) => Err(bad("The password is too long.")),
+        None => Err(bad("The password has characters that a password cannot have.")),
+    }
+}
+
+fn missing(field: &str, refusal: Refusal) -> Declined {
+    Declined::new("missing-field", refusal.with_text(&format!("The field {field} is missing.")))
+}
