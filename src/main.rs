@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         Action::Serve(options) => server::run(&options),
         Action::User(action) => cli::user::run(action),
         Action::Registration(action) => cli::registrations::run(&action),
+        Action::Invite(action) => cli::invite::run(&action),
         Action::Log(action) => cli::log::run(action),
         Action::Status(flags) => cli::status::run(&flags),
         Action::Trace(flags) => cli::trace::run(&flags),

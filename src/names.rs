@@ -87,7 +87,7 @@ mod tests {
         index(&store).unwrap();
         assert!(known("b0b7@x").has_lookalike && known("b0b1006@x").has_lookalike && !known("bob7@x").has_lookalike);
         assert_eq!(store.write_blocking(remove(&owner("bob7@x"), 5)), Outcome::Written);
-        assert_eq!(known("bob7@x"), Known { gone_s: Some(5), has_lookalike: false });
+        assert_eq!(known("bob7@x"), Known { gone_s: Some(5), ..Known::default() });
         assert!(!known("b0b7@x").has_lookalike);
         index(&store).unwrap();
         assert_eq!(store.write_blocking(create(&owner("bob7@x"), &account, &registration, 1)), Outcome::Written);

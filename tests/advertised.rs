@@ -30,6 +30,8 @@ const STREAM: &[(&str, &str)] = &[
     ("urn:xmpp:csi:0", "XEP-0352"),
     ("urn:xmpp:carbons:2", "XEP-0280"),
     ("http://jabber.org/features/iq-register", "XEP-0077"),
+    ("urn:xmpp:ibr-token:0", "XEP-0445"),
+    ("urn:xmpp:invite", "XEP-0401"),
 ];
 
 /// By the server.
@@ -128,6 +130,7 @@ const SILENT: &[(&str, &str)] = &[
     ("XEP-0223", "the features of XEP-0060 that it relies on (§4)"),
     ("XEP-0334", "hints are for those who know them"),
     ("XEP-0368", "found in the DNS"),
+    ("XEP-0379", "tokens are in addresses that people are given"),
     ("XEP-0441", "implied by archives (§4)"),
     ("XEP-0455", "a form in service discovery, if anything is said"),
     ("XEP-0474", "negotiated within SCRAM"),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::applicants::PendingPage;
+use super::invites::{MadeInvite, NewInvite, OpenInvite};
 use super::log::{ListLog, LogPage};
 use crate::jid::Jid;
 use crate::sasl::ScramKeys;
@@ -48,6 +49,15 @@ pub trait Backend: Send + Sync {
 
     /// Removes the account of somebody who waits.
     fn reject(&self, jid: &Jid<'_>) -> Result<(), Failure>;
+
+    /// Makes an invitation. Returns once it is safe on disk.
+    fn create_invite(&self, new: &NewInvite) -> Result<MadeInvite, Failure>;
+
+    /// The invitations that are open.
+    fn list_invites(&self) -> Result<Vec<OpenInvite>, Failure>;
+
+    /// Takes an invitation back.
+    fn revoke_invite(&self, id: &str) -> Result<(), Failure>;
 
     /// A page of the log of registrations.
     fn list_log(&self, list: &ListLog) -> Result<LogPage, Failure>;

@@ -10,6 +10,7 @@
 
 mod applicants;
 mod backend;
+mod invites;
 mod keys;
 mod log;
 mod offline;
@@ -25,6 +26,7 @@ pub use applicants::{Applicants, Pending, PendingPage};
 pub use backend::{
     Backend, Counted, Failure, FailureKind, ListUsers, PAGE_USERS_MAX, Status, UserDetails, UserPage, UserSummary,
 };
+pub use invites::{Invites, MadeInvite, NewInvite, OpenInvite};
 pub use log::{ListLog, Log, LogEntry, LogPage, PAGE_ENTRIES_MAX, Part, Place};
 pub use offline::Offline;
 pub use remote::{ConnectError, Remote};

@@ -7,6 +7,7 @@ use rondel_storage::{Options, Store};
 
 use super::applicants::{Applicants, PendingPage};
 use super::backend::{Backend, Failure, FailureKind, ListUsers, Status, UserDetails, UserPage};
+use super::invites::{Invites, MadeInvite, NewInvite, OpenInvite};
 use super::log::{ListLog, Log, LogPage};
 use super::users::Users;
 use crate::jid::Jid;
@@ -18,6 +19,7 @@ use crate::shard::Traced;
 pub struct Offline {
     users: Users,
     applicants: Applicants,
+    invites: Invites,
     log: Log,
 }
 
@@ -29,7 +31,8 @@ impl Offline {
         let store = Store::open(&options).map_err(|error| error.to_string())?;
         let store = Arc::new(store);
         let (users, applicants) = (Users::new(Arc::clone(&store)), Applicants::new(Arc::clone(&store)));
-        Ok(Offline { users, applicants, log: Log::new(store) })
+        let invites = Invites::new(Arc::clone(&store));
+        Ok(Offline { users, applicants, invites, log: Log::new(store) })
     }
 }
 
@@ -86,6 +89,21 @@ impl Backend for Offline {
 
     fn reject(&self, jid: &Jid<'_>) -> Result<(), Failure> {
         self.users.remove(jid, Some(self.applicants.made_s(jid)?))
+    }
+
+    fn create_invite(&self, new: &NewInvite) -> Result<MadeInvite, Failure> {
+        let domain = new.domain.as_deref().ok_or_else(|| {
+            Failure::new(FailureKind::Invalid, "no server runs: name the domain (--domain example.org)")
+        })?;
+        self.invites.create(domain, new)
+    }
+
+    fn list_invites(&self) -> Result<Vec<OpenInvite>, Failure> {
+        self.invites.list()
+    }
+
+    fn revoke_invite(&self, id: &str) -> Result<(), Failure> {
+        self.invites.revoke(id)
     }
 
     fn list_log(&self, list: &ListLog) -> Result<LogPage, Failure> {

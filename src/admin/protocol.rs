@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::applicants::PendingPage;
 use super::backend::{Backend, Failure, FailureKind, ListUsers, Status, UserDetails, UserPage};
+use super::invites::{MadeInvite, NewInvite, OpenInvite};
 use super::keys::{self, WrittenKeys};
 use super::log::{ListLog, LogPage};
 use crate::jid::Jid;
@@ -79,6 +80,11 @@ pub(super) enum Request {
     Reject {
         jid: String,
     },
+    CreateInvite(NewInvite),
+    ListInvites,
+    RevokeInvite {
+        invite: String,
+    },
     ListLog(ListLog),
     LogLevels,
     ChangeLogLevels {
@@ -105,6 +111,9 @@ impl Request {
             Request::ListPending { .. } => "list-pending",
             Request::Approve { .. } => "approve",
             Request::Reject { .. } => "reject",
+            Request::CreateInvite(_) => "create-invite",
+            Request::ListInvites => "list-invites",
+            Request::RevokeInvite { .. } => "revoke-invite",
             Request::ListLog(_) => "list-log",
             Request::LogLevels => "log-levels",
             Request::ChangeLogLevels { .. } => "change-log-levels",
@@ -139,6 +148,8 @@ pub(super) enum Done {
     User(UserDetails),
     Log(LogPage),
     Pending(PendingPage),
+    Invite(MadeInvite),
+    Invites(Vec<OpenInvite>),
     Levels(String),
     Traced(Traced),
 }
@@ -161,6 +172,9 @@ pub(super) fn carry_out(
         Request::ListPending { after } => backend.list_pending(after.as_deref()).map(Done::Pending),
         Request::Approve { jid } => backend.approve(&account(&jid)?).map(|()| Done::Nothing),
         Request::Reject { jid } => backend.reject(&account(&jid)?).map(|()| Done::Nothing),
+        Request::CreateInvite(new) => backend.create_invite(&new).map(Done::Invite),
+        Request::ListInvites => backend.list_invites().map(Done::Invites),
+        Request::RevokeInvite { invite } => backend.revoke_invite(&invite).map(|()| Done::Nothing),
         Request::ListLog(list) => backend.list_log(&list).map(Done::Log),
         Request::LogLevels => backend.log_levels().map(Done::Levels),
         Request::ChangeLogLevels { changes } => backend.change_log_levels(&changes).map(Done::Levels),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::applicants::PendingPage;
 use super::backend::{Backend, Failure, FailureKind, ListUsers, Status, UserDetails, UserPage};
+use super::invites::{MadeInvite, NewInvite, OpenInvite};
 use super::keys;
 use super::log::{ListLog, LogPage};
 use super::protocol::{self, ANSWER_BYTES_MAX, Answer, Done, Greeting, NoLine, Numbered, Outcome, Request, VERSION};
@@ -186,6 +187,24 @@ impl Backend for Remote {
 
     fn reject(&self, jid: &Jid<'_>) -> Result<(), Failure> {
         self.tell(Request::Reject { jid: jid.to_string() })
+    }
+
+    fn create_invite(&self, new: &NewInvite) -> Result<MadeInvite, Failure> {
+        self.ask_for(Request::CreateInvite(new.clone()), |done| match done {
+            Done::Invite(made) => Some(made),
+            _ => None,
+        })
+    }
+
+    fn list_invites(&self) -> Result<Vec<OpenInvite>, Failure> {
+        self.ask_for(Request::ListInvites, |done| match done {
+            Done::Invites(invites) => Some(invites),
+            _ => None,
+        })
+    }
+
+    fn revoke_invite(&self, id: &str) -> Result<(), Failure> {
+        self.tell(Request::RevokeInvite { invite: id.into() })
     }
 
     fn list_log(&self, list: &ListLog) -> Result<LogPage, Failure> {

@@ -9,6 +9,7 @@ mod archive;
 mod at_file;
 mod check;
 mod contact;
+pub mod invite;
 mod keeping;
 pub mod log;
 mod mistake;
@@ -35,6 +36,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 
 pub use archive::Archive;
 pub use contact::Contact;
+pub use invite::InviteAction;
 pub use keeping::Keeping;
 pub use log::LogAction;
 pub use mistake::Mistake;
@@ -79,6 +81,9 @@ pub enum Action {
     /// Shows who has registered and who was refused, and undoes waves of registrations
     #[command(subcommand, arg_required_else_help = true)]
     Registration(RegistrationAction),
+    /// Makes, shows and revokes invitations to register
+    #[command(subcommand, arg_required_else_help = true)]
+    Invite(InviteAction),
     /// Shows and changes what a running server logs
     #[command(subcommand, arg_required_else_help = true)]
     Log(LogAction),

@@ -9,8 +9,8 @@ use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use super::values;
 use crate::jid;
 use crate::registration::{
-    Asked, FIELDS, Mode, NameRules, Network, Networks, PasswordRules, Policy, Prefixes, Question, Questionnaire,
-    RESERVED_NAMES, ThrottleLimits,
+    Asked, FIELDS, InviteRules, Mode, NameRules, Network, Networks, PasswordRules, Policy, Prefixes, Question,
+    Questionnaire, RESERVED_NAMES, ThrottleLimits, UserInvites,
 };
 use crate::service::server_info;
 
@@ -25,10 +25,23 @@ const ADDRESSES_MAX: usize = 200_000;
 pub enum Registering {
     /// Nobody.
     Closed,
+    /// Whoever is invited.
+    Invite,
     /// Everybody, once an administrator has let them in.
     Approve,
     /// Everybody.
     Open,
+}
+
+/// To what accounts may invite.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Inviting {
+    /// To nothing.
+    Nothing,
+    /// To become contacts.
+    Contacts,
+    /// To make an account, and become contacts.
+    Accounts,
 }
 
 /// A network, or a file with a list of them.
@@ -44,9 +57,9 @@ pub enum NetworkSource {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Registration")]
 pub struct RegistrationFlags {
-    /// Who may make an account from a client (XEP-0077): closed is nobody, open everybody who passes the limits below,
-    /// approve the same, but nobody can log in before an administrator says yes (rondel registration pending). Changing
-    /// the password and removing the account are always possible.
+    /// Who may make an account from a client (XEP-0077): closed is nobody, invite whoever is invited (rondel invite),
+    /// open everybody who passes the limits below, approve the same, but nobody can log in before an administrator says
+    /// yes (rondel registration pending). Changing the password and removing the account are always possible.
     #[arg(long, env = "RONDEL_REGISTRATION", value_name = "WHO", value_enum, default_value = "closed")]
     pub registration: Registering,
 
@@ -96,6 +109,21 @@ pub struct RegistrationFlags {
     #[arg(long, env = "RONDEL_REGISTRATION_ALLOWLIST_ONLY", value_name = "on|off", default_value = "off")]
     #[arg(value_parser = values::switch, action = clap::ArgAction::Set)]
     pub registration_allowlist_only: bool,
+
+    /// To what accounts may invite others, from their clients (XEP-0401): nothing, contacts (who have an account
+    /// somewhere), or accounts (they may make one here). Whoever is invited becomes a contact.
+    #[arg(long, env = "RONDEL_USER_INVITES", value_name = "WHAT", value_enum, default_value = "contacts")]
+    pub user_invites: Inviting,
+
+    /// Invitations of one account that may be open at once.
+    #[arg(long, env = "RONDEL_INVITES_PER_ACCOUNT", value_name = "NUMBER", default_value = "10")]
+    #[arg(value_parser = values::number(1, 1_000))]
+    pub invites_per_account: usize,
+
+    /// For how long an invitation holds that an account makes.
+    #[arg(long, env = "RONDEL_INVITE_LIFETIME", value_name = "DURATION", default_value = "7d")]
+    #[arg(value_parser = values::duration(Duration::from_secs(60), Duration::from_secs(365 * 86_400)))]
+    pub invite_lifetime: Duration,
 
     /// Names that nobody registers, nor any that look like them; repeat it for several. Without it: abuse, admin,
     /// postmaster, root, support and others that are a service's own. Operators can add them all the same.
@@ -176,6 +204,7 @@ impl RegistrationFlags {
         Ok(Policy {
             mode: match self.registration {
                 Registering::Closed => Mode::Closed,
+                Registering::Invite => Mode::Invite,
                 Registering::Approve => Mode::Approve,
                 Registering::Open => Mode::Open,
             },
@@ -200,6 +229,16 @@ impl RegistrationFlags {
                 server_interval_us: (1e6 / per_second) as u64,
                 server_burst: self.registration_rate.burst as u64,
                 addresses_max: ADDRESSES_MAX,
+            },
+            invites: InviteRules {
+                users: match self.user_invites {
+                    Inviting::Nothing => UserInvites::Nothing,
+                    Inviting::Contacts => UserInvites::Contacts,
+                    Inviting::Accounts => UserInvites::Accounts,
+                },
+                open_max: self.invites_per_account,
+                lifetime_s: self.invite_lifetime.as_secs(),
+                administrators: Vec::new(),
             },
             ..Policy::default()
         })

@@ -379,7 +379,9 @@ impl ServeOptions {
 
     /// Who may register, and what is said about it. Reads the files that the flags name; an error says what to change.
     pub fn registration(&self) -> Result<Policy, String> {
-        Ok(Policy { notices: self.watching.notices(&self.contact), ..self.registration.policy()? })
+        let mut policy = self.registration.policy()?;
+        policy.invites.administrators = self.contact.admin.clone();
+        Ok(Policy { notices: self.watching.notices(&self.contact), ..policy })
     }
 
     /// How to log.

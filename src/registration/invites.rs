@@ -9,6 +9,31 @@ const TOKEN_CHARS: usize = 24;
 /// What a token is made of: nothing that an address would have to escape (XEP-0401 §3.4).
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
+/// What accounts may invite others to.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum UserInvites {
+    /// To nothing.
+    #[default]
+    Nothing,
+    /// To become contacts.
+    Contacts,
+    /// To make an account, and become contacts.
+    Accounts,
+}
+
+/// What invitations are like that accounts make.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct InviteRules {
+    /// What accounts may invite others to.
+    pub users: UserInvites,
+    /// Invitations of one account that may be open at once.
+    pub open_max: usize,
+    /// For how long they hold, in seconds.
+    pub lifetime_s: u64,
+    /// Who may make an invitation to register without becoming a contact: bare JIDs.
+    pub administrators: Vec<Jid<'static>>,
+}
+
 /// A new token.
 pub fn token() -> String {
     let mut token = String::with_capacity(TOKEN_CHARS);
@@ -26,15 +51,31 @@ pub fn is_token(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
+/// What whoever is invited opens.
+pub fn invite_uri(
+    domain: &str,
+    inviter: Option<&str>,
+    registers: bool,
+    befriends: bool,
+    username: Option<&str>,
+    token: &str,
+) -> String {
+    // With a name that is fixed, the account is to be made first.
+    match inviter.and_then(|inviter| Jid::parse(inviter).ok()).filter(|_| befriends && username.is_none()) {
+        Some(inviter) => roster_uri(&inviter, token, registers),
+        None => register_uri(domain, username, token),
+    }
+}
+
 /// What whoever is invited opens to make an account on a domain (XEP-0445 §3), under a name if that is fixed.
-pub fn register_uri(domain: &str, username: Option<&str>, token: &str) -> String {
+fn register_uri(domain: &str, username: Option<&str>, token: &str) -> String {
     let path = username.map_or_else(|| domain.to_owned(), |username| format!("{username}@{domain}"));
     format!("xmpp:{}?register;preauth={token}", escaped(&path))
 }
 
 /// What whoever is invited opens to become somebody's contact (XEP-0379 §3.2), and with `registers` to make an account
 /// first if there is none (XEP-0401 §3.2).
-pub fn roster_uri(inviter: &Jid<'_>, token: &str, registers: bool) -> String {
+fn roster_uri(inviter: &Jid<'_>, token: &str, registers: bool) -> String {
     let more = if registers { ";ibr=y" } else { "" };
     format!("xmpp:{}?roster;preauth={token}{more}", escaped(inviter.bare()))
 }

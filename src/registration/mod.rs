@@ -13,7 +13,7 @@ mod questionnaire;
 mod throttle;
 mod watch;
 
-pub use invites::{is_token, register_uri, roster_uri, token};
+pub use invites::{InviteRules, UserInvites, invite_uri, is_token, token};
 pub use names::{NameFault, NameRules, RESERVED_NAMES};
 pub use networks::{Network, Networks, ParseNetworkError};
 pub use passwords::{PasswordFault, PasswordRules};
@@ -34,6 +34,8 @@ pub enum Mode {
     /// Nobody.
     #[default]
     Closed,
+    /// Whoever is invited.
+    Invite,
     /// Everybody who passes the gates, once an administrator has let them in.
     Approve,
     /// Everybody who passes the gates.
@@ -113,15 +115,20 @@ pub struct Policy {
     pub questionnaire: Questionnaire,
     /// What is said about those who have registered, and to them.
     pub notices: Notices,
+    /// What invitations are like that accounts make.
+    pub invites: InviteRules,
 }
 
 impl Policy {
-    /// Whether a name can be had of which this is known.
-    pub fn gives(&self, known: &Known, now_s: u64) -> Result<(), Declined> {
+    /// Whether a name can be had of which this is known; `is_invited`: by whoever is invited under it.
+    pub fn gives(&self, known: &Known, is_invited: bool, now_s: u64) -> Result<(), Declined> {
         let is_kept = |gone_s| self.tombstones_s.is_none_or(|kept_s| now_s < gone_s + kept_s);
         let refusal = |text| Refusal::new("cancel", "conflict").with_text(text);
         if known.gone_s.is_some_and(is_kept) {
             return Err(Declined::new("kept-name", refusal("This name is taken.")));
+        }
+        if !is_invited && known.reserved_until_s.is_some_and(|until_s| now_s < until_s) {
+            return Err(Declined::new("promised-name", refusal("This name is taken.")));
         }
         if self.lookalikes && known.has_lookalike {
             return Err(Declined::new("lookalike", refusal("This name is too much like another one.")));
@@ -162,16 +169,22 @@ mod tests {
 
     #[test]
     fn names_of_the_gone_are_kept_back_for_a_time_and_those_that_look_like_others_always() {
-        let gone = Known { gone_s: Some(100), has_lookalike: false };
-        let alike = Known { gone_s: None, has_lookalike: true };
+        let gone = Known { gone_s: Some(100), ..Known::default() };
+        let alike = Known { has_lookalike: true, ..Known::default() };
+        let promised = Known { reserved_until_s: Some(100), ..Known::default() };
         let gives = |tombstones_s, lookalikes, known: &Known, now_s| {
             let policy = Policy { tombstones_s, lookalikes, ..Policy::default() };
-            policy.gives(known, now_s).map_err(|declined| declined.reason)
+            policy.gives(known, false, now_s).map_err(|declined| declined.reason)
         };
         assert_eq!(gives(None, true, &gone, 1 << 40), Err("kept-name"));
         assert_eq!([gives(Some(50), true, &gone, 149), gives(Some(50), true, &gone, 150)], [Err("kept-name"), Ok(())]);
         assert_eq!([gives(None, true, &alike, 0), gives(None, false, &alike, 0)], [Err("lookalike"), Ok(())]);
         assert_eq!(gives(None, true, &Known::default(), 0), Ok(()));
+        assert_eq!(
+            [gives(None, true, &promised, 99), gives(None, true, &promised, 100)],
+            [Err("promised-name"), Ok(())]
+        );
+        assert_eq!(Policy::default().gives(&promised, true, 99), Ok(()));
     }
 
     #[test]

@@ -111,8 +111,9 @@ impl Questionnaire {
         query.with_child(form.to_element())
     }
 
-    /// What was filled in beside name and password, if it is all that is asked for.
-    pub fn check(&self, submission: &Submission) -> Result<Vec<(String, String)>, Declined> {
+    /// What was filled in beside name and password, if it is all that is asked for. Whoever is invited need not answer
+    /// the question.
+    pub fn check(&self, submission: &Submission, is_invited: bool) -> Result<Vec<(String, String)>, Declined> {
         let mut filled = Vec::new();
         for asked in &self.fields {
             let wrong = |text: String| Refusal::not_acceptable().with_text(&text);
@@ -130,7 +131,7 @@ impl Questionnaire {
                 None => {}
             }
         }
-        if let Some(question) = &self.question {
+        if let Some(question) = self.question.as_ref().filter(|_| !is_invited) {
             let answer = submission.value(ANSWER).unwrap_or_default();
             if !question.is_answered_by(answer) {
                 let refusal =
@@ -226,15 +227,17 @@ mod tests {
             ..Questionnaire::default()
         };
         let good = [("email", "j@x.org"), ("nick", ""), ("qa", " ROMEO "), ("terms", "true"), ("other", "x")];
-        assert_eq!(questionnaire.check(&submission(&good)), Ok(vec![("email".into(), "j@x.org".into())]));
+        assert_eq!(questionnaire.check(&submission(&good), false), Ok(vec![("email".into(), "j@x.org".into())]));
         let with = |at: usize, value| {
             let mut fields = good;
             fields[at].1 = value;
-            questionnaire.check(&submission(&fields)).unwrap_err().reason
+            questionnaire.check(&submission(&fields), false).unwrap_err().reason
         };
         let long = "x".repeat(VALUE_BYTES_MAX + 1);
         assert_eq!([with(0, ""), with(0, "nobody"), with(0, "a b@x")], ["missing-field", "bad-field", "bad-field"]);
         assert_eq!([with(1, &long), with(2, "Paris"), with(2, "")], ["bad-field", "wrong-answer", "wrong-answer"]);
+        let unasked = [("email", "j@x.org"), ("terms", "1")];
+        assert!(questionnaire.check(&submission(&unasked), true).is_ok());
         assert_eq!([with(3, "false"), with(3, "")], ["terms-refused", "terms-refused"]);
     }
 }

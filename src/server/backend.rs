@@ -9,12 +9,13 @@ use rondel_shards::{Metrics, Remote};
 use rondel_storage::Store;
 
 use crate::admin::{
-    Applicants, Backend, Counted, Failure, FailureKind, ListLog, ListUsers, Log, LogPage, PendingPage, Status,
-    UserDetails, UserPage, Users,
+    Applicants, Backend, Counted, Failure, FailureKind, Invites, ListLog, ListUsers, Log, LogPage, MadeInvite,
+    NewInvite, OpenInvite, PendingPage, Status, UserDetails, UserPage, Users,
 };
 use crate::home::home;
 use crate::jid::Jid;
 use crate::logging::LevelControl;
+use crate::registration::Mode;
 use crate::sasl::ScramKeys;
 use crate::shard::{EndSessions, Message, NotRemoved, RemoveAccount, Settings, Traced, Watch};
 use crate::stream::StreamError;
@@ -33,6 +34,7 @@ pub struct Running {
     watches: AtomicU64,
     users: Users,
     applicants: Applicants,
+    invites: Invites,
     log: Log,
     remotes: Vec<Remote<Message>>,
     settings: Arc<Settings>,
@@ -53,6 +55,7 @@ impl Running {
             watches: AtomicU64::new(0),
             users: Users::new(Arc::clone(&store)),
             applicants: Applicants::new(Arc::clone(&store)),
+            invites: Invites::new(Arc::clone(&store)),
             log: Log::new(Arc::clone(&store)),
             remotes,
             settings,
@@ -164,6 +167,35 @@ impl Backend for Running {
 
     fn reject(&self, jid: &Jid<'_>) -> Result<(), Failure> {
         self.remove_user(jid, Some(self.applicants.made_s(jid)?))
+    }
+
+    fn create_invite(&self, new: &NewInvite) -> Result<MadeInvite, Failure> {
+        let domain = match &new.domain {
+            Some(domain) => domain,
+            None => {
+                self.domains().first().ok_or_else(|| Failure::new(FailureKind::NotServed, "no domain is served"))?
+            }
+        };
+        if !self.domains().contains(domain) {
+            let served = self.domains().join(", ");
+            return Err(Failure::new(
+                FailureKind::NotServed,
+                format!("{domain} is not served here; served are {served}"),
+            ));
+        }
+        if self.settings.registration().mode == Mode::Closed {
+            let text = "nobody registers here, invited or not: --registration invite";
+            return Err(Failure::new(FailureKind::Unavailable, text));
+        }
+        self.invites.create(domain, new)
+    }
+
+    fn list_invites(&self) -> Result<Vec<OpenInvite>, Failure> {
+        self.invites.list()
+    }
+
+    fn revoke_invite(&self, id: &str) -> Result<(), Failure> {
+        self.invites.revoke(id)
     }
 
     fn list_log(&self, list: &ListLog) -> Result<LogPage, Failure> {

@@ -146,6 +146,9 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
                 clock.note(&store);
                 if forgotten.elapsed() > FORGETS_EVERY {
                     forget_registrations(&store, options.registration.registration_log_retention);
+                    if let Err(failure) = admin::Invites::new(Arc::clone(&store)).forget_old() {
+                        tracing::warn!(target: "storage", "old invitations cannot be forgotten: {failure}");
+                    }
                     forgotten = Instant::now();
                 }
             }

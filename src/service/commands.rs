@@ -14,6 +14,7 @@ pub use request::{Action, Request};
 
 use zeroize::Zeroizing;
 
+use super::user_commands::Rights;
 use crate::forms::Form;
 use crate::stream::Refusal;
 use crate::xml::{Element, namespaces as ns};
@@ -44,6 +45,8 @@ pub struct Context<'a> {
     pub sessions: &'a [SessionInfo<'a>],
     /// Bytes of a password at most.
     pub password_bytes_max: usize,
+    /// What the account may do.
+    pub rights: Rights,
 }
 
 /// A connected session, as its owner is told of it.
@@ -105,6 +108,15 @@ pub enum Effect {
         /// Whether all sessions end but the one that has asked.
         close_others: bool,
     },
+    /// An invitation is made.
+    Invite {
+        /// Whether an account can be made with it.
+        registers: bool,
+        /// Whether whoever uses it becomes a contact of the account.
+        befriends: bool,
+        /// The name of the account that is made with it, in normal form, if that is fixed.
+        username: Option<String>,
+    },
     /// The session of this resource ends.
     CloseSession {
         /// The resource.
@@ -122,6 +134,7 @@ impl std::fmt::Debug for Effect {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Effect::SetPassword { .. } => f.write_str("SetPassword"),
+            Effect::Invite { username, .. } => write!(f, "Invite({username:?})"),
             Effect::CloseSession { resource } => write!(f, "CloseSession({resource:?})"),
             Effect::CloseOtherSessions { except } => write!(f, "CloseOtherSessions(except {except:?})"),
         }

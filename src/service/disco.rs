@@ -12,7 +12,7 @@ pub(super) const ITEMS: &str = namespaces::DISCO_ITEMS;
 pub(super) fn info(query: &Element, context: &Context<'_>) -> Answer {
     if let Some(node) = query.attribute("node") {
         let known = match context.addressee {
-            Addressee::Server => commands::info(node, COMMANDS, |_| context.has_commands),
+            Addressee::Server => commands::info(node, COMMANDS, |command| context.rights.may_run(command.node)),
             Addressee::OwnAccount => None,
         };
         return match known.unwrap_or_else(|| Err(Refusal::item_not_found())) {
@@ -51,7 +51,9 @@ pub(super) fn items(query: &Element, context: &Context<'_>) -> Answer {
     let result = Element::new("query", ITEMS);
     match query.attribute("node") {
         Some(commands::NODE) if context.addressee == Addressee::Server => {
-            Answer::Result(Some(commands::items(context.address, COMMANDS, |_| context.has_commands)))
+            Answer::Result(Some(commands::items(context.address, COMMANDS, |command| {
+                context.rights.may_run(command.node)
+            })))
         }
         // XEP-0030 §4.2: a node without items has an empty list.
         Some(node) => Answer::Result(Some(result.with_attribute("node", node))),

@@ -16,6 +16,7 @@ use crate::account::{activity, private};
 use crate::pubsub::ACCOUNT_FEATURES;
 use crate::stream::Refusal;
 use crate::xml::{Element, namespaces};
+use user_commands::Rights;
 
 /// Whom a question is addressed to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -37,8 +38,8 @@ pub struct Context<'a> {
     pub anonymous: bool,
     /// Whether accounts have archives.
     pub archive: bool,
-    /// Whether the asker may run the commands of [`user_commands`] there.
-    pub has_commands: bool,
+    /// Which of the commands of [`user_commands`] the asker may run there.
+    pub rights: Rights,
     /// What the server says of those who run it.
     pub server_info: &'a [Element],
     /// Seconds since 1970.
@@ -222,10 +223,9 @@ mod tests {
     #[test]
     fn an_archive_is_advertised_where_it_is() {
         let has = |addressee, archive, feature: &str| {
-            let (address, has_commands, anonymous) = ("", false, false);
+            let (address, rights, anonymous) = ("", Rights::default(), false);
             let server_info = &[];
-            let context =
-                Context { addressee, address, anonymous, archive, has_commands, server_info, now_s: 0, up_s: 0 };
+            let context = Context { addressee, address, anonymous, archive, rights, server_info, now_s: 0, up_s: 0 };
             features(&context).any(|advertised| advertised == feature)
         };
         let account = Addressee::OwnAccount;

@@ -5,6 +5,8 @@ use zeroize::Zeroizing;
 use super::commands::{Command, Context, Done, Effect, Note, Step};
 use crate::datetime;
 use crate::forms::{Field, FieldKind, Form, FormKind};
+use crate::jid;
+use crate::registration::UserInvites;
 use crate::sasl::prepare_password;
 
 /// The commands, on the domain of one's account. Who has no account of its own has none.
@@ -13,7 +15,71 @@ pub const COMMANDS: &[Command] = &[
     Command { node: "list-sessions", name: "List sessions", step: list_sessions },
     Command { node: "close-session", name: "Close a session", step: close_session },
     Command { node: "close-other-sessions", name: "Close all other sessions", step: close_other_sessions },
+    Command { node: INVITE, name: "Invite somebody", step: invite },
+    Command { node: CREATE_ACCOUNT, name: "Invite somebody to make an account", step: create_account },
 ];
+
+/// XEP-0401 §3.1.
+const INVITE: &str = "urn:xmpp:invite#invite";
+
+/// XEP-0401 §3.2.
+const CREATE_ACCOUNT: &str = "urn:xmpp:invite#create-account";
+
+/// What an account may do with commands.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rights {
+    /// Whether it may do anything at all.
+    pub has_account: bool,
+    /// To what it may invite.
+    pub invites: UserInvites,
+    /// Whether it is an administrator's.
+    pub is_administrator: bool,
+}
+
+impl Rights {
+    /// Whether it may run the command of this node.
+    pub fn may_run(&self, node: &str) -> bool {
+        self.has_account
+            && match node {
+                INVITE => self.invites != UserInvites::Nothing,
+                CREATE_ACCOUNT => self.is_administrator,
+                _ => true,
+            }
+    }
+}
+
+fn invite(context: &Context<'_>, _submitted: &[Form]) -> Step {
+    let registers = context.rights.invites == UserInvites::Accounts;
+    Step::Do(Effect::Invite { registers, befriends: true, username: None })
+}
+
+fn create_account(_context: &Context<'_>, submitted: &[Form]) -> Step {
+    let Some(form) = submitted.first() else {
+        let form = Form::new(FormKind::Form)
+            .with_words("Invite somebody to make an account", "Without a name they choose it themselves.")
+            .with_field(Field::new(FieldKind::TextSingle, "username").with_label("User name"))
+            .with_field(Field::new(FieldKind::Boolean, "roster-subscription").with_label("Become contacts"));
+        return Step::Ask { form, is_last: true };
+    };
+    let befriends = form.boolean("roster-subscription").unwrap_or(false);
+    match form.value("username").map(jid::localpart).transpose() {
+        Err(_) => Step::Again("This is no possible user name."),
+        Ok(name) => {
+            let username = name.map(std::borrow::Cow::into_owned);
+            Step::Do(Effect::Invite { registers: true, befriends, username })
+        }
+    }
+}
+
+/// What whoever has made an invitation is shown (XEP-0401 §3.3).
+pub fn invitation(uri: &str, expires_s: u64) -> Form {
+    Form::new(FormKind::Result)
+        .with_type("urn:xmpp:invite#invitation")
+        .with_field(Field::new(FieldKind::TextSingle, "uri").with_label("Address to be opened").with_value(uri))
+        .with_field(
+            Field::new(FieldKind::TextSingle, "expire").with_label("Until").with_value(&datetime::utc_s(expires_s)),
+        )
+}
 
 const CHANGE_PASSWORD: &str = "change-password";
 
@@ -102,7 +168,8 @@ mod tests {
     ];
 
     fn context(sessions: &'static [SessionInfo<'static>]) -> Context<'static> {
-        Context { resource: Some("balcony"), sessions, password_bytes_max: 10 }
+        let rights = Rights { has_account: true, invites: UserInvites::Contacts, is_administrator: true };
+        Context { resource: Some("balcony"), sessions, password_bytes_max: 10, rights }
     }
 
     fn run(node: &str, sessions: &'static [SessionInfo<'static>], submitted: &[Form]) -> Step {
@@ -136,6 +203,22 @@ mod tests {
         assert!(matches!(kept, Step::Do(Effect::SetPassword { close_others: false, .. })));
         assert!(matches!(with("\u{7}"), Step::Again(_)));
         assert!(matches!(with("12345678901"), Step::Again(_)));
+    }
+
+    #[test]
+    fn who_may_invite_does_so_and_administrators_to_more() {
+        let Step::Do(effect) = run(INVITE, SESSIONS, &[]) else { panic!("an effect") };
+        assert_eq!(effect, Effect::Invite { registers: false, befriends: true, username: None });
+        assert!(matches!(run(CREATE_ACCOUNT, SESSIONS, &[]), Step::Ask { is_last: true, .. }));
+        let filled = |fields: &[(&str, &str)]| run(CREATE_ACCOUNT, SESSIONS, &[submitted(fields)]);
+        let Step::Do(effect) = filled(&[("username", "Romeo"), ("roster-subscription", "1")]) else {
+            panic!("an effect")
+        };
+        assert_eq!(effect, Effect::Invite { registers: true, befriends: true, username: Some("romeo".into()) });
+        assert!(matches!(filled(&[("username", "a@b")]), Step::Again(_)));
+        let rights = Rights { has_account: true, ..Rights::default() };
+        assert!(!rights.may_run(INVITE) && !rights.may_run(CREATE_ACCOUNT) && rights.may_run(CHANGE_PASSWORD));
+        assert!(!Rights::default().may_run(CHANGE_PASSWORD));
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Shard {
         let anonymous = self.settings.is_anonymous(session.address.domain());
         let sender = Arc::clone(&session.address);
         let address = to.as_ref().map_or(sender.bare(), |to| to.as_str());
-        let has_commands = !anonymous && address == sender.domain();
+        let rights = self.rights(&sender, !anonymous && address == sender.domain());
         let step = match frame.to_element() {
             Ok(element) => match element.children().next() {
                 // Bound already: a session exists (RFC 3921 §3).
@@ -112,7 +112,7 @@ impl Shard {
                 }
                 Some(payload) if payload.namespace == ns::COMMANDS && matches!(addressee, Addressee::Server) => {
                     if let Some(asker) = asker {
-                        self.command_request(io, stream, asker, action, payload, has_commands);
+                        self.command_request(io, stream, asker, action, payload, rights);
                     }
                     return Ok(());
                 }
@@ -120,8 +120,7 @@ impl Shard {
                     let archive = self.settings.archive.is_some();
                     let up_s = self.settings.started.elapsed().as_secs();
                     let (server_info, now_s) = (&*self.settings.server_info, now_s());
-                    let context =
-                        Context { addressee, address, anonymous, archive, has_commands, server_info, now_s, up_s };
+                    let context = Context { addressee, address, anonymous, archive, rights, server_info, now_s, up_s };
                     Step::Answer(service::answer(action, payload, &context))
                 }
                 None => Step::Answer(Answer::Refused(Refusal::new("modify", "bad-request"))),

@@ -24,6 +24,7 @@ use crate::sasl::{PASSWORD_BYTES_MAX, ScramKeys};
 use crate::service::commands::{
     Call, Command, CommandLimits, Context, Effect, Exchanges, Note, Outcome, Request, Running, SessionInfo,
 };
+use crate::service::user_commands::Rights;
 use crate::service::{Action, Answer, user_commands};
 use crate::stream::{Refusal, StreamError};
 use crate::xml::Element;
@@ -100,9 +101,9 @@ impl Shard {
         asker: Asker,
         action: Action,
         command: &Element,
-        may_run: bool,
+        rights: Rights,
     ) {
-        let step = self.command(io, stream, &asker, action, command, may_run).unwrap_or_else(Step::refuse);
+        let step = self.command(io, stream, &asker, action, command, rights).unwrap_or_else(Step::refuse);
         self.run_request(io, stream, asker, step);
     }
 
@@ -113,7 +114,7 @@ impl Shard {
         asker: &Asker,
         action: Action,
         command: &Element,
-        may_run: bool,
+        rights: Rights,
     ) -> Result<Step, Refusal> {
         let (Action::Set, "command", Some(key)) = (action, &*command.name, asker.key) else {
             return Err(Refusal::bad_request());
@@ -142,8 +143,8 @@ impl Shard {
         let call = Call {
             requester: asker.address.as_str(),
             commands: user_commands::COMMANDS,
-            may_run: &|_: &Command| may_run,
-            context: Context { resource, sessions: &sessions, password_bytes_max: PASSWORD_BYTES_MAX },
+            may_run: &|command: &Command| rights.may_run(command.node),
+            context: Context { resource, sessions: &sessions, password_bytes_max: PASSWORD_BYTES_MAX, rights },
             now_s: now_s(),
             limits: &LIMITS,
         };
@@ -184,6 +185,9 @@ impl Shard {
                         }
                     }
                 }))
+            }
+            Effect::Invite { registers, befriends, username } => {
+                Ok(self.invite(asker, running, registers, befriends, username))
             }
             Effect::CloseSession { resource } => {
                 let ended = self.close_sessions(bare, |session| session == resource, closed);

@@ -10,6 +10,7 @@ use rondel_storage::{
     LoadError, Outcome, Owner, Page, PageRequest, ReadRequest, accounts, blocks, preferences, roster, vcards,
 };
 
+use super::invites::Befriend;
 use super::message::Routed;
 use super::removal::RemoveAccount;
 use super::task::{Step, Task};
@@ -39,6 +40,8 @@ enum Waiter {
     Bind { connection: ConnectionId, jid: Jid<'static>, agent: Option<String>, requests: BindRequests },
     /// A stanza to be delivered, and the ticket of whoever has sent it.
     Stanza(Routed, Option<Ticket>),
+    /// Somebody who becomes a contact.
+    Befriend(Box<Befriend>),
     /// An operator, who wants it to be gone.
     Removal(Box<RemoveAccount>),
 }
@@ -93,10 +96,20 @@ impl Shard {
     /// Has the removal of an account wait until it is there.
     pub(super) fn load_to_remove(&mut self, io: &mut Io<Shard>, order: Box<RemoveAccount>) {
         let account = order.account.clone();
-        let is_new = !self.is_loading(&account);
-        self.loading.waiting.entry_ref(&*account).or_default().push_back(Waiter::Removal(order));
+        self.load_for(io, &account, Waiter::Removal(order));
+    }
+
+    /// Has a new contact wait until the account is there.
+    pub(super) fn load_to_befriend(&mut self, io: &mut Io<Shard>, order: Box<Befriend>) {
+        let account = order.account.clone();
+        self.load_for(io, &account, Waiter::Befriend(order));
+    }
+
+    fn load_for(&mut self, io: &mut Io<Shard>, account: &str, waiter: Waiter) {
+        let is_new = !self.is_loading(account);
+        self.loading.waiting.entry_ref(account).or_default().push_back(waiter);
         if is_new {
-            self.begin_to_load(io, &account);
+            self.begin_to_load(io, account);
         }
     }
 
@@ -189,6 +202,11 @@ impl Shard {
                             let error = StreamError::internal_server_error("the account cannot be read just now");
                             self.end(io, stream, End::Error(error));
                         }
+                    }
+                }
+                Waiter::Befriend(order) => {
+                    if standing == Some(Standing::Registered) {
+                        self.befriend_loaded(io, &order);
                     }
                 }
                 Waiter::Removal(order) => self.remove_loaded(io, order),

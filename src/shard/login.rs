@@ -90,9 +90,9 @@ impl Shard {
                         Err(end) => return self.end(io, stream, end),
                     }
                 }
-                Action::Register { domain, iq } => {
+                Action::Register { domain, iq, token } => {
                     io.pause(connection);
-                    let applicant = self.applicant(&stream, domain, &iq);
+                    let applicant = self.applicant(&stream, domain, &iq, token);
                     self.put(stream);
                     return self.register(io, applicant, &iq);
                 }

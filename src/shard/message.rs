@@ -3,6 +3,7 @@
 use rondel_storage::Reply;
 
 use super::broadcast::{Broadcast, Presences};
+use super::invites::Befriend;
 use super::pep::{Event, Question};
 use super::registration::ToRegistrar;
 use super::removal::RemoveAccount;
@@ -61,6 +62,8 @@ pub enum Message {
     EndSessions(Box<EndSessions>),
     /// Somebody with this bare JID has been let in, and is welcomed.
     Welcome(Box<str>),
+    /// An account and another become contacts.
+    Befriend(Box<Befriend>),
     /// Removes an account and all that belongs to it.
     RemoveAccount(Box<RemoveAccount>),
 }

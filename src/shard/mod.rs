@@ -13,6 +13,7 @@ mod commands;
 mod deliver;
 mod give;
 mod input;
+mod invites;
 mod kept;
 mod load;
 mod login;
@@ -464,6 +465,7 @@ impl Application for Shard {
                     self.welcome(io, &owner);
                 }
             }
+            Message::Befriend(order) => self.befriend_here(io, order),
             Message::RemoveAccount(order) => self.remove_for_operator(io, order),
         }
         self.after(io);

@@ -12,6 +12,7 @@ use rondel_shards::{ConnectionId, Io, Rate, TokenBucket};
 use rondel_storage::accounts::{self, Account, AccountFlags, Disabled};
 use rondel_storage::applicants;
 use rondel_storage::attempts::{self, Attempt};
+use rondel_storage::invites::StoredInvite;
 use rondel_storage::names as stored_names;
 use rondel_storage::registrations::{Registration, Source};
 use rondel_storage::{Outcome, Owner};
@@ -74,11 +75,23 @@ pub(super) struct Applicant {
     domain: String,
     id: Option<String>,
     gets: bool,
+    /// The token of an invitation that was shown on this stream.
+    token: Option<String>,
 }
 
 impl Applicant {
     fn about(&self, io: &Io<Shard>) -> logging::About<'_> {
         logging::About { shard: io.shard(), connection: self.number, address: Some(self.peer), account: None }
+    }
+
+    /// The domain that it is about.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// The connection that asks.
+    pub fn connection(&self) -> ConnectionId {
+        self.connection
     }
 }
 
@@ -88,6 +101,8 @@ struct Wanted {
     owner: Owner,
     /// What was filled in beside name and password.
     said: Vec<(String, String)>,
+    /// The invitation that it is made with.
+    invite: Option<StoredInvite>,
     /// Whether an administrator has to say yes first.
     waits: bool,
     /// Whether the throttle waits to hear what has become of it.
@@ -96,7 +111,7 @@ struct Wanted {
 
 impl Shard {
     /// Whoever asks about registration on a stream that nobody has logged in on.
-    pub(super) fn applicant(&self, stream: &Stream, domain: String, iq: &Element) -> Applicant {
+    pub(super) fn applicant(&self, stream: &Stream, domain: String, iq: &Element, token: Option<String>) -> Applicant {
         Applicant {
             connection: stream.connection,
             number: stream.number,
@@ -104,6 +119,7 @@ impl Shard {
             domain,
             id: iq.attribute("id").map(str::to_owned),
             gets: iq.attribute("type") == Some("get"),
+            token,
         }
     }
 
@@ -113,6 +129,9 @@ impl Shard {
             Ok(request) => request,
             Err(declined) => return self.decline(io, &applicant, None, declined),
         };
+        if let Some(preauth) = iq.child("preauth", ns::PREAUTH) {
+            return self.show_invitation(io, applicant, preauth);
+        }
         let submission = match request {
             Request::Get => {
                 io.set_deadline(applicant.connection, Some(PATIENCE));
@@ -125,17 +144,44 @@ impl Shard {
             }
             Request::Set(submission) => submission,
         };
+        match applicant.token.clone() {
+            Some(token) => self.register_invited(io, applicant, submission, token),
+            None if self.settings.registration().mode == Mode::Invite => {
+                let refusal = Refusal::not_acceptable().with_text("Registration is by invitation only.");
+                self.decline(io, &applicant, None, Declined::new("uninvited", refusal));
+            }
+            None => self.consider(io, applicant, &submission, None),
+        }
+    }
+
+    /// Somebody wants to register who may, as far as that is known; with an invitation or without.
+    pub(super) fn consider(
+        &mut self,
+        io: &mut Io<Shard>,
+        applicant: Applicant,
+        submission: &Submission,
+        invite: Option<StoredInvite>,
+    ) {
         let policy = self.settings.registration();
-        let owner = match name_in(&submission) {
+        let owner = match name_in(submission) {
             Ok(name) => Owner::new(&name, &applicant.domain),
             Err(declined) => return self.decline(io, &applicant, None, declined),
         };
         let Ok(owner) = owner else {
             return self.decline(io, &applicant, None, Declined::new("bad-name", Refusal::not_acceptable()));
         };
-        let checked = policy.names.check(owner.local()).map_err(Declined::from).and_then(|()| {
-            let new = password_in(&submission, Refusal::not_acceptable)?;
-            Ok((new, policy.questionnaire.check(&submission)?))
+        let promised = invite.as_ref().and_then(|stored| stored.invite.username.as_deref());
+        let name = match promised {
+            Some(promised) if promised == owner.local() => Ok(()),
+            Some(_) => {
+                let refusal = Refusal::not_acceptable().with_text("The invitation is for another name.");
+                Err(Declined::new("other-name", refusal))
+            }
+            None => policy.names.check(owner.local()).map_err(Declined::from),
+        };
+        let checked = name.and_then(|()| {
+            let new = password_in(submission, Refusal::not_acceptable)?;
+            Ok((new, policy.questionnaire.check(submission, invite.is_some())?))
         });
         let (new, said) = match checked {
             Ok(checked) => checked,
@@ -150,9 +196,9 @@ impl Shard {
             iterations: self.settings.negotiation.iterations,
         };
         let address = applicant.peer.ip();
-        let is_counted = !policy.trusted.contain(address);
-        let waits = policy.mode == Mode::Approve;
-        let wanted = Wanted { applicant, owner, said, waits, is_counted };
+        let is_counted = invite.is_none() && !policy.trusted.contain(address);
+        let waits = invite.is_none() && policy.mode == Mode::Approve;
+        let wanted = Wanted { applicant, owner, said, invite, waits, is_counted };
         let step = match is_counted {
             false => look_for_name(wanted, password),
             true => Step::admit(address, move |shard, io, _, outcome| match outcome {
@@ -178,12 +224,21 @@ impl Shard {
             Some("set") => true,
             _ => return Err(bad(Refusal::bad_request())),
         };
+        if iq.child("preauth", ns::PREAUTH).is_some() && sets {
+            return Ok(Request::Get);
+        }
         let query = iq.child("query", ns::REGISTER).ok_or_else(|| bad(Refusal::bad_request()))?;
         Request::read(sets, query).map_err(bad)
     }
 
     /// Refuses an attempt, and notes it in the log of registrations: it was for this account, if that is known.
-    fn decline(&mut self, io: &mut Io<Shard>, applicant: &Applicant, owner: Option<Owner>, declined: Declined) {
+    pub(super) fn decline(
+        &mut self,
+        io: &mut Io<Shard>,
+        applicant: &Applicant,
+        owner: Option<Owner>,
+        declined: Declined,
+    ) {
         let Declined { reason, refusal } = declined;
         let name = owner.as_ref().map(Owner::local).unwrap_or_default();
         limited_event!(INFO, "registration", applicant.about(io); name, reason, "refused");
@@ -240,7 +295,8 @@ impl Shard {
         let policy = self.settings.registration();
         if !policy.notices.watchers.is_empty() {
             let ip = wanted.applicant.peer.ip().to_canonical().to_string();
-            let mut words = policy.notices.registered(wanted.owner.local(), wanted.owner.domain(), &ip, "ibr");
+            let source = if wanted.invite.is_some() { "invite" } else { "ibr" };
+            let mut words = policy.notices.registered(wanted.owner.local(), wanted.owner.domain(), &ip, source);
             if wanted.waits {
                 words.push_str(" and waits to be let in");
             }
@@ -251,7 +307,7 @@ impl Shard {
         }
     }
 
-    fn answer_applicant(&mut self, io: &mut Io<Shard>, applicant: &Applicant, answer: Answer) {
+    pub(super) fn answer_applicant(&mut self, io: &mut Io<Shard>, applicant: &Applicant, answer: Answer) {
         let mut reply = Vec::new();
         let (id, domain) = (applicant.id.as_deref(), &*applicant.domain);
         match answer {
@@ -402,7 +458,11 @@ fn look_for_name(wanted: Wanted, password: NewPassword) -> Step {
     Step::read(request, move |shard, io, _: &Task, outcome| {
         let policy = shard.settings.registration();
         let outcome = match stored_names::decode(&wanted.owner, outcome) {
-            Ok(known) => policy.gives(&known, now_s()),
+            Ok(known) => {
+                let invite = wanted.invite.as_ref().map(|stored| &stored.invite);
+                let is_invited = invite.is_some_and(|invite| invite.username.as_deref() == Some(wanted.owner.local()));
+                policy.gives(&known, is_invited, now_s())
+            }
             Err(error) => {
                 limited_event!(WARN, "storage", "names cannot be read: {error}");
                 Err(Declined::new("failed", Refusal::new("wait", "internal-server-error")))
@@ -434,14 +494,23 @@ fn make_keys(wanted: Wanted, password: NewPassword) -> Step {
         let disabled = wanted.waits.then(|| Disabled { since, reason: WAITS.into() });
         let account = Account { keys, created: since, disabled, flags: AccountFlags::default() };
         let address = Some(wanted.applicant.peer.ip().to_canonical());
-        let registration = Registration { address, source: Source::Ibr, client: None };
+        let source = if wanted.invite.is_some() { Source::Invite } else { Source::Ibr };
+        let registration = Registration { address, source, client: None };
         let mut request = names::create(&wanted.owner, &account, &registration, made_us);
         if wanted.waits || !wanted.said.is_empty() {
             let (fields, waits) = (wanted.said.clone(), wanted.waits);
             request = applicants::put(request, &applicants::Applicant { at_micros: made_us, address, fields, waits });
         }
+        if let Some(invite) = &wanted.invite {
+            request = stored_names::release(invite.consume(request), &wanted.owner);
+        }
         Step::write(request, move |shard, io, _: &Task, outcome| {
             match outcome {
+                // The first condition is that there is no such account, the next that the invitation still holds.
+                Outcome::Refused(index) if index > 0 => {
+                    let used = Refusal::item_not_found().with_text("The invitation has been used.");
+                    shard.not_registered(io, wanted, Declined::new("used-invitation", used));
+                }
                 Outcome::Refused(_) => {
                     let taken = Refusal::new("cancel", "conflict").with_text("This name is taken.");
                     shard.not_registered(io, wanted, Declined::new("taken", taken));
@@ -459,6 +528,9 @@ fn make_keys(wanted: Wanted, password: NewPassword) -> Step {
                         shard.tell_of(io, &wanted);
                         if !wanted.waits {
                             shard.welcome(io, &wanted.owner);
+                        }
+                        if let Some(stored) = &wanted.invite {
+                            shard.befriend_inviter(io, &wanted.owner, &stored.invite);
                         }
                         shard.answer_applicant(io, &wanted.applicant, Answer::Result(None));
                     }

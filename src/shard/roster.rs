@@ -8,6 +8,7 @@ use rondel_storage::roster::Roster;
 use rondel_storage::{LoadError, Outcome, Owner, PageRequest, ReadRequest, roster as stored};
 
 use super::Shard;
+use super::invites::token_in;
 use super::message::Routed;
 use super::stream::Stream;
 use super::task::{Asker, Step, Task};
@@ -188,9 +189,27 @@ impl Shard {
         if let Err(condition) = roster::outbound(&owner, &state.contacts, to, kind, &self.settings.roster) {
             return self.answer_error(io, stream, frame, condition);
         }
+        self.send_out(io, owner, account, contact, stanza);
+    }
+
+    /// The server says for an account what it could say itself.
+    pub(super) fn subscribe_on_behalf(
+        &mut self,
+        io: &mut Io<Shard>,
+        account: &str,
+        contact: &Jid<'_>,
+        kind: SubscriptionType,
+    ) {
+        let Some(owner) = self.owner_of(account) else { return };
+        let stanza = Stanza { kind, bytes: subscription_stanza(account, contact, kind), is_outbound: true };
+        self.send_out(io, owner, account.to_owned(), contact.to_bare(), stanza);
+    }
+
+    /// A subscription stanza of an account goes out, if the state of the roster is such.
+    fn send_out(&mut self, io: &mut Io<Shard>, owner: Owner, account: String, contact: Jid<'static>, stanza: Stanza) {
         self.queue(io, &account.clone(), Task::default(), move |shard, io, _| {
             let Some(state) = shard.accounts.account(&account) else { return Step::Done };
-            match roster::outbound(&owner, &state.contacts, &contact, kind, &shard.settings.roster) {
+            match roster::outbound(&owner, &state.contacts, &contact, stanza.kind, &shard.settings.roster) {
                 Err(_) => Step::Done,
                 Ok(Opened::Done(step)) => {
                     shard.carry_out(io, &account, &contact, &stanza, Settled { step, change: None });
@@ -205,8 +224,13 @@ impl Shard {
     pub(super) fn subscription_to(&mut self, io: &mut Io<Shard>, routed: &Routed, kind: SubscriptionType) {
         let account = routed.bare().to_owned();
         let (Some(owner), Ok(from)) = (self.owner_of(&account), Jid::parse(routed.from().as_str())) else { return };
-        let stanza = Stanza { kind, bytes: routed.stanza().to_vec(), is_outbound: false };
         let contact = from.to_bare();
+        let mut bytes = routed.stanza().to_vec();
+        if let (SubscriptionType::Subscribe, Some((token, stripped))) = (kind, token_in(&bytes)) {
+            bytes = stripped;
+            self.subscription_with_token(io, &account, contact.as_str(), &token);
+        }
+        let stanza = Stanza { kind, bytes, is_outbound: false };
         self.queue(io, &account.clone(), Task::default(), move |shard, io, _| {
             let Some(state) = shard.accounts.account(&account) else { return Step::Done };
             match roster::inbound(&owner, &state.contacts, &contact, kind, &stanza.bytes, &shard.settings.roster) {
@@ -327,10 +351,9 @@ impl Shard {
 
     /// Sends a contact a subscription stanza of the server's own making.
     fn send_subscription(&mut self, io: &mut Io<Shard>, account: &str, contact: &Jid<'_>, kind: SubscriptionType) {
-        let (from, to) = (escape::attribute_value(account), escape::attribute_value(contact.as_str()));
-        let stanza = format!("<presence type='{}' from='{from}' to='{to}'/>", kind.as_str());
+        let stanza = subscription_stanza(account, contact, kind);
         let kind = PresenceType::Subscription(kind);
-        self.send(io, StanzaKind::Presence(kind), account, contact, stanza.as_bytes());
+        self.send(io, StanzaKind::Presence(kind), account, contact, &stanza);
     }
 
     /// Shows a resource that has just become available the requests that wait for an answer (§3.1.3).
@@ -468,4 +491,10 @@ pub(super) fn failed(failure: &rondel_storage::Failure) -> Refusal {
 /// Microseconds since 1970.
 pub(super) fn now_micros() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_micros() as u64)
+}
+
+/// A subscription stanza of the server's own making.
+fn subscription_stanza(account: &str, contact: &Jid<'_>, kind: SubscriptionType) -> Vec<u8> {
+    let (from, to) = (escape::attribute_value(account), escape::attribute_value(contact.as_str()));
+    format!("<presence type='{}' from='{from}' to='{to}'/>", kind.as_str()).into_bytes()
 }

@@ -93,6 +93,8 @@ pub enum Action {
         domain: String,
         /// The IQ.
         iq: Element,
+        /// The token of an invitation that the client has shown before.
+        token: Option<String>,
     },
     /// A login has failed: count it against the address.
     LoginFailed(Failure),

@@ -86,7 +86,9 @@ pub(super) fn write_before_login(out: &mut Vec<u8>, config: &Config, domain: &st
     // XEP-0077 §5: where nobody has logged in yet, and nobody can listen.
     let is_safe = tls.is_some() || config.tls == TlsPolicy::PlaintextAllowed;
     if is_safe && config.registration.load(Ordering::Relaxed) && config.anonymous.as_deref() != Some(domain) {
-        out.extend_from_slice(format!("<register xmlns='{}'/>", ns::REGISTER_FEATURE).as_bytes());
+        for namespace in [ns::REGISTER_FEATURE, ns::INVITED_FEATURE, ns::INVITE] {
+            out.extend_from_slice(format!("<register xmlns='{namespace}'/>").as_bytes());
+        }
     }
     write_limits(out, config.max_bytes_before_login, 0);
     out.extend_from_slice(b"</stream:features>");
@@ -157,7 +159,7 @@ mod tests {
     use crate::stream::SessionFeatures;
     use crate::xml::Element;
 
-    const SPECIFICATIONS: [(&str, &str); 14] = [
+    const SPECIFICATIONS: [(&str, &str); 16] = [
         (ns::TLS, "RFC 6120"),
         (ns::SASL, "RFC 6120"),
         (ns::BIND, "RFC 6120"),
@@ -171,6 +173,8 @@ mod tests {
         (ns::FAST, "XEP-0484"),
         (ns::STREAM_MANAGEMENT, "XEP-0198"),
         (ns::REGISTER_FEATURE, "XEP-0077"),
+        (ns::INVITED_FEATURE, "XEP-0445"),
+        (ns::INVITE, "XEP-0401"),
         (ns::CLIENT_STATE, "XEP-0352"),
     ];
 

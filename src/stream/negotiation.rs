@@ -81,6 +81,8 @@ pub struct Negotiation {
     header_sent: bool,
     /// Who the client says it is, in its stream header.
     from: Option<Jid<'static>>,
+    /// The token of an invitation that it has shown (XEP-0445).
+    token: Option<Box<str>>,
     /// What the client asks for along with its login.
     requests: Requests,
 }
@@ -99,6 +101,7 @@ impl Negotiation {
             account: None,
             header_sent: false,
             from: None,
+            token: None,
             requests: Requests::default(),
         }
     }
@@ -195,7 +198,7 @@ impl Negotiation {
             (State::Choosing, "starttls", ns::TLS) => self.starttls(),
             (State::Choosing, "auth", ns::SASL) => self.begin(Profile::Legacy, element),
             (State::Choosing, "authenticate", ns::SASL2) => self.begin(Profile::Sasl2, element),
-            (State::Choosing, "iq", ns::CLIENT) if element.child("query", ns::REGISTER).is_some() => {
+            (State::Choosing, "iq", ns::CLIENT) if registering::is_about_registration(element) => {
                 self.registration_request(element)
             }
             (State::Authenticating(attempt), "response", namespace) if namespace == attempt.profile().namespace() => {

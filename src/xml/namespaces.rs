@@ -70,6 +70,12 @@ pub const PUBSUB_OWNER: &str = "http://jabber.org/protocol/pubsub#owner";
 pub const REGISTER: &str = "jabber:iq:register";
 /// In-band registration, as a stream feature (XEP-0077).
 pub const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";
+/// That a stream takes tokens of invitations (XEP-0445).
+pub const INVITED_FEATURE: &str = "urn:xmpp:ibr-token:0";
+/// Tokens of invitations (XEP-0379, XEP-0445).
+pub const PREAUTH: &str = "urn:xmpp:pars:0";
+/// Invitations by commands (XEP-0401); clients of before XEP-0445 look for it in streams.
+pub const INVITE: &str = "urn:xmpp:invite";
 /// Chat states (XEP-0085).
 pub const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
 /// Delayed delivery before its rework (XEP-0091).

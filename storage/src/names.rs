@@ -2,7 +2,8 @@
 //! account that is there.
 //!
 //! Family `tombstones`. Key: the SHA-256 of `domain 0x00 local`, so that nothing in the store names an account that is
-//! gone. Value: when it went, in seconds since 1970.
+//! gone. Value: when it went, in seconds since 1970. Beside it, under the SHA-256 of `0x01 domain 0x00 local`: until
+//! when the name is reserved for whoever is invited under it.
 //!
 //! Family `lookalikes`. Key: `domain 0x00 skeleton 0x00 local`, without a value: what the names of accounts look like.
 //! What that is says the caller, who knows letters; a skeleton has no 0x00.
@@ -26,6 +27,17 @@ struct Tombstone {
 }
 
 impl Versioned for Tombstone {
+    const VERSION: u8 = 1;
+    const FAMILY: &'static str = "tombstones";
+}
+
+/// Until when a name is reserved, as it is stored.
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+struct Reservation {
+    until_s: u64,
+}
+
+impl Versioned for Reservation {
     const VERSION: u8 = 1;
     const FAMILY: &'static str = "tombstones";
 }
@@ -60,6 +72,16 @@ pub fn forget_all() -> WriteRequest {
     WriteRequest::new(Owner::nobody()).delete_range(LOOKALIKES, &[], &[u8::MAX])
 }
 
+/// The name of an owner is kept for whoever is invited under it, until then, in seconds since 1970.
+pub fn reserve(request: WriteRequest, owner: &Owner, until_s: u64) -> WriteRequest {
+    request.put(TOMBSTONES, &reservation_key(owner), Reservation { until_s }.encode())
+}
+
+/// It is not any more.
+pub fn release(request: WriteRequest, owner: &Owner) -> WriteRequest {
+    request.delete(TOMBSTONES, &reservation_key(owner))
+}
+
 /// What is known of a name that somebody wants; see [`decode`].
 pub fn get(owner: &Owner, skeleton: &str) -> ReadRequest {
     let from = lookalike_prefix(owner, skeleton);
@@ -70,7 +92,8 @@ pub fn get(owner: &Owner, skeleton: &str) -> ReadRequest {
     let bytes_max = crate::PAGE_BYTES_MAX;
     let alike =
         PageRequest { family: LOOKALIKES, from, to: Some(to), reverse: false, entries_max: ALIKE_MAX, bytes_max };
-    ReadRequest::Several(vec![ReadRequest::Get(TOMBSTONES, tombstone_key(owner)), ReadRequest::Page(alike)])
+    let keys = vec![tombstone_key(owner), reservation_key(owner)];
+    ReadRequest::Several(vec![ReadRequest::MultiGet(TOMBSTONES, keys), ReadRequest::Page(alike)])
 }
 
 /// What is known of a name.
@@ -78,6 +101,8 @@ pub fn get(owner: &Owner, skeleton: &str) -> ReadRequest {
 pub struct Known {
     /// Since when an account of this name is gone, in seconds since 1970.
     pub gone_s: Option<u64>,
+    /// Until when it is reserved for whoever is invited under it, in seconds since 1970.
+    pub reserved_until_s: Option<u64>,
     /// Whether an account of another name looks like it.
     pub has_lookalike: bool,
 }
@@ -91,16 +116,21 @@ pub fn decode(owner: &Owner, outcome: Outcome) -> Result<Known, LoadError> {
     let Ok([tombstone, alike]) = <[Outcome; 2]>::try_from(outcomes) else {
         return Err(LoadError::unexpected(Outcome::Several(Vec::new())));
     };
-    let gone_s = match tombstone {
-        Outcome::Value(None) => None,
-        Outcome::Value(Some(bytes)) => Some(Tombstone::decode(&tombstone_key(owner), &bytes)?.gone_s),
+    let [tombstone, reservation] = match tombstone {
+        Outcome::Values(values) => <[Option<Vec<u8>>; 2]>::try_from(values).map_err(|_| LoadError::OtherRequest)?,
         other => return Err(LoadError::unexpected(other)),
     };
+    let tombstone = tombstone.map(|bytes| Tombstone::decode(&tombstone_key(owner), &bytes)).transpose()?;
+    let reservation = reservation.map(|bytes| Reservation::decode(&reservation_key(owner), &bytes)).transpose()?;
     let has_lookalike = match alike {
         Outcome::Page(page) => page.entries.iter().any(|(key, _)| !key.ends_with(&own_end(owner))),
         other => return Err(LoadError::unexpected(other)),
     };
-    Ok(Known { gone_s, has_lookalike })
+    Ok(Known {
+        gone_s: tombstone.map(|tombstone| tombstone.gone_s),
+        reserved_until_s: reservation.map(|reservation| reservation.until_s),
+        has_lookalike,
+    })
 }
 
 fn own_end(owner: &Owner) -> Vec<u8> {
@@ -109,6 +139,10 @@ fn own_end(owner: &Owner) -> Vec<u8> {
 
 fn tombstone_key(owner: &Owner) -> Vec<u8> {
     Sha256::digest(owner.encode(0)).to_vec()
+}
+
+fn reservation_key(owner: &Owner) -> Vec<u8> {
+    Sha256::digest([b"\x01", &owner.encode(0)[..]].concat()).to_vec()
 }
 
 fn lookalike_prefix(owner: &Owner, skeleton: &str) -> Vec<u8> {
@@ -141,10 +175,15 @@ mod tests {
         assert!(known("b0b@x", "bob").has_lookalike);
         assert!(!known("b0b@y", "bob").has_lookalike && !known("bobby@x", "bobby").has_lookalike);
         write(bury(WriteRequest::new(owner("bob@x")), "bob", 7));
-        assert_eq!(known("bob@x", "bob"), Known { gone_s: Some(7), has_lookalike: false });
+        let gone = Known { gone_s: Some(7), ..Known::default() };
+        assert_eq!(known("bob@x", "bob"), gone);
         assert_eq!(known("b0b@x", "bob"), Known::default());
         write(show(WriteRequest::new(owner("bob@x")), "bob"));
         assert_eq!(known("bob@x", "bob").gone_s, None);
+        write(reserve(WriteRequest::new(owner("x")), &owner("eve@x"), 9));
+        assert_eq!(known("eve@x", "eve").reserved_until_s, Some(9));
+        write(release(WriteRequest::new(owner("x")), &owner("eve@x")));
+        assert_eq!(known("eve@x", "eve"), Known::default());
         assert!(known("b0b@x", "bob").has_lookalike);
     }
 
@@ -161,5 +200,6 @@ mod tests {
     #[test]
     fn the_encoding_of_version_1_stays() {
         assert_eq!(Tombstone { gone_s: 5 }.encode(), [1, 5]);
+        assert_eq!(Reservation { until_s: 5 }.encode(), [1, 5]);
     }
 }

@@ -76,7 +76,12 @@ pub struct Running {
 impl Running {
     /// The payload of the answer (§3.6).
     pub fn finish(&self, note: Note) -> Element {
-        completed(self.node, &self.session_id, Done { form: None, note: Some(note) })
+        self.finish_with(Done { form: None, note: Some(note) })
+    }
+
+    /// The same with data.
+    pub fn finish_with(&self, done: Done) -> Element {
+        completed(self.node, &self.session_id, done)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Commands as in the examples of XEP-0050.
 
+use super::super::user_commands::Rights;
 use super::*;
 use crate::forms::{Field, FieldKind, FormKind, FormLimits};
 
@@ -53,7 +54,7 @@ impl Stage {
     fn by(&mut self, requester: &str, attributes: &str, children: &str) -> Result<Outcome, Refusal> {
         let xml = format!("<command xmlns='http://jabber.org/protocol/commands' {attributes}>{children}</command>");
         let request = Request::parse(&Element::parse(xml.as_bytes()).unwrap(), &FORM)?;
-        let context = Context { resource: None, sessions: &[], password_bytes_max: 0 };
+        let context = Context { resource: None, sessions: &[], password_bytes_max: 0, rights: Rights::default() };
         let may_run = |command: &Command| command.node != "stop" || requester.starts_with("admin@");
         let (now_s, limits) = (self.now_s, &LIMITS);
         let call = Call { requester, commands: EXAMPLES, may_run: &may_run, context, now_s, limits };

@@ -8,6 +8,7 @@ use super::super::stream::Stream;
 use super::super::task::{Asker, Step};
 use super::super::{Shard, now_s};
 use crate::pubsub::Request;
+use crate::service::user_commands::Rights;
 use crate::service::{self, Action, Addressee, Answer, Context};
 use crate::stream::Refusal;
 use crate::xml::{Element, namespaces as ns};
@@ -54,7 +55,7 @@ impl Shard {
             address: account,
             anonymous: self.settings.is_anonymous(account),
             archive: self.settings.archive.is_some(),
-            has_commands: false,
+            rights: Rights::default(),
             server_info: &[],
             now_s: now_s(),
             up_s: self.settings.started.elapsed().as_secs(),

@@ -4,7 +4,12 @@ use super::{Negotiation, State};
 use crate::stream::action::Action;
 use crate::stream::config::TlsPolicy;
 use crate::stream::{Refusal, StreamError};
-use crate::xml::Element;
+use crate::xml::{Element, namespaces as ns};
+
+/// Whether an IQ is about registration, or shows an invitation to it.
+pub(super) fn is_about_registration(iq: &Element) -> bool {
+    iq.child("query", ns::REGISTER).is_some() || iq.child("preauth", ns::PREAUTH).is_some()
+}
 
 impl Negotiation {
     /// A question about registration (XEP-0077 §3). Each costs a try if it is to change something: nobody needs many.
@@ -24,7 +29,13 @@ impl Negotiation {
             self.registrations_left -= 1;
         }
         self.state = State::Registering;
-        vec![Action::Register { domain: self.domain.clone().unwrap_or_default(), iq: iq.clone() }]
+        let token = self.token.as_deref().map(str::to_owned);
+        vec![Action::Register { domain: self.domain.clone().unwrap_or_default(), iq: iq.clone(), token }]
+    }
+
+    /// The client has shown the token of an invitation that holds (XEP-0445 §3).
+    pub fn on_invitation(&mut self, token: &str) {
+        self.token = Some(token.into());
     }
 
     /// The answer to [`Action::Register`], as it stands in the stream.

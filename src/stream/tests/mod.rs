@@ -140,7 +140,7 @@ impl Play {
                     let tokens = self.world.tokens.get(&(account.to_string(), client)).cloned();
                     self.negotiation.on_tokens(&tokens.unwrap_or_default(), disabled, self.world.now_s)
                 }
-                Action::Register { domain, iq } => {
+                Action::Register { domain, iq, .. } => {
                     assert!(self.negotiation.is_waiting() && iq.name == "iq");
                     self.negotiation.on_registration(format!("<answer from='{domain}'/>").into_bytes())
                 }
