@@ -24,9 +24,14 @@ pub fn stranger(server: &Server) -> Raw {
 
 /// The same from another address of this machine.
 pub fn stranger_from(server: &Server, address: &str) -> Raw {
+    stranger_between(address, server.address)
+}
+
+/// The same, of the server at an address.
+pub fn stranger_between(address: &str, server: SocketAddr) -> Raw {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     bind(&socket, &SocketAddr::new(address.parse::<IpAddr>().unwrap(), 0)).unwrap();
-    connect(&socket, &server.address).unwrap();
+    connect(&socket, &server).unwrap();
     let stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut raw = Raw::over(stream);
