@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Action::User(action) => cli::user::run(action),
         Action::Registration(action) => cli::registrations::run(&action),
         Action::Invite(action) => cli::invite::run(&action),
+        Action::Announce(flags) => cli::announce::run(&flags),
         Action::Log(action) => cli::log::run(action),
         Action::Status(flags) => cli::status::run(&flags),
         Action::Trace(flags) => cli::trace::run(&flags),

@@ -340,3 +340,39 @@ fn names_of_the_gone_and_those_that_look_like_others_are_not_had() {
         raw = stranger(&server);
     }
 }
+
+#[test]
+fn everybody_is_told_what_has_to_be_known() {
+    let server = Server::start(&["--shards", "2", "--message-of-the-day", "Tea at five & cake."]);
+    ["juliet", "romeo", "nurse"].iter().for_each(|user| server.add_user(user));
+    let (mut juliet, mut romeo) = (Raw::online(&server, "juliet", "balcony"), Raw::online(&server, "romeo", "orchard"));
+    for raw in [&mut juliet, &mut romeo] {
+        let motd = raw.hear("</message>");
+        assert!(motd.contains("type='headline'") && motd.contains("from='localhost'"), "{motd}");
+        assert!(motd.contains("<body>Tea at five &amp; cake.</body>"), "{motd}");
+    }
+    // Whoever changes its presence has not come anew.
+    juliet.say("<presence><show>away</show></presence>");
+    assert!(!juliet.round_trip().contains("<message"));
+    let announce = |arguments: &[&str]| {
+        let output = rondel().arg("announce").args(arguments).arg("--data-dir").arg(server.data()).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert!(announce(&["The play begins."]).0);
+    for raw in [&mut juliet, &mut romeo] {
+        let told = raw.hear("</message>");
+        assert!(told.contains("type='headline'") && told.contains("<body>The play begins.</body>"), "{told}");
+    }
+    assert!(announce(&["--everybody", "--of-domain", "localhost", "It is over."]).0);
+    for raw in [&mut juliet, &mut romeo] {
+        let told = raw.hear("</message>");
+        assert!(told.contains("type='chat'") && told.contains("<body>It is over.</body>"), "{told}");
+    }
+    let mut nurse = Raw::online(&server, "nurse", "kitchen");
+    let heard = nurse.hear("<body>It is over.</body>");
+    assert!(!heard.contains("The play begins."), "{heard}");
+    assert!(announce(&["--of-domain", "example.org", "Nobody hears this."]).0);
+    assert!(!juliet.round_trip().contains("<message"));
+    let (is_done, line) = announce(&[""]);
+    assert!(!is_done && line.contains("nothing is said"), "{line}");
+}

@@ -62,6 +62,10 @@ pub trait Backend: Send + Sync {
     /// A page of the log of registrations.
     fn list_log(&self, list: &ListLog) -> Result<LogPage, Failure>;
 
+    /// Says something to everybody who is online, or to all accounts, now or when they come; only to those of a domain,
+    /// if one is given.
+    fn announce(&self, words: &str, domain: Option<&str>, everybody: bool) -> Result<(), Failure>;
+
     /// Tells what is decided for the stanzas of an account from now on, until `tell` answers that nobody listens; asked
     /// with nothing now and then, so that it can say so.
     fn trace(&self, jid: &Jid<'_>, tell: &mut dyn FnMut(Option<Traced>) -> bool) -> Result<(), Failure>;

@@ -110,6 +110,10 @@ impl Backend for Offline {
         self.log.list(list)
     }
 
+    fn announce(&self, _words: &str, _domain: Option<&str>, _everybody: bool) -> Result<(), Failure> {
+        no_server()
+    }
+
     fn trace(&self, _jid: &Jid<'_>, _tell: &mut dyn FnMut(Option<Traced>) -> bool) -> Result<(), Failure> {
         no_server()
     }

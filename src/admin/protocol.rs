@@ -17,7 +17,7 @@ use crate::jid::Jid;
 use crate::shard::Traced;
 
 /// Changes with every change that an older end would not understand.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Bytes of a request at most.
 pub(super) const REQUEST_BYTES_MAX: u64 = 64 << 10;
@@ -86,6 +86,11 @@ pub(super) enum Request {
         invite: String,
     },
     ListLog(ListLog),
+    Announce {
+        words: String,
+        domain: Option<String>,
+        everybody: bool,
+    },
     LogLevels,
     ChangeLogLevels {
         changes: String,
@@ -115,6 +120,7 @@ impl Request {
             Request::ListInvites => "list-invites",
             Request::RevokeInvite { .. } => "revoke-invite",
             Request::ListLog(_) => "list-log",
+            Request::Announce { .. } => "announce",
             Request::LogLevels => "log-levels",
             Request::ChangeLogLevels { .. } => "change-log-levels",
             Request::Trace { .. } => "trace",
@@ -176,6 +182,9 @@ pub(super) fn carry_out(
         Request::ListInvites => backend.list_invites().map(Done::Invites),
         Request::RevokeInvite { invite } => backend.revoke_invite(&invite).map(|()| Done::Nothing),
         Request::ListLog(list) => backend.list_log(&list).map(Done::Log),
+        Request::Announce { words, domain, everybody } => {
+            backend.announce(&words, domain.as_deref(), everybody).map(|()| Done::Nothing)
+        }
         Request::LogLevels => backend.log_levels().map(Done::Levels),
         Request::ChangeLogLevels { changes } => backend.change_log_levels(&changes).map(Done::Levels),
         Request::Trace { jid } => {

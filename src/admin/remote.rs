@@ -214,6 +214,11 @@ impl Backend for Remote {
         })
     }
 
+    fn announce(&self, words: &str, domain: Option<&str>, everybody: bool) -> Result<(), Failure> {
+        let domain = domain.map(str::to_owned);
+        self.tell(Request::Announce { words: words.into(), domain, everybody })
+    }
+
     fn trace(&self, jid: &Jid<'_>, tell: &mut dyn FnMut(Option<Traced>) -> bool) -> Result<(), Failure> {
         let mut done = self.ask(Request::Trace { jid: jid.to_string() })?;
         loop {

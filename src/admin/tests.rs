@@ -141,7 +141,7 @@ fn raw(socket: &Path) -> (UnixStream, BufReader<UnixStream>, String) {
 fn nonsense_is_answered_and_hurts_nobody() {
     let running = Running::start();
     let (mut stream, mut reader, greeting) = raw(&running.socket());
-    assert!(greeting.contains("\"protocol\":1"), "{greeting}");
+    assert!(greeting.contains("\"protocol\":2"), "{greeting}");
     let mut ask = |line: &str| {
         stream.write_all(line.as_bytes()).unwrap();
         let mut answer = String::new();

@@ -5,6 +5,7 @@
 //! [`crate::admin`].
 
 mod access;
+pub mod announce;
 mod archive;
 mod at_file;
 mod check;
@@ -34,6 +35,7 @@ use std::path::{Path, PathBuf};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub use announce::AnnounceFlags;
 pub use archive::Archive;
 pub use contact::Contact;
 pub use invite::InviteAction;
@@ -84,6 +86,8 @@ pub enum Action {
     /// Makes, shows and revokes invitations to register
     #[command(subcommand, arg_required_else_help = true)]
     Invite(InviteAction),
+    /// Says something to everybody who is online on a running server, or to all its accounts
+    Announce(AnnounceFlags),
     /// Shows and changes what a running server logs
     #[command(subcommand, arg_required_else_help = true)]
     Log(LogAction),

@@ -46,6 +46,11 @@ pub struct Watching {
     #[arg(long, env = "RONDEL_WELCOME_MESSAGE", value_name = "TEXT")]
     #[arg(default_value = "Hello $username, welcome to the $host IM server!")]
     pub welcome_message: String,
+
+    /// What everybody is told by the server whenever they come online, such as what will be out of order this evening.
+    /// Empty: nothing.
+    #[arg(long, env = "RONDEL_MESSAGE_OF_THE_DAY", value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub message_of_the_day: String,
 }
 
 impl Watching {
@@ -65,6 +70,7 @@ impl Watching {
             },
             template: self.registration_notification.clone(),
             welcome: self.welcome_message.clone(),
+            motd: self.message_of_the_day.clone(),
         }
     }
 }

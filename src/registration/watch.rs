@@ -44,6 +44,8 @@ pub struct Notices {
     pub template: String,
     /// What a new account is told by its domain, with `$username` and `$host`; empty: nothing.
     pub welcome: String,
+    /// What every session is told by its domain when it becomes available; empty: nothing.
+    pub motd: String,
 }
 
 impl Notices {

@@ -17,7 +17,7 @@ use crate::jid::Jid;
 use crate::logging::LevelControl;
 use crate::registration::Mode;
 use crate::sasl::ScramKeys;
-use crate::shard::{EndSessions, Message, NotRemoved, RemoveAccount, Settings, Traced, Watch};
+use crate::shard::{Announcement, EndSessions, Message, NotRemoved, RemoveAccount, Settings, Traced, Watch};
 use crate::stream::StreamError;
 
 /// How long a shard may take to end an account's sessions.
@@ -25,6 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Decisions that may wait to be told.
 const TRACED_MAX: usize = 10_000;
+
+/// Accounts that are told something at once, and how often so many are.
+const TOLD_AT_ONCE: usize = 200;
+const TELLS_EVERY: Duration = Duration::from_millis(100);
 
 /// How often it is seen to whether anybody still listens.
 const ASKED_EVERY: Duration = Duration::from_secs(1);
@@ -219,6 +223,32 @@ impl Backend for Running {
 
     fn show_user(&self, jid: &Jid<'_>) -> Result<UserDetails, Failure> {
         self.users.show(jid)
+    }
+
+    fn announce(&self, words: &str, domain: Option<&str>, everybody: bool) -> Result<(), Failure> {
+        let (words, domain) = (Arc::<str>::from(words), domain.map(str::to_owned));
+        if !everybody {
+            for remote in &self.remotes {
+                let announcement = Announcement { words: Arc::clone(&words), domain: domain.clone(), left: None };
+                remote.send(Message::Announce(Box::new(announcement)));
+            }
+            return Ok(());
+        }
+        let mut list = ListUsers { after: None, domain, limit: TOLD_AT_ONCE };
+        loop {
+            let page = self.users.list(&list)?;
+            for user in &page.users {
+                if let Some(remote) = self.remotes.get(home(&user.jid, self.remotes.len())) {
+                    remote.send(Message::Tell(Box::new((user.jid.clone(), Arc::clone(&words)))));
+                }
+            }
+            match page.users.last() {
+                Some(last) if page.more => list.after = Some(last.jid.clone()),
+                _ => return Ok(()),
+            }
+            // Each of them is loaded if it is not there, and what it is told is written: others want that, too.
+            std::thread::sleep(TELLS_EVERY);
+        }
     }
 
     fn trace(&self, jid: &Jid<'_>, tell: &mut dyn FnMut(Option<Traced>) -> bool) -> Result<(), Failure> {

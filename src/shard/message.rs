@@ -1,9 +1,12 @@
 //! What shards tell each other, and what other threads tell them.
 
+use std::sync::Arc;
+
 use rondel_storage::Reply;
 
 use super::broadcast::{Broadcast, Presences};
 use super::invites::Befriend;
+use super::notices::Announcement;
 use super::pep::{Event, Question};
 use super::registration::ToRegistrar;
 use super::removal::RemoveAccount;
@@ -62,6 +65,10 @@ pub enum Message {
     EndSessions(Box<EndSessions>),
     /// Somebody with this bare JID has been let in, and is welcomed.
     Welcome(Box<str>),
+    /// Something is said to all who are available there.
+    Announce(Box<Announcement>),
+    /// Something is said to an account at home there.
+    Tell(Box<(String, Arc<str>)>),
     /// An account and another become contacts.
     Befriend(Box<Befriend>),
     /// Removes an account and all that belongs to it.

@@ -60,6 +60,7 @@ use commands::Commands;
 use hashbrown::HashMap;
 use load::Loading;
 pub use message::{EndSessions, Message, Routed};
+pub use notices::Announcement;
 pub use offline::OfflineLimits;
 use offline::Uncounted;
 use pep::Pep;
@@ -465,6 +466,8 @@ impl Application for Shard {
                     self.welcome(io, &owner);
                 }
             }
+            Message::Announce(announcement) => self.announce(io, announcement),
+            Message::Tell(order) => self.tell_account(io, &order.0, &order.1),
             Message::Befriend(order) => self.befriend_here(io, order),
             Message::RemoveAccount(order) => self.remove_for_operator(io, order),
         }

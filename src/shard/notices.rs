@@ -1,16 +1,31 @@
 //! What the server says of its own accord: to administrators, and to new accounts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rondel_shards::Io;
 use rondel_storage::Owner;
 
+use super::message::Message;
 use super::roster::now_micros;
 use super::{Shard, TIMER_WATCH};
-use crate::account::{MessageType, StanzaKind};
+use crate::account::{Address, MessageType, SessionKey, StanzaKind};
 use crate::jid::Jid;
 use crate::registration::{NoticeType, Telling};
 use crate::xml::escape;
+
+/// Sessions that are told something in one turn: more would have the others wait.
+const ANNOUNCED_AT_ONCE: usize = 500;
+
+/// What is said to all who are available on a shard.
+pub struct Announcement {
+    /// The words.
+    pub words: Arc<str>,
+    /// Only to those of this domain.
+    pub domain: Option<String>,
+    /// To whom it has not been said yet; `None`: to nobody so far.
+    pub left: Option<Vec<SessionKey>>,
+}
 
 impl Shard {
     /// An account was made: the watchers hear of it, together with what else comes soon. For the shard that counts.
@@ -44,6 +59,45 @@ impl Shard {
         let to = owner.to_string();
         if let (Some(words), Ok(to)) = (words, Jid::parse(&to)) {
             self.say(io, owner.domain(), &to, NoticeType::Chat, &words);
+        }
+    }
+
+    /// A session that has become available gets the message of the day.
+    pub(super) fn tell_message_of_the_day(&mut self, io: &mut Io<Shard>, address: &Address) {
+        let policy = self.settings.registration();
+        if let (false, Ok(to)) = (policy.notices.motd.is_empty(), Jid::parse(address.as_str())) {
+            self.say(io, address.domain(), &to, NoticeType::Headline, &policy.notices.motd);
+        }
+    }
+
+    /// Says something to some of those who are available, and goes on with the others when those have been dealt with
+    /// who have something to do.
+    pub(super) fn announce(&mut self, io: &mut Io<Shard>, mut announcement: Box<Announcement>) {
+        let Announcement { words, domain, left } = &mut *announcement;
+        let left = left.get_or_insert_with(|| {
+            let is_meant = |address: &Address| domain.as_deref().is_none_or(|domain| domain == address.domain());
+            let all = self.accounts.all_sessions();
+            let meant = all.filter(|(_, session)| session.presence.is_some() && is_meant(&session.address));
+            meant.map(|(key, _)| key).collect()
+        });
+        for key in left.split_off(left.len().saturating_sub(ANNOUNCED_AT_ONCE)) {
+            let Some(address) = self.accounts.session(key).map(|session| Arc::clone(&session.address)) else {
+                continue;
+            };
+            if let Ok(to) = Jid::parse(address.as_str()) {
+                self.say(io, address.domain(), &to, NoticeType::Headline, words);
+            }
+        }
+        if !left.is_empty() {
+            io.send(io.shard(), Message::Announce(announcement), 0);
+        }
+    }
+
+    /// Says something to an account, now or when somebody comes.
+    pub(super) fn tell_account(&mut self, io: &mut Io<Shard>, account: &str, words: &str) {
+        if let Ok(to) = Jid::parse(account) {
+            let domain = to.domain().to_owned();
+            self.say(io, &domain, &to, NoticeType::Chat, words);
         }
     }
 

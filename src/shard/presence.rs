@@ -131,6 +131,7 @@ impl Shard {
         self.broadcast(io, address, PresenceType::Available, &stanza, is_new);
         if is_new {
             self.show_requests(io, address.bare(), *key);
+            self.tell_message_of_the_day(io, address);
         }
         if takes_messages && !took_messages {
             self.give_waiting(io, address.bare(), *key);
