@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use rondel_storage::accounts::{self, StoredAccount};
 use rondel_storage::applicants::{self, Applicant};
-use rondel_storage::{LoadError, Outcome, Owner, Store};
+use rondel_storage::{LoadError, Owner, Store};
 use serde::{Deserialize, Serialize};
 
 use super::backend::{Failure, FailureKind};
-use super::users::{CHANGE_TRIES, failed, owner};
+use super::users::{CHANGE_TRIES, failed, owner, write};
 use crate::jid::Jid;
 
 /// Applicants in one page at most.
@@ -82,11 +82,8 @@ impl Applicants {
         for _ in 0..CHANGE_TRIES {
             let (account, applicant) = self.waiting(jid)?;
             let applicant = Applicant { waits: false, ..applicant };
-            match self.store.write_blocking(applicants::put(account.enable(), &applicant)) {
-                Outcome::Written => return Ok(()),
-                Outcome::Refused(_) => {}
-                Outcome::Failed(failure) => return Err(failed(failure)),
-                other => return Err(failed(format!("an answer to another question: {other:?}"))),
+            if write(&self.store, applicants::put(account.enable(), &applicant))? {
+                return Ok(());
             }
         }
         Err(Failure::new(FailureKind::Busy, format!("{jid} is being changed by others")))
@@ -112,9 +109,9 @@ impl Applicants {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rondel_storage::Options;
     use rondel_storage::accounts::{Account, AccountFlags, Disabled};
     use rondel_storage::registrations::{Registration, Source};
+    use rondel_storage::{Options, Outcome};
 
     #[test]
     fn who_waits_is_listed_and_let_in_once() {

@@ -1,14 +1,13 @@
 //! Invitations as an operator makes and revokes them.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rondel_storage::invites::{self, Invite, StoredInvite};
-use rondel_storage::{Outcome, Owner, Store, WriteRequest, names};
+use rondel_storage::{Owner, Store, WriteRequest, names};
 use serde::{Deserialize, Serialize};
 
 use super::backend::{Failure, FailureKind};
-use super::users::failed;
+use super::users::{failed, now, write};
 use crate::registration::{invite_uri, token};
 
 /// Invitations that are shown at most.
@@ -71,7 +70,7 @@ impl Invites {
 
     /// Makes one to a domain. Returns once it is safe on disk.
     pub fn create(&self, domain: &str, new: &NewInvite) -> Result<MadeInvite, Failure> {
-        let made_s = now_s();
+        let made_s = now().as_secs();
         let (expires_s, token) = (made_s.saturating_add(new.lifetime_s), token());
         let invite = Invite {
             inviter: new.contact.clone(),
@@ -104,7 +103,7 @@ impl Invites {
             expires_s: stored.invite.expires_s,
             uses_left: stored.invite.uses_left,
         };
-        let now_s = now_s();
+        let now_s = now().as_secs();
         Ok(self.all()?.into_iter().filter(|stored| stored.is_valid(now_s)).map(open).collect())
     }
 
@@ -122,7 +121,7 @@ impl Invites {
 
     /// Forgets those that do not hold any more.
     pub fn forget_old(&self) -> Result<(), Failure> {
-        let now_s = now_s();
+        let now_s = now().as_secs();
         for stored in self.all()?.into_iter().filter(|stored| !stored.is_valid(now_s)) {
             self.write(stored.revoke())?;
         }
@@ -134,18 +133,10 @@ impl Invites {
         Ok(invites::decode_page(page).into_iter().flatten().collect())
     }
 
+    /// Refused means that somebody else has used or revoked it meanwhile.
     fn write(&self, request: WriteRequest) -> Result<(), Failure> {
-        match self.store.write_blocking(request) {
-            // Refused: somebody else has used or revoked it meanwhile.
-            Outcome::Written | Outcome::Refused(_) => Ok(()),
-            Outcome::Failed(failure) => Err(failed(failure)),
-            other => Err(failed(format!("an answer to another question: {other:?}"))),
-        }
+        write(&self.store, request).map(|_| ())
     }
-}
-
-fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }
 
 #[cfg(test)]

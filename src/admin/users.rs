@@ -153,18 +153,22 @@ impl Users {
         Err(Failure::new(FailureKind::Busy, format!("{jid} is being changed by others")))
     }
 
-    /// Whether it was written, rather than refused.
     fn write(&self, request: WriteRequest) -> Result<bool, Failure> {
-        match self.store.write_blocking(request) {
-            Outcome::Written => Ok(true),
-            Outcome::Refused(_) => Ok(false),
-            Outcome::Failed(failure) => Err(failed(failure)),
-            other => Err(failed(format!("an answer to another question: {other:?}"))),
-        }
+        write(&self.store, request)
     }
 }
 
-fn now() -> Duration {
+/// Whether it was written, rather than refused.
+pub(super) fn write(store: &Store, request: WriteRequest) -> Result<bool, Failure> {
+    match store.write_blocking(request) {
+        Outcome::Written => Ok(true),
+        Outcome::Refused(_) => Ok(false),
+        Outcome::Failed(failure) => Err(failed(failure)),
+        other => Err(failed(format!("an answer to another question: {other:?}"))),
+    }
+}
+
+pub(super) fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 

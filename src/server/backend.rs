@@ -98,6 +98,14 @@ impl Running {
         &self.settings.negotiation.domains
     }
 
+    fn require_served(&self, domain: &str) -> Result<(), Failure> {
+        if self.settings.serves(domain) {
+            return Ok(());
+        }
+        let text = format!("{domain} is not served here; served are {}", self.domains().join(", "));
+        Err(Failure::new(FailureKind::NotServed, text))
+    }
+
     /// From now on logins that began before look at their account again.
     fn account_changed(&self) {
         self.settings.account_changes.fetch_add(1, Ordering::SeqCst);
@@ -127,11 +135,7 @@ impl Backend for Running {
     }
 
     fn add_user(&self, jid: &Jid<'_>, keys: Vec<ScramKeys>) -> Result<(), Failure> {
-        if !self.domains().iter().any(|domain| domain == jid.domain()) {
-            let served = self.domains().join(", ");
-            let text = format!("{} is not served here; served are {served}", jid.domain());
-            return Err(Failure::new(FailureKind::NotServed, text));
-        }
+        self.require_served(jid.domain())?;
         self.users.add(jid, keys)
     }
 
@@ -180,13 +184,7 @@ impl Backend for Running {
                 self.domains().first().ok_or_else(|| Failure::new(FailureKind::NotServed, "no domain is served"))?
             }
         };
-        if !self.domains().contains(domain) {
-            let served = self.domains().join(", ");
-            return Err(Failure::new(
-                FailureKind::NotServed,
-                format!("{domain} is not served here; served are {served}"),
-            ));
-        }
+        self.require_served(domain)?;
         if self.settings.registration().mode == Mode::Closed {
             let text = "nobody registers here, invited or not: --registration invite";
             return Err(Failure::new(FailureKind::Unavailable, text));

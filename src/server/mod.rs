@@ -131,8 +131,7 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
         .map_err(|error| format!("cannot start the admin socket: {error}"))?;
     announce(&runtime, &settings, shards);
 
-    forget_registrations(&store, options.registration.registration_log_retention);
-    let mut forgotten = Instant::now();
+    let mut forgotten: Option<Instant> = None;
     let died = loop {
         match signals.wait(&runtime.ended()) {
             signals::Event::End => break false,
@@ -144,12 +143,12 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
             signals::Event::Tick => {
                 logging::report_withheld();
                 clock.note(&store);
-                if forgotten.elapsed() > FORGETS_EVERY {
+                if forgotten.is_none_or(|at| at.elapsed() > FORGETS_EVERY) {
                     forget_registrations(&store, options.registration.registration_log_retention);
                     if let Err(failure) = admin::Invites::new(Arc::clone(&store)).forget_old() {
                         tracing::warn!(target: "storage", "old invitations cannot be forgotten: {failure}");
                     }
-                    forgotten = Instant::now();
+                    forgotten = Some(Instant::now());
                 }
             }
         }

@@ -14,7 +14,7 @@ use super::login::{cheapest, credentials_in};
 use super::roster::written;
 use super::stream::Stream;
 use super::task::{Asker, Step, Task};
-use super::verify::{NewPassword, NoKeys};
+use super::verify::NoKeys;
 use super::{End, Shard, now_s};
 use crate::account::{Address, SessionKey};
 use crate::credentials::to_store;
@@ -228,29 +228,23 @@ impl Shard {
         let Some(keys) = cheapest(credentials_in(&stored).keys) else {
             return Step::refuse(Refusal::internal_server_error());
         };
-        let owner = stored.owner();
-        let job = NewPassword {
-            current: Some((current, keys)),
-            new,
-            rules: self.settings.registration().passwords,
-            name: owner.local().to_owned(),
-            domain: owner.domain().to_owned(),
-            iterations: self.settings.negotiation.iterations,
-        };
-        Step::derive(job, move |shard, io, _, keys| match keys {
-            Ok(keys) => shard.write_keys(change, &stored, keys),
-            Err(NoKeys::Fault(PasswordFault::Short)) => {
-                note(&change.running, Note::Error("The new password is too short.".into()))
-            }
-            Err(NoKeys::Fault(PasswordFault::Weak)) => {
-                note(&change.running, Note::Error("The new password is too weak.".into()))
-            }
-            Err(NoKeys::Wrong) => {
-                limited_event!(INFO, "login", change.about(io); "a wrong password in a change of password");
-                note(&change.running, Note::Error("The current password is not right.".into()))
-            }
-            Err(NoKeys::Busy) => Step::refuse(Refusal::new("wait", "resource-constraint")),
-        })
+        Step::derive(
+            self.new_password(stored.owner(), Some((current, keys)), new),
+            move |shard, io, _, keys| match keys {
+                Ok(keys) => shard.write_keys(change, &stored, keys),
+                Err(NoKeys::Fault(PasswordFault::Short)) => {
+                    note(&change.running, Note::Error("The new password is too short.".into()))
+                }
+                Err(NoKeys::Fault(PasswordFault::Weak)) => {
+                    note(&change.running, Note::Error("The new password is too weak.".into()))
+                }
+                Err(NoKeys::Wrong) => {
+                    limited_event!(INFO, "login", change.about(io); "a wrong password in a change of password");
+                    note(&change.running, Note::Error("The current password is not right.".into()))
+                }
+                Err(NoKeys::Busy) => Step::refuse(Refusal::new("wait", "resource-constraint")),
+            },
+        )
     }
 
     /// Writes new keys, and with them that no token of the account holds any more.

@@ -81,10 +81,7 @@ impl Shard {
                 Ok(Some(stored)) if stored.invite.uses_left > 0 => {
                     shard.consider(io, applicant, &submission, Some(stored));
                 }
-                Ok(_) => {
-                    let used = Refusal::item_not_found().with_text("The invitation has been used.");
-                    shard.decline(io, &applicant, None, Declined::new("used-invitation", used));
-                }
+                Ok(_) => shard.decline(io, &applicant, None, used_up()),
                 Err(declined) => shard.decline(io, &applicant, None, declined),
             }
             Step::Done
@@ -236,6 +233,12 @@ fn found(domain: &str, token: &str, outcome: Outcome) -> Result<Option<StoredInv
 
 fn uri(domain: &str, invite: &Invite, token: &str) -> String {
     invite_uri(domain, invite.inviter.as_deref(), invite.registers, invite.befriends, invite.username.as_deref(), token)
+}
+
+/// Nobody else registers with an invitation.
+pub(super) fn used_up() -> Declined {
+    let refusal = Refusal::item_not_found().with_text("The invitation has been used.");
+    Declined::new("used-invitation", refusal)
 }
 
 fn unknown() -> Declined {

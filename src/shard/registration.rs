@@ -17,6 +17,7 @@ use rondel_storage::names as stored_names;
 use rondel_storage::registrations::{Registration, Source};
 use rondel_storage::{Outcome, Owner};
 
+use super::invites::used_up;
 use super::message::Message;
 use super::roster::{now_micros, written};
 use super::stream::{Phase, Stream};
@@ -187,14 +188,7 @@ impl Shard {
             Ok(checked) => checked,
             Err(declined) => return self.decline(io, &applicant, Some(owner), declined),
         };
-        let password = NewPassword {
-            current: None,
-            new,
-            rules: policy.passwords,
-            name: owner.local().to_owned(),
-            domain: owner.domain().to_owned(),
-            iterations: self.settings.negotiation.iterations,
-        };
+        let password = self.new_password(&owner, None, new);
         let address = applicant.peer.ip();
         let is_counted = invite.is_none() && !policy.trusted.contain(address);
         let waits = invite.is_none() && policy.mode == Mode::Approve;
@@ -403,15 +397,8 @@ impl Shard {
         if name_in(submission).map_err(|_| Refusal::bad_request())? != owner.local() {
             return Err(Refusal::bad_request());
         }
-        let new = NewPassword {
-            current: None,
-            new: password_in(submission, Refusal::bad_request).map_err(|declined| declined.refusal)?,
-            rules: self.settings.registration().passwords,
-            name: owner.local().to_owned(),
-            domain: owner.domain().to_owned(),
-            iterations: self.settings.negotiation.iterations,
-        };
-        Ok(Step::derive(new, move |_, _, _, keys| {
+        let new = password_in(submission, Refusal::bad_request).map_err(|declined| declined.refusal)?;
+        Ok(Step::derive(self.new_password(&owner, None, new), move |_, _, _, keys| {
             let keys = match keys {
                 Ok(keys) => keys,
                 Err(error) => return Step::refuse(refused(error).refusal),
@@ -507,10 +494,7 @@ fn make_keys(wanted: Wanted, password: NewPassword) -> Step {
         Step::write(request, move |shard, io, _: &Task, outcome| {
             match outcome {
                 // The first condition is that there is no such account, the next that the invitation still holds.
-                Outcome::Refused(index) if index > 0 => {
-                    let used = Refusal::item_not_found().with_text("The invitation has been used.");
-                    shard.not_registered(io, wanted, Declined::new("used-invitation", used));
-                }
+                Outcome::Refused(index) if index > 0 => shard.not_registered(io, wanted, used_up()),
                 Outcome::Refused(_) => {
                     let taken = Refusal::new("cancel", "conflict").with_text("This name is taken.");
                     shard.not_registered(io, wanted, Declined::new("taken", taken));

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use crossbeam::channel::{Sender, TrySendError, bounded};
 use rondel_shards::Remote;
+use rondel_storage::Owner;
 use zeroize::Zeroizing;
 
+use super::Shard;
 use super::message::Message;
 use crate::registration::{PasswordFault, PasswordRules};
 use crate::sasl::{Failure, Hash, ScramKeys, UnknownUsers, new_keys, prepare_password, verify};
@@ -118,6 +120,25 @@ fn judge(
         false => Err(Failure::NotAuthorized),
         true if disabled => Err(Failure::AccountDisabled),
         true => Ok(()),
+    }
+}
+
+impl Shard {
+    /// What makes the keys of a new password of an account, as the server's rules are just now.
+    pub(super) fn new_password(
+        &self,
+        owner: &Owner,
+        current: Option<(Zeroizing<String>, ScramKeys)>,
+        new: Zeroizing<String>,
+    ) -> NewPassword {
+        NewPassword {
+            current,
+            new,
+            rules: self.settings.registration().passwords,
+            name: owner.local().to_owned(),
+            domain: owner.domain().to_owned(),
+            iterations: self.settings.negotiation.iterations,
+        }
     }
 }
 
