@@ -39,7 +39,7 @@ impl Shard {
     pub(super) fn show_invitation(&mut self, io: &mut Io<Shard>, applicant: Applicant, preauth: &Element) {
         let token = preauth.attribute("token").unwrap_or_default().to_owned();
         if !is_token(&token) {
-            return self.decline(io, &applicant, None, unknown());
+            return self.decline(io, applicant, None, unknown());
         }
         let domain = applicant.domain().to_owned();
         let request = invites::get(&domain, &token);
@@ -49,8 +49,8 @@ impl Shard {
                     shard.note_invitation(&applicant, &token);
                     shard.answer_applicant(io, &applicant, Answer::Result(None));
                 }
-                Ok(_) => shard.decline(io, &applicant, None, unknown()),
-                Err(declined) => shard.decline(io, &applicant, None, declined),
+                Ok(_) => shard.decline(io, applicant, None, unknown()),
+                Err(declined) => shard.decline(io, applicant, None, declined),
             }
             Step::Done
         });
@@ -81,8 +81,8 @@ impl Shard {
                 Ok(Some(stored)) if stored.invite.uses_left > 0 => {
                     shard.consider(io, applicant, &submission, Some(stored));
                 }
-                Ok(_) => shard.decline(io, &applicant, None, used_up()),
-                Err(declined) => shard.decline(io, &applicant, None, declined),
+                Ok(_) => shard.decline(io, applicant, None, used_up()),
+                Err(declined) => shard.decline(io, applicant, None, declined),
             }
             Step::Done
         });

@@ -15,7 +15,7 @@ use rondel_storage::attempts::{self, Attempt};
 use rondel_storage::invites::StoredInvite;
 use rondel_storage::names as stored_names;
 use rondel_storage::registrations::{Registration, Source};
-use rondel_storage::{Outcome, Owner};
+use rondel_storage::{Outcome, Owner, WriteRequest};
 
 use super::invites::used_up;
 use super::message::Message;
@@ -128,7 +128,7 @@ impl Shard {
     pub(super) fn register(&mut self, io: &mut Io<Shard>, applicant: Applicant, iq: &Element) {
         let request = match self.registration_request_of(&applicant, iq) {
             Ok(request) => request,
-            Err(declined) => return self.decline(io, &applicant, None, declined),
+            Err(declined) => return self.decline(io, applicant, None, declined),
         };
         if let Some(preauth) = iq.child("preauth", ns::PREAUTH) {
             return self.show_invitation(io, applicant, preauth);
@@ -149,7 +149,7 @@ impl Shard {
             Some(token) => self.register_invited(io, applicant, submission, token),
             None if self.settings.registration().mode == Mode::Invite => {
                 let refusal = Refusal::not_acceptable().with_text("Registration is by invitation only.");
-                self.decline(io, &applicant, None, Declined::new("uninvited", refusal));
+                self.decline(io, applicant, None, Declined::new("uninvited", refusal));
             }
             None => self.consider(io, applicant, &submission, None),
         }
@@ -166,10 +166,10 @@ impl Shard {
         let policy = self.settings.registration();
         let owner = match name_in(submission) {
             Ok(name) => Owner::new(&name, &applicant.domain),
-            Err(declined) => return self.decline(io, &applicant, None, declined),
+            Err(declined) => return self.decline(io, applicant, None, declined),
         };
         let Ok(owner) = owner else {
-            return self.decline(io, &applicant, None, Declined::new("bad-name", Refusal::not_acceptable()));
+            return self.decline(io, applicant, None, Declined::new("bad-name", Refusal::not_acceptable()));
         };
         let promised = invite.as_ref().and_then(|stored| stored.invite.username.as_deref());
         let name = match promised {
@@ -186,7 +186,7 @@ impl Shard {
         });
         let (new, said) = match checked {
             Ok(checked) => checked,
-            Err(declined) => return self.decline(io, &applicant, Some(owner), declined),
+            Err(declined) => return self.decline(io, applicant, Some(owner), declined),
         };
         let password = self.new_password(&owner, None, new);
         let address = applicant.peer.ip();
@@ -198,7 +198,7 @@ impl Shard {
             true => Step::admit(address, move |shard, io, _, outcome| match outcome {
                 Ok(()) => look_for_name(wanted, password),
                 Err(fault) => {
-                    shard.decline(io, &wanted.applicant, Some(wanted.owner), fault.into());
+                    shard.decline(io, wanted.applicant, Some(wanted.owner), fault.into());
                     Step::Done
                 }
             }),
@@ -225,42 +225,53 @@ impl Shard {
         Request::read(sets, query).map_err(bad)
     }
 
-    /// Refuses an attempt, and notes it in the log of registrations: it was for this account, if that is known.
+    /// Refuses an attempt, once it stands in the log of registrations: it was for this account, if that is known.
     pub(super) fn decline(
         &mut self,
         io: &mut Io<Shard>,
-        applicant: &Applicant,
+        applicant: Applicant,
         owner: Option<Owner>,
         declined: Declined,
     ) {
         let Declined { reason, refusal } = declined;
         let name = owner.as_ref().map(Owner::local).unwrap_or_default();
         limited_event!(INFO, "registration", applicant.about(io); name, reason, "refused");
-        if !applicant.gets {
-            self.note_attempt(io, applicant, owner, reason);
+        let answer = Answer::Refused(refusal);
+        match self.note_of(io, &applicant, owner, reason) {
+            None => self.answer_applicant(io, &applicant, answer),
+            Some(note) => self.run(
+                io,
+                Step::write(note, move |shard, io, _: &Task, outcome| {
+                    // A failure is logged where it is told, and no reason to let the attempt pass.
+                    let _ = written(outcome);
+                    shard.answer_applicant(io, &applicant, answer);
+                    Step::Done
+                }),
+            ),
         }
-        self.answer_applicant(io, applicant, Answer::Refused(refusal));
     }
 
-    fn note_attempt(&mut self, io: &mut Io<Shard>, applicant: &Applicant, owner: Option<Owner>, reason: &str) {
-        let Some(owner) = owner.or_else(|| Owner::new("", &applicant.domain).ok()) else { return };
+    /// The entry of the log for an attempt that is refused, unless there were too many of them.
+    fn note_of(
+        &mut self,
+        io: &Io<Shard>,
+        applicant: &Applicant,
+        owner: Option<Owner>,
+        reason: &str,
+    ) -> Option<WriteRequest> {
+        if applicant.gets {
+            return None;
+        }
+        let owner = owner.or_else(|| Owner::new("", &applicant.domain).ok())?;
         let shards = io.shards() as f64;
         let rate = Rate { per_second: NOTED.per_second / shards, burst: NOTED.burst / shards };
-        if self.noting.get_or_insert_with(|| TokenBucket::full(rate, io.now_ms())).take(rate, 1.0, io.now_ms()).is_err()
-        {
+        let bucket = self.noting.get_or_insert_with(|| TokenBucket::full(rate, io.now_ms()));
+        if bucket.take(rate, 1.0, io.now_ms()).is_err() {
             limited_event!(WARN, "registration", "so many attempts that not all are in the log of registrations");
-            return;
+            return None;
         }
         let attempt = Attempt { address: applicant.peer.ip().to_canonical(), reason: reason.to_owned() };
-        let request = attempts::append(owner, &attempt, self.noted_us(io));
-        self.run(
-            io,
-            Step::write(request, |_, _, _: &Task, outcome| {
-                // A failure is logged where it is told.
-                let _ = written(outcome);
-                Step::Done
-            }),
-        );
+        Some(attempts::append(owner, &attempt, self.noted_us(io)))
     }
 
     /// The time in microseconds since 1970, another one for each entry of the log, whichever shard makes it.
@@ -273,7 +284,7 @@ impl Shard {
 
     fn not_registered(&mut self, io: &mut Io<Shard>, wanted: Wanted, declined: Declined) {
         self.ended(io, &wanted, None);
-        self.decline(io, &wanted.applicant, Some(wanted.owner), declined);
+        self.decline(io, wanted.applicant, Some(wanted.owner), declined);
     }
 
     /// Tells the throttle what has become of somebody it has let pass.
