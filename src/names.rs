@@ -57,7 +57,6 @@ fn write(store: &Store, request: WriteRequest) -> Result<(), LoadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rondel_storage::accounts::AccountFlags;
     use rondel_storage::registrations::Source;
     use rondel_storage::{Options, names::Known};
 
@@ -73,7 +72,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(&Options::new(directory.path().join("store"))).unwrap();
         let owner = |name: &str| Owner::parse(name).unwrap();
-        let account = Account { keys: Vec::new(), created: 1, disabled: None, flags: AccountFlags::default() };
+        let account = Account::new(Vec::new(), 1);
         let registration = Registration { address: None, source: Source::Cli, client: None };
         for number in 0..INDEXED_AT_ONCE + 7 {
             let made = accounts::create(&owner(&format!("bob{number}@x")), &account, &registration, number as u64);

@@ -2,10 +2,10 @@
 
 mod common;
 
+use common::commands::{COMMANDS, fill, run, session_id};
 use common::people::{is_right, resumable, resume};
 use common::{Raw, Server};
 
-const COMMANDS: &str = "http://jabber.org/protocol/commands";
 const NODES: [&str; 4] = ["change-password", "list-sessions", "close-session", "close-other-sessions"];
 
 fn server(flags: &[&str]) -> Server {
@@ -13,30 +13,6 @@ fn server(flags: &[&str]) -> Server {
     server.add_user("romeo");
     server.add_user("juliet");
     server
-}
-
-/// Runs a command, or goes on with it.
-fn run(raw: &mut Raw, node: &str, attributes: &str, fields: &[(&str, &str)]) -> String {
-    let fields: String =
-        fields.iter().map(|(var, value)| format!("<field var='{var}'><value>{value}</value></field>")).collect();
-    let form = format!("<x xmlns='jabber:x:data' type='submit'>{fields}</x>");
-    let form = if attributes.is_empty() { String::new() } else { form };
-    raw.ask(
-        "set",
-        Some("localhost"),
-        &format!("<command xmlns='{COMMANDS}' node='{node}' {attributes}>{form}</command>"),
-    )
-}
-
-/// Begins a command, and answers its form.
-fn fill(raw: &mut Raw, node: &str, fields: &[(&str, &str)]) -> String {
-    let asked = run(raw, node, "", &[]);
-    assert!(asked.contains("status='executing'") && asked.contains("<complete/>"), "{asked}");
-    run(raw, node, &format!("sessionid='{}'", session_id(&asked)), fields)
-}
-
-fn session_id(answer: &str) -> &str {
-    answer.split("sessionid='").nth(1).unwrap().split('\'').next().unwrap()
 }
 
 fn change_password(raw: &mut Raw, current: &str, new: &str, close: &str) -> String {

@@ -25,6 +25,7 @@ mod managed;
 pub mod private;
 pub mod reporting;
 mod resources;
+pub mod restraint;
 pub mod retraction;
 pub mod roster;
 mod session;

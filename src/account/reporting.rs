@@ -5,9 +5,6 @@
 
 use crate::xml::{Element, namespaces as ns};
 
-/// Advertised by a server that takes reports (XEP-0377 §3).
-pub const FEATURES: &[&str] = &[NAMESPACE];
-
 const NAMESPACE: &str = "urn:xmpp:reporting:1";
 
 /// What clients of the years before 2021 send, with the reason as an element.

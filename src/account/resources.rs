@@ -76,6 +76,11 @@ impl Accounts {
         keys.iter().map(|&key| (key, &*self.sessions[key]))
     }
 
+    /// All accounts in memory, by their bare JIDs.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &Account)> {
+        self.by_jid.iter().map(|(bare_jid, account)| (&**bare_jid, &**account))
+    }
+
     /// An account that is in memory.
     pub fn account(&self, bare_jid: &str) -> Option<&Account> {
         self.by_jid.get(bare_jid).map(|account| &**account)

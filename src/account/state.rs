@@ -8,6 +8,7 @@ use super::activity::LastActivity;
 use super::archive_preferences::Preferences;
 use super::blocking::Blocklist;
 use super::contacts::Contacts;
+use super::restraint::Restraint;
 use super::session::SessionKey;
 use crate::limited_event;
 
@@ -55,6 +56,8 @@ pub struct Account {
     pub archived_ms: Option<u64>,
     /// The hash of the photo in its vCard, which presence announces (XEP-0153).
     pub photo: Option<[u8; 20]>,
+    /// What it may not send that others may, if it is silenced or new.
+    pub restraint: Option<Box<Restraint>>,
     /// The bytes that all items that it has published take, once they have been counted.
     pub published: Option<u64>,
     /// Its sessions, in the order in which they were bound.
@@ -77,6 +80,7 @@ impl Account {
             owner: None,
             archived_ms: None,
             photo: None,
+            restraint: None,
             published: None,
             sessions: SmallVec::new(),
             leaves_ms: 0,

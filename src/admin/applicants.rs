@@ -109,7 +109,7 @@ impl Applicants {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rondel_storage::accounts::{Account, AccountFlags, Disabled};
+    use rondel_storage::accounts::{Account, Disabled};
     use rondel_storage::registrations::{Registration, Source};
     use rondel_storage::{Options, Outcome};
 
@@ -119,8 +119,8 @@ mod tests {
         let store = Arc::new(Store::open(&Options::new(directory.path().join("store"))).unwrap());
         let applicants = Applicants::new(Arc::clone(&store));
         for (name, waits) in [("a@x", true), ("b@x", false), ("c@x", true)] {
-            let disabled = waits.then(|| Disabled { since: 1, reason: "waits".into() });
-            let account = Account { keys: Vec::new(), created: 1, disabled, flags: AccountFlags::default() };
+            let disabled = waits.then(|| Disabled { since: 1, reason: "waits".into(), until: None });
+            let account = Account { disabled, ..Account::new(Vec::new(), 1) };
             let registration = Registration { address: None, source: Source::Ibr, client: None };
             let request = accounts::create(&Owner::parse(name).unwrap(), &account, &registration, 1_000_000);
             let applicant = Applicant { at_micros: 1, address: None, fields: Vec::new(), waits };

@@ -2,79 +2,48 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::applicants::PendingPage;
-use super::invites::{MadeInvite, NewInvite, OpenInvite};
-use super::log::{ListLog, LogPage};
+use super::request::{Done, Expected, Request};
 use crate::jid::Jid;
-use crate::sasl::ScramKeys;
-use crate::shard::Traced;
 
 /// Accounts in one page of a list at most.
 pub const PAGE_USERS_MAX: usize = 1_000;
 
-/// Whoever carries out what an operator asks. Every method may block; all may be called from several threads at once.
-///
-/// Addresses are bare JIDs of accounts.
+/// Whoever carries out what an operator asks. May block; may be asked from several threads at once.
 pub trait Backend: Send + Sync {
-    /// Who answers.
-    fn status(&self) -> Result<Status, Failure>;
+    /// Carries out a request of somebody. What comes of it on the way is handed to `tell`, which answers whether
+    /// anybody listens.
+    fn ask(&self, by: &By, request: Request, tell: &mut dyn FnMut(Done) -> bool) -> Result<Done, Failure>;
+}
 
-    /// Adds an account. Returns once it is safe on disk.
-    fn add_user(&self, jid: &Jid<'_>, keys: Vec<ScramKeys>) -> Result<(), Failure>;
+/// Asks for something that comes in one piece, as whoever runs this process.
+pub fn ask<T: Expected>(backend: &(impl Backend + ?Sized), request: Request) -> Result<T, Failure> {
+    let done = backend.ask(&By::here(), request, &mut |_| true)?;
+    T::of(done).ok_or_else(|| Failure::new(FailureKind::Failed, "the answer belongs to another question"))
+}
 
-    /// Replaces the keys of an account: from then on only the new password logs in. Sessions go on.
-    fn set_keys(&self, jid: &Jid<'_>, keys: Vec<ScramKeys>) -> Result<(), Failure>;
+/// Who asks.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum By {
+    /// A user of this machine, by number.
+    Local(u32),
+    /// An account that administers the server, by its bare JID.
+    Account(String),
+}
 
-    /// Removes an account with all that belongs to it, and ends its sessions; with a time, in seconds since 1970, only
-    /// if it was made then.
-    fn remove_user(&self, jid: &Jid<'_>, made_s: Option<u64>) -> Result<(), Failure>;
+impl By {
+    /// Whoever runs this process.
+    pub fn here() -> By {
+        By::Local(rustix::process::getuid().as_raw())
+    }
+}
 
-    /// Bars an account from logging in, and ends its sessions. The reason is for operators.
-    fn disable_user(&self, jid: &Jid<'_>, reason: &str) -> Result<(), Failure>;
-
-    /// Lets a disabled account log in again.
-    fn enable_user(&self, jid: &Jid<'_>) -> Result<(), Failure>;
-
-    /// A page of the list of accounts.
-    fn list_users(&self, list: &ListUsers) -> Result<UserPage, Failure>;
-
-    /// What is stored about an account.
-    fn show_user(&self, jid: &Jid<'_>) -> Result<UserDetails, Failure>;
-
-    /// A page of those who have registered and wait to be let in, behind this address.
-    fn list_pending(&self, after: Option<&str>) -> Result<PendingPage, Failure>;
-
-    /// Lets somebody in who waits.
-    fn approve(&self, jid: &Jid<'_>) -> Result<(), Failure>;
-
-    /// Removes the account of somebody who waits.
-    fn reject(&self, jid: &Jid<'_>) -> Result<(), Failure>;
-
-    /// Makes an invitation. Returns once it is safe on disk.
-    fn create_invite(&self, new: &NewInvite) -> Result<MadeInvite, Failure>;
-
-    /// The invitations that are open.
-    fn list_invites(&self) -> Result<Vec<OpenInvite>, Failure>;
-
-    /// Takes an invitation back.
-    fn revoke_invite(&self, id: &str) -> Result<(), Failure>;
-
-    /// A page of the log of registrations.
-    fn list_log(&self, list: &ListLog) -> Result<LogPage, Failure>;
-
-    /// Says something to everybody who is online, or to all accounts, now or when they come; only to those of a domain,
-    /// if one is given.
-    fn announce(&self, words: &str, domain: Option<&str>, everybody: bool) -> Result<(), Failure>;
-
-    /// Tells what is decided for the stanzas of an account from now on, until `tell` answers that nobody listens; asked
-    /// with nothing now and then, so that it can say so.
-    fn trace(&self, jid: &Jid<'_>, tell: &mut dyn FnMut(Option<Traced>) -> bool) -> Result<(), Failure>;
-
-    /// The levels of log lines, as `info,session=debug`.
-    fn log_levels(&self) -> Result<String, Failure>;
-
-    /// Changes levels of log lines, as [`crate::logging::Levels::changed`] reads them; returns those from now on.
-    fn change_log_levels(&self, changes: &str) -> Result<String, Failure>;
+impl std::fmt::Display for By {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            By::Local(number) => write!(f, "user {number} of this machine"),
+            By::Account(jid) => f.write_str(jid),
+        }
+    }
 }
 
 /// Who answers.
@@ -146,10 +115,31 @@ pub struct UserDetails {
     pub source: String,
     /// The client's address if a client made it.
     pub source_address: Option<String>,
-    /// If it may not log in: since when, in seconds since 1970, and why.
-    pub disabled: Option<(u64, String)>,
+    /// If it may not log in.
+    pub disabled: Option<DisabledUser>,
+    /// Whether it administers the server.
+    pub is_admin: bool,
+    /// Until when nothing that it sends reaches others, in seconds since 1970; [`u64::MAX`]: for good.
+    pub muted_until_s: Option<u64>,
+    /// Until when it is held to the limits of new accounts, in seconds since 1970; [`u64::MAX`]: for good.
+    pub limited_until_s: Option<u64>,
+    /// Whether it is not held to them however young it is.
+    pub is_trusted: bool,
+    /// When it is removed because its owner has left, in seconds since 1970.
+    pub leaves_at_s: Option<u64>,
     /// Mechanisms of its keys, such as `SCRAM-SHA-256`, and their rounds of hashing.
     pub keys: Vec<(String, u32)>,
+}
+
+/// Since when, until when and why an account may not log in.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct DisabledUser {
+    /// In seconds since 1970.
+    pub since_s: u64,
+    /// In seconds since 1970; until it is enabled without.
+    pub until_s: Option<u64>,
+    /// For operators.
+    pub reason: String,
 }
 
 /// Why something was not done.

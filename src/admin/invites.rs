@@ -68,8 +68,10 @@ impl Invites {
         Invites { store }
     }
 
-    /// Makes one to a domain. Returns once it is safe on disk.
-    pub fn create(&self, domain: &str, new: &NewInvite) -> Result<MadeInvite, Failure> {
+    /// Makes one, to a domain that is named. Returns once it is safe on disk.
+    pub fn create(&self, new: &NewInvite) -> Result<MadeInvite, Failure> {
+        let missing = || Failure::new(FailureKind::Invalid, "no server runs: name the domain (--domain example.org)");
+        let domain = new.domain.as_deref().ok_or_else(missing)?;
         let made_s = now().as_secs();
         let (expires_s, token) = (made_s.saturating_add(new.lifetime_s), token());
         let invite = Invite {
@@ -111,12 +113,15 @@ impl Invites {
     pub fn revoke(&self, id: &str) -> Result<(), Failure> {
         let missing = || Failure::new(FailureKind::NotFound, format!("there is no open invitation {id}"));
         let stored = self.all()?.into_iter().find(|stored| stored.id() == id).ok_or_else(missing)?;
-        let mut request = stored.revoke();
-        let named = stored.invite.username.as_deref().and_then(|name| Owner::new(name, stored.domain()).ok());
-        if let Some(named) = named {
-            request = names::release(request, &named);
+        self.write(stored.revoke())
+    }
+
+    /// Takes back those that an account has made, which is gone.
+    pub fn forget_of(&self, jid: &str) -> Result<(), Failure> {
+        for stored in self.all()?.into_iter().filter(|stored| stored.invite.inviter.as_deref() == Some(jid)) {
+            self.write(stored.revoke())?;
         }
-        self.write(request)
+        Ok(())
     }
 
     /// Forgets those that do not hold any more.
@@ -149,15 +154,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(&Options::new(directory.path().join("store"))).unwrap());
         let invites = Invites::new(store);
-        let new = NewInvite { domain: None, username: None, contact: None, uses: 3, lifetime_s: 1000 };
-        let made = invites.create("x.org", &new).unwrap();
+        let new = NewInvite { domain: Some("x.org".into()), username: None, contact: None, uses: 3, lifetime_s: 1000 };
+        let made = invites.create(&new).unwrap();
         assert!(made.uri.starts_with("xmpp:x.org?register;preauth="), "{}", made.uri);
         let named = NewInvite { username: Some("romeo".into()), contact: Some("juliet@x.org".into()), ..new.clone() };
-        assert!(invites.create("x.org", &named).unwrap().uri.starts_with("xmpp:romeo@x.org?register;preauth="));
+        assert!(invites.create(&named).unwrap().uri.starts_with("xmpp:romeo@x.org?register;preauth="));
         let friend = NewInvite { contact: Some("juliet@x.org".into()), ..new.clone() };
-        let made = invites.create("x.org", &friend).unwrap();
+        let made = invites.create(&friend).unwrap();
         assert!(made.uri.starts_with("xmpp:juliet@x.org?roster;preauth=") && made.uri.ends_with(";ibr=y"));
-        invites.create("x.org", &NewInvite { lifetime_s: 0, ..new }).unwrap();
+        invites.create(&NewInvite { lifetime_s: 0, ..new }).unwrap();
         let open = invites.list().unwrap();
         assert_eq!(open.iter().map(|open| open.uses_left).collect::<Vec<_>>(), [3, 3, 3]);
         invites.revoke(&open[0].id).unwrap();

@@ -12,7 +12,7 @@ const SALT_BYTES_MAX: usize = 64;
 
 /// Keys for one hash function.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct WrittenKeys {
+pub struct WrittenKeys {
     mechanism: String,
     iterations: u32,
     salt: String,

@@ -51,6 +51,14 @@ pub struct ListLog {
     pub limit: usize,
 }
 
+impl ListLog {
+    /// Only those of the last so many seconds.
+    pub fn since_ago(self, seconds: u64) -> ListLog {
+        let since = super::users::now().saturating_sub(std::time::Duration::from_secs(seconds));
+        ListLog { since_us: since.as_micros() as u64, ..self }
+    }
+}
+
 /// Where in the log an entry is.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Place {
@@ -207,13 +215,13 @@ fn word(source: Source) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rondel_storage::accounts::{Account, AccountFlags};
+    use rondel_storage::accounts::Account;
     use rondel_storage::{Options, Outcome};
 
     const SECOND: u64 = 1_000_000;
 
     fn made(store: &Store, name: &str, at_s: u64, address: [u8; 4]) {
-        let account = Account { keys: Vec::new(), created: at_s, disabled: None, flags: AccountFlags::default() };
+        let account = Account::new(Vec::new(), at_s);
         let registration = Registration { address: Some(address.into()), source: Source::Ibr, client: None };
         let request = accounts::create(&Owner::parse(name).unwrap(), &account, &registration, at_s * SECOND);
         assert_eq!(store.write_blocking(request), Outcome::Written);

@@ -1,35 +1,50 @@
 //! Administration: what an operator asks of a running server through its socket, or of a data directory that no server
 //! uses.
 //!
-//! [`Backend`] is what can be asked. A running server implements it and is asked through a UNIX socket ([`serve()`]),
-//! one JSON object per line, to which [`Remote`] is the other end; [`Offline`] implements it on a store that it opens
-//! itself; both work on accounts through [`Users`]. All of it blocks, on threads of its own; nothing of it runs on a
-//! shard.
+//! [`Request`] is what can be asked, [`Done`] what comes of it, and [`Backend`] whoever carries it out. A running
+//! server is one and is asked through a UNIX socket ([`serve()`]), one JSON object per line, to which [`Remote`] is the
+//! other end; [`Offline`] is one on a store that it opens itself; both leave to a [`Desk`] what concerns the store
+//! alone. All of it blocks, on threads of its own; nothing of it runs on a shard.
 //!
 //! What may not live here: how a server carries out what it is asked, and how a command line looks.
 
 mod applicants;
+mod audit;
 mod backend;
+mod bans;
+mod desk;
 mod invites;
 mod keys;
 mod log;
 mod offline;
+mod people;
 mod protocol;
 mod remote;
+mod reports;
+mod request;
+mod sanctions;
 mod server;
 mod socket;
 #[cfg(test)]
 mod tests;
 mod users;
 
-pub use applicants::{Applicants, Pending, PendingPage};
+pub use applicants::{Pending, PendingPage};
+pub use audit::{AuditEntry, AuditPage, ListAudit};
 pub use backend::{
-    Backend, Counted, Failure, FailureKind, ListUsers, PAGE_USERS_MAX, Status, UserDetails, UserPage, UserSummary,
+    Backend, By, Counted, DisabledUser, Failure, FailureKind, ListUsers, PAGE_USERS_MAX, Status, UserDetails, UserPage,
+    UserSummary, ask,
 };
-pub use invites::{Invites, MadeInvite, NewInvite, OpenInvite};
-pub use log::{ListLog, Log, LogEntry, LogPage, PAGE_ENTRIES_MAX, Part, Place};
+pub use bans::BannedNetwork;
+pub use desk::Desk;
+pub(crate) use desk::account;
+pub use invites::{MadeInvite, NewInvite, OpenInvite};
+pub use log::{ListLog, LogEntry, LogPage, PAGE_ENTRIES_MAX, Part, Place};
 pub use offline::Offline;
+pub use people::{Activity, CensusOutcome, RosterEntry, SessionFacts, Which};
 pub use remote::{ConnectError, Remote};
+pub use reports::{ActOnReport, ReportAction, ReportDetails, ReportPage, ReportSummary};
+pub use request::{Done, Expected, Request};
+pub use sanctions::NamedRole;
 pub use server::{CLIENTS_MAX, Server, serve};
 pub use socket::{BindError, bind};
-pub use users::Users;

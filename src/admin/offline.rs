@@ -1,26 +1,18 @@
-//! The accounts of a data directory that no server uses.
+//! A data directory that no server uses.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use rondel_storage::{Options, Store};
 
-use super::applicants::{Applicants, PendingPage};
-use super::backend::{Backend, Failure, FailureKind, ListUsers, Status, UserDetails, UserPage};
-use super::invites::{Invites, MadeInvite, NewInvite, OpenInvite};
-use super::log::{ListLog, Log, LogPage};
-use super::users::Users;
-use crate::jid::Jid;
-use crate::sasl::ScramKeys;
-use crate::shard::Traced;
+use super::backend::{Backend, By, Failure, Status};
+use super::desk::Desk;
+use super::request::{Done, Request};
 
 /// An open store with nobody behind it: what concerns sessions or logging cannot be asked.
 #[derive(Clone)]
 pub struct Offline {
-    users: Users,
-    applicants: Applicants,
-    invites: Invites,
-    log: Log,
+    desk: Desk,
 }
 
 impl Offline {
@@ -29,100 +21,25 @@ impl Offline {
         let mut options = Options::new(store);
         options.create_if_missing = create;
         let store = Store::open(&options).map_err(|error| error.to_string())?;
-        let store = Arc::new(store);
-        let (users, applicants) = (Users::new(Arc::clone(&store)), Applicants::new(Arc::clone(&store)));
-        let invites = Invites::new(Arc::clone(&store));
-        Ok(Offline { users, applicants, invites, log: Log::new(store) })
+        Ok(Offline { desk: Desk::new(Arc::new(store)) })
     }
-}
 
-fn no_server<T>() -> Result<T, Failure> {
-    Err(Failure::new(FailureKind::Unavailable, "no server runs"))
+    fn carry_out(&self, by: &By, request: Request) -> Result<Done, Failure> {
+        match request {
+            Request::Status => Ok(Done::Status(Status {
+                version: env!("CARGO_PKG_VERSION").into(),
+                pid: std::process::id(),
+                domains: Vec::new(),
+                scram_iterations: None,
+                counters: Vec::new(),
+            })),
+            request => self.desk.carry_out(by, request),
+        }
+    }
 }
 
 impl Backend for Offline {
-    fn status(&self) -> Result<Status, Failure> {
-        Ok(Status {
-            version: env!("CARGO_PKG_VERSION").into(),
-            pid: std::process::id(),
-            domains: Vec::new(),
-            scram_iterations: None,
-            counters: Vec::new(),
-        })
-    }
-
-    fn add_user(&self, jid: &Jid<'_>, keys: Vec<ScramKeys>) -> Result<(), Failure> {
-        self.users.add(jid, keys)
-    }
-
-    fn set_keys(&self, jid: &Jid<'_>, keys: Vec<ScramKeys>) -> Result<(), Failure> {
-        self.users.set_keys(jid, keys)
-    }
-
-    fn remove_user(&self, jid: &Jid<'_>, made_s: Option<u64>) -> Result<(), Failure> {
-        self.users.remove(jid, made_s)
-    }
-
-    fn disable_user(&self, jid: &Jid<'_>, reason: &str) -> Result<(), Failure> {
-        self.users.disable(jid, reason)
-    }
-
-    fn enable_user(&self, jid: &Jid<'_>) -> Result<(), Failure> {
-        self.users.enable(jid)
-    }
-
-    fn list_users(&self, list: &ListUsers) -> Result<UserPage, Failure> {
-        self.users.list(list)
-    }
-
-    fn show_user(&self, jid: &Jid<'_>) -> Result<UserDetails, Failure> {
-        self.users.show(jid)
-    }
-
-    fn list_pending(&self, after: Option<&str>) -> Result<PendingPage, Failure> {
-        self.applicants.pending(after)
-    }
-
-    fn approve(&self, jid: &Jid<'_>) -> Result<(), Failure> {
-        self.applicants.approve(jid)
-    }
-
-    fn reject(&self, jid: &Jid<'_>) -> Result<(), Failure> {
-        self.users.remove(jid, Some(self.applicants.made_s(jid)?))
-    }
-
-    fn create_invite(&self, new: &NewInvite) -> Result<MadeInvite, Failure> {
-        let domain = new.domain.as_deref().ok_or_else(|| {
-            Failure::new(FailureKind::Invalid, "no server runs: name the domain (--domain example.org)")
-        })?;
-        self.invites.create(domain, new)
-    }
-
-    fn list_invites(&self) -> Result<Vec<OpenInvite>, Failure> {
-        self.invites.list()
-    }
-
-    fn revoke_invite(&self, id: &str) -> Result<(), Failure> {
-        self.invites.revoke(id)
-    }
-
-    fn list_log(&self, list: &ListLog) -> Result<LogPage, Failure> {
-        self.log.list(list)
-    }
-
-    fn announce(&self, _words: &str, _domain: Option<&str>, _everybody: bool) -> Result<(), Failure> {
-        no_server()
-    }
-
-    fn trace(&self, _jid: &Jid<'_>, _tell: &mut dyn FnMut(Option<Traced>) -> bool) -> Result<(), Failure> {
-        no_server()
-    }
-
-    fn log_levels(&self) -> Result<String, Failure> {
-        no_server()
-    }
-
-    fn change_log_levels(&self, _changes: &str) -> Result<String, Failure> {
-        no_server()
+    fn ask(&self, by: &By, request: Request, _tell: &mut dyn FnMut(Done) -> bool) -> Result<Done, Failure> {
+        self.desk.audited(by, request, |request| self.carry_out(by, request))
     }
 }

@@ -8,16 +8,11 @@ use std::io::{BufRead, ErrorKind, Write};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::applicants::PendingPage;
-use super::backend::{Backend, Failure, FailureKind, ListUsers, Status, UserDetails, UserPage};
-use super::invites::{MadeInvite, NewInvite, OpenInvite};
-use super::keys::{self, WrittenKeys};
-use super::log::{ListLog, LogPage};
-use crate::jid::Jid;
-use crate::shard::Traced;
+use super::backend::Failure;
+use super::request::{Done, Request};
 
 /// Changes with every change that an older end would not understand.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// Bytes of a request at most.
 pub(super) const REQUEST_BYTES_MAX: u64 = 64 << 10;
@@ -42,92 +37,6 @@ pub(super) struct Numbered {
     pub request: Request,
 }
 
-/// What is asked.
-#[derive(Debug, Deserialize, PartialEq, Serialize)]
-#[serde(tag = "do", rename_all = "kebab-case")]
-pub(super) enum Request {
-    Status,
-    AddUser {
-        jid: String,
-        keys: Vec<WrittenKeys>,
-    },
-    SetKeys {
-        jid: String,
-        keys: Vec<WrittenKeys>,
-    },
-    RemoveUser {
-        jid: String,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        made_s: Option<u64>,
-    },
-    DisableUser {
-        jid: String,
-        reason: String,
-    },
-    EnableUser {
-        jid: String,
-    },
-    ListUsers(ListUsers),
-    ShowUser {
-        jid: String,
-    },
-    ListPending {
-        after: Option<String>,
-    },
-    Approve {
-        jid: String,
-    },
-    Reject {
-        jid: String,
-    },
-    CreateInvite(NewInvite),
-    ListInvites,
-    RevokeInvite {
-        invite: String,
-    },
-    ListLog(ListLog),
-    Announce {
-        words: String,
-        domain: Option<String>,
-        everybody: bool,
-    },
-    LogLevels,
-    ChangeLogLevels {
-        changes: String,
-    },
-    /// Answered again and again, until the client closes the connection.
-    Trace {
-        jid: String,
-    },
-}
-
-impl Request {
-    /// Its name, as it is written.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Request::Status => "status",
-            Request::AddUser { .. } => "add-user",
-            Request::SetKeys { .. } => "set-keys",
-            Request::RemoveUser { .. } => "remove-user",
-            Request::DisableUser { .. } => "disable-user",
-            Request::EnableUser { .. } => "enable-user",
-            Request::ListUsers(_) => "list-users",
-            Request::ShowUser { .. } => "show-user",
-            Request::ListPending { .. } => "list-pending",
-            Request::Approve { .. } => "approve",
-            Request::Reject { .. } => "reject",
-            Request::CreateInvite(_) => "create-invite",
-            Request::ListInvites => "list-invites",
-            Request::RevokeInvite { .. } => "revoke-invite",
-            Request::ListLog(_) => "list-log",
-            Request::Announce { .. } => "announce",
-            Request::LogLevels => "log-levels",
-            Request::ChangeLogLevels { .. } => "change-log-levels",
-            Request::Trace { .. } => "trace",
-        }
-    }
-}
-
 /// An answer with its request's number.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Answer {
@@ -142,63 +51,6 @@ pub(super) struct Answer {
 pub(super) enum Outcome {
     Done(Done),
     Failed(Failure),
-}
-
-/// What comes of a request that was carried out.
-#[derive(Debug, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Done {
-    Nothing,
-    Status(Status),
-    Users(UserPage),
-    User(UserDetails),
-    Log(LogPage),
-    Pending(PendingPage),
-    Invite(MadeInvite),
-    Invites(Vec<OpenInvite>),
-    Levels(String),
-    Traced(Traced),
-}
-
-/// Has a request carried out. What comes of it on the way is handed to `tell`, which answers whether anybody listens.
-pub(super) fn carry_out(
-    backend: &dyn Backend,
-    request: Request,
-    tell: &mut dyn FnMut(Done) -> bool,
-) -> Result<Done, Failure> {
-    match request {
-        Request::Status => backend.status().map(Done::Status),
-        Request::AddUser { jid, keys } => backend.add_user(&account(&jid)?, keys::read(&keys)?).map(|()| Done::Nothing),
-        Request::SetKeys { jid, keys } => backend.set_keys(&account(&jid)?, keys::read(&keys)?).map(|()| Done::Nothing),
-        Request::RemoveUser { jid, made_s } => backend.remove_user(&account(&jid)?, made_s).map(|()| Done::Nothing),
-        Request::DisableUser { jid, reason } => backend.disable_user(&account(&jid)?, &reason).map(|()| Done::Nothing),
-        Request::EnableUser { jid } => backend.enable_user(&account(&jid)?).map(|()| Done::Nothing),
-        Request::ListUsers(list) => backend.list_users(&list).map(Done::Users),
-        Request::ShowUser { jid } => backend.show_user(&account(&jid)?).map(Done::User),
-        Request::ListPending { after } => backend.list_pending(after.as_deref()).map(Done::Pending),
-        Request::Approve { jid } => backend.approve(&account(&jid)?).map(|()| Done::Nothing),
-        Request::Reject { jid } => backend.reject(&account(&jid)?).map(|()| Done::Nothing),
-        Request::CreateInvite(new) => backend.create_invite(&new).map(Done::Invite),
-        Request::ListInvites => backend.list_invites().map(Done::Invites),
-        Request::RevokeInvite { invite } => backend.revoke_invite(&invite).map(|()| Done::Nothing),
-        Request::ListLog(list) => backend.list_log(&list).map(Done::Log),
-        Request::Announce { words, domain, everybody } => {
-            backend.announce(&words, domain.as_deref(), everybody).map(|()| Done::Nothing)
-        }
-        Request::LogLevels => backend.log_levels().map(Done::Levels),
-        Request::ChangeLogLevels { changes } => backend.change_log_levels(&changes).map(Done::Levels),
-        Request::Trace { jid } => {
-            let account = account(&jid)?;
-            let mut each = |traced: Option<Traced>| tell(traced.map_or(Done::Nothing, Done::Traced));
-            backend.trace(&account, &mut each).map(|()| Done::Nothing)
-        }
-    }
-}
-
-/// The address of an account.
-fn account(jid: &str) -> Result<Jid<'_>, Failure> {
-    let account = Jid::parse(jid).ok().filter(|jid| jid.local().is_some() && !jid.is_full());
-    account.ok_or_else(|| Failure::new(FailureKind::Invalid, format!("{jid:?} is not the address of an account")))
 }
 
 /// What came instead of a line.
@@ -239,7 +91,9 @@ pub(super) fn write(writer: &mut impl Write, value: &impl Serialize) -> std::io:
 
 #[cfg(test)]
 mod tests {
+    use super::super::backend::ListUsers;
     use super::*;
+    use crate::jid::Jid;
 
     #[test]
     fn lines_look_as_documented() {

@@ -6,15 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::applicants::PendingPage;
-use super::backend::{Backend, Failure, FailureKind, ListUsers, Status, UserDetails, UserPage};
-use super::invites::{MadeInvite, NewInvite, OpenInvite};
-use super::keys;
-use super::log::{ListLog, LogPage};
-use super::protocol::{self, ANSWER_BYTES_MAX, Answer, Done, Greeting, NoLine, Numbered, Outcome, Request, VERSION};
-use crate::jid::Jid;
-use crate::sasl::ScramKeys;
-use crate::shard::Traced;
+use super::backend::{Backend, By, Failure, FailureKind};
+use super::protocol::{self, ANSWER_BYTES_MAX, Answer, Greeting, NoLine, Numbered, Outcome, VERSION};
+use super::request::{Done, Request};
 
 /// A server that takes longer is not going to answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -79,22 +73,6 @@ impl Remote {
         }
     }
 
-    fn ask(&self, request: Request) -> Result<Done, Failure> {
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = connection.next;
-        connection.next += 1;
-        protocol::write(connection.reader.get_mut(), &Numbered { id, request })
-            .map_err(|error| self.broken(&describe(NoLine::Broken(error))))?;
-        self.answer(&mut connection, id)
-    }
-
-    /// The next answer to the last request, of one that has several.
-    fn next(&self) -> Result<Done, Failure> {
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = connection.next - 1;
-        self.answer(&mut connection, id)
-    }
-
     fn answer(&self, connection: &mut Connection, id: u64) -> Result<Done, Failure> {
         let answer: Answer =
             protocol::read(&mut connection.reader, ANSWER_BYTES_MAX).map_err(|why| self.broken(&describe(why)))?;
@@ -107,15 +85,6 @@ impl Remote {
 
     fn broken(&self, reason: &str) -> Failure {
         Failure::new(FailureKind::Failed, format!("the server at {}: {reason}", self.path.display()))
-    }
-
-    fn ask_for<T>(&self, request: Request, expected: impl FnOnce(Done) -> Option<T>) -> Result<T, Failure> {
-        let done = self.ask(request)?;
-        expected(done).ok_or_else(|| Failure::new(FailureKind::Failed, "the server's answer makes no sense"))
-    }
-
-    fn tell(&self, request: Request) -> Result<(), Failure> {
-        self.ask_for(request, |done| (done == Done::Nothing).then_some(()))
     }
 }
 
@@ -133,118 +102,22 @@ fn describe(why: NoLine) -> String {
 }
 
 impl Backend for Remote {
-    fn status(&self) -> Result<Status, Failure> {
-        self.ask_for(Request::Status, |done| match done {
-            Done::Status(status) => Some(status),
-            _ => None,
-        })
-    }
-
-    fn add_user(&self, jid: &Jid<'_>, keys: Vec<ScramKeys>) -> Result<(), Failure> {
-        self.tell(Request::AddUser { jid: jid.to_string(), keys: keys::write(&keys) })
-    }
-
-    fn set_keys(&self, jid: &Jid<'_>, keys: Vec<ScramKeys>) -> Result<(), Failure> {
-        self.tell(Request::SetKeys { jid: jid.to_string(), keys: keys::write(&keys) })
-    }
-
-    fn remove_user(&self, jid: &Jid<'_>, made_s: Option<u64>) -> Result<(), Failure> {
-        self.tell(Request::RemoveUser { jid: jid.to_string(), made_s })
-    }
-
-    fn disable_user(&self, jid: &Jid<'_>, reason: &str) -> Result<(), Failure> {
-        self.tell(Request::DisableUser { jid: jid.to_string(), reason: reason.into() })
-    }
-
-    fn enable_user(&self, jid: &Jid<'_>) -> Result<(), Failure> {
-        self.tell(Request::EnableUser { jid: jid.to_string() })
-    }
-
-    fn list_users(&self, list: &ListUsers) -> Result<UserPage, Failure> {
-        self.ask_for(Request::ListUsers(list.clone()), |done| match done {
-            Done::Users(page) => Some(page),
-            _ => None,
-        })
-    }
-
-    fn show_user(&self, jid: &Jid<'_>) -> Result<UserDetails, Failure> {
-        self.ask_for(Request::ShowUser { jid: jid.to_string() }, |done| match done {
-            Done::User(user) => Some(user),
-            _ => None,
-        })
-    }
-
-    fn list_pending(&self, after: Option<&str>) -> Result<PendingPage, Failure> {
-        self.ask_for(Request::ListPending { after: after.map(str::to_owned) }, |done| match done {
-            Done::Pending(page) => Some(page),
-            _ => None,
-        })
-    }
-
-    fn approve(&self, jid: &Jid<'_>) -> Result<(), Failure> {
-        self.tell(Request::Approve { jid: jid.to_string() })
-    }
-
-    fn reject(&self, jid: &Jid<'_>) -> Result<(), Failure> {
-        self.tell(Request::Reject { jid: jid.to_string() })
-    }
-
-    fn create_invite(&self, new: &NewInvite) -> Result<MadeInvite, Failure> {
-        self.ask_for(Request::CreateInvite(new.clone()), |done| match done {
-            Done::Invite(made) => Some(made),
-            _ => None,
-        })
-    }
-
-    fn list_invites(&self) -> Result<Vec<OpenInvite>, Failure> {
-        self.ask_for(Request::ListInvites, |done| match done {
-            Done::Invites(invites) => Some(invites),
-            _ => None,
-        })
-    }
-
-    fn revoke_invite(&self, id: &str) -> Result<(), Failure> {
-        self.tell(Request::RevokeInvite { invite: id.into() })
-    }
-
-    fn list_log(&self, list: &ListLog) -> Result<LogPage, Failure> {
-        self.ask_for(Request::ListLog(list.clone()), |done| match done {
-            Done::Log(page) => Some(page),
-            _ => None,
-        })
-    }
-
-    fn announce(&self, words: &str, domain: Option<&str>, everybody: bool) -> Result<(), Failure> {
-        let domain = domain.map(str::to_owned);
-        self.tell(Request::Announce { words: words.into(), domain, everybody })
-    }
-
-    fn trace(&self, jid: &Jid<'_>, tell: &mut dyn FnMut(Option<Traced>) -> bool) -> Result<(), Failure> {
-        let mut done = self.ask(Request::Trace { jid: jid.to_string() })?;
+    /// Who asks is seen by the server itself: whoever runs this process.
+    fn ask(&self, _by: &By, request: Request, tell: &mut dyn FnMut(Done) -> bool) -> Result<Done, Failure> {
+        let goes_on = matches!(request, Request::Trace { .. });
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = connection.next;
+        connection.next += 1;
+        protocol::write(connection.reader.get_mut(), &Numbered { id, request })
+            .map_err(|error| self.broken(&describe(NoLine::Broken(error))))?;
         loop {
-            let goes_on = match done {
-                Done::Traced(traced) => tell(Some(traced)),
-                _ => tell(None),
-            };
+            let done = self.answer(&mut connection, id)?;
             if !goes_on {
-                return Ok(());
+                return Ok(done);
             }
-            done = self.next()?;
+            if !tell(done) {
+                return Ok(Done::Nothing);
+            }
         }
-    }
-
-    fn log_levels(&self) -> Result<String, Failure> {
-        self.ask_for(Request::LogLevels, levels)
-    }
-
-    fn change_log_levels(&self, changes: &str) -> Result<String, Failure> {
-        self.ask_for(Request::ChangeLogLevels { changes: changes.into() }, levels)
-    }
-}
-
-fn levels(done: Done) -> Option<String> {
-    match done {
-        Done::Levels(levels) => Some(levels),
-        _ => None,
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::backend::{Backend, Failure, FailureKind};
+use super::backend::{Backend, By, Failure, FailureKind};
 use super::protocol::{self, Answer, Greeting, NoLine, Numbered, Outcome, REQUEST_BYTES_MAX, VERSION};
 
 /// Clients at once; who comes when there are as many is told so and turned away. Enough for a thousand accounts that
@@ -174,16 +174,16 @@ impl Drop for Leave {
 fn converse(stream: &UnixStream, backend: &dyn Backend) -> std::io::Result<()> {
     stream.set_read_timeout(Some(IDLE_TIMEOUT))?;
     stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+    let by = By::Local(rustix::net::sockopt::socket_peercred(stream)?.uid.as_raw());
     let mut reader = BufReader::new(stream);
     let mut writer = stream;
     protocol::write(&mut writer, &Greeting { rondel: env!("CARGO_PKG_VERSION").into(), protocol: VERSION })?;
     loop {
         let (id, outcome) = match protocol::read::<Numbered>(&mut reader, REQUEST_BYTES_MAX) {
             Ok(Numbered { id, request }) => {
-                tracing::debug!(target: "admin", request = request.name(), "asked");
                 let mut told = stream;
                 let mut tell = |done| protocol::write(&mut told, &Answer { id, outcome: Outcome::Done(done) }).is_ok();
-                (id, protocol::carry_out(backend, request, &mut tell))
+                (id, backend.ask(&by, request, &mut tell))
             }
             Err(NoLine::Malformed(why)) => (0, Err(Failure::new(FailureKind::Invalid, why))),
             Err(NoLine::TooLong) => {

@@ -44,36 +44,56 @@ fn kind<T: std::fmt::Debug>(result: Result<T, Failure>) -> FailureKind {
     result.unwrap_err().kind
 }
 
+fn tell(backend: &dyn Backend, request: Request) -> Result<(), Failure> {
+    ask(backend, request)
+}
+
+fn show(backend: &dyn Backend, jid: &Jid<'_>) -> Result<UserDetails, Failure> {
+    ask(backend, Request::ShowUser { jid: jid.to_string() })
+}
+
+fn status(backend: &dyn Backend) -> Result<Status, Failure> {
+    ask(backend, Request::Status)
+}
+
+/// How many accounts there are.
+fn list(backend: &dyn Backend, limit: usize) -> usize {
+    ask::<UserPage>(backend, Request::ListUsers(ListUsers { limit, ..ListUsers::default() })).unwrap().users.len()
+}
+
 fn lives(backend: &dyn Backend) {
     let juliet = jid("juliet@example.org");
-    backend.add_user(&juliet, keys("one")).unwrap();
-    assert_eq!(kind(backend.add_user(&juliet, keys("two"))), FailureKind::Exists);
-    let details = backend.show_user(&juliet).unwrap();
+    tell(backend, Request::add_user(&juliet, &keys("one"))).unwrap();
+    assert_eq!(kind(tell(backend, Request::add_user(&juliet, &keys("two")))), FailureKind::Exists);
+    let details = show(backend, &juliet).unwrap();
     assert_eq!((details.jid.as_str(), details.source.as_str()), ("juliet@example.org", "by the command line"));
     let mechanisms: Vec<_> = details.keys.iter().map(|(name, iterations)| (name.as_str(), *iterations)).collect();
     assert_eq!(mechanisms, [("SCRAM-SHA-512", 2), ("SCRAM-SHA-256", 2), ("SCRAM-SHA-1", 2)]);
     assert_eq!(details.disabled, None);
 
-    backend.disable_user(&juliet, "spam").unwrap();
-    assert_eq!(backend.show_user(&juliet).unwrap().disabled.unwrap().1, "spam");
-    backend.set_keys(&juliet, keys("two")[..1].to_vec()).unwrap();
-    backend.enable_user(&juliet).unwrap();
-    let details = backend.show_user(&juliet).unwrap();
+    tell(backend, Request::DisableUser { jid: juliet.to_string(), reason: "spam".into(), for_s: None }).unwrap();
+    assert_eq!(show(backend, &juliet).unwrap().disabled.unwrap().reason, "spam");
+    tell(backend, Request::set_keys(&juliet, &keys("two")[..1])).unwrap();
+    tell(backend, Request::EnableUser { jid: juliet.to_string() }).unwrap();
+    let details = show(backend, &juliet).unwrap();
     assert_eq!((details.disabled, details.keys.len()), (None, 1));
 
     let nobody = jid("nobody@example.org");
-    assert_eq!(kind(backend.show_user(&nobody)), FailureKind::NotFound);
-    assert_eq!(kind(backend.remove_user(&nobody, None)), FailureKind::NotFound);
-    assert_eq!(kind(backend.enable_user(&nobody)), FailureKind::NotFound);
-    assert_eq!(kind(backend.set_keys(&nobody, keys("x"))), FailureKind::NotFound);
-    assert_eq!(kind(backend.log_levels()), FailureKind::Unavailable);
+    assert_eq!(kind(show(backend, &nobody)), FailureKind::NotFound);
+    assert_eq!(
+        kind(tell(backend, Request::RemoveUser { jid: nobody.to_string(), made_s: None })),
+        FailureKind::NotFound
+    );
+    assert_eq!(kind(tell(backend, Request::EnableUser { jid: nobody.to_string() })), FailureKind::NotFound);
+    assert_eq!(kind(tell(backend, Request::set_keys(&nobody, &keys("x")))), FailureKind::NotFound);
+    assert_eq!(kind(ask::<String>(backend, Request::LogLevels)), FailureKind::Unavailable);
 
     for name in ["a@b.example", "b@a.example", "c@a.example", "d@a.example"] {
-        backend.add_user(&jid(name), keys("x")).unwrap();
+        tell(backend, Request::add_user(&jid(name), &keys("x"))).unwrap();
     }
     let list = |after: Option<&str>, domain: Option<&str>, limit| {
         let list = ListUsers { after: after.map(Into::into), domain: domain.map(Into::into), limit };
-        let page = backend.list_users(&list).unwrap();
+        let page: UserPage = ask(backend, Request::ListUsers(list)).unwrap();
         (page.users.into_iter().map(|user| user.jid).collect::<Vec<_>>().join(" "), page.more)
     };
     let all = "b@a.example c@a.example d@a.example a@b.example juliet@example.org";
@@ -84,8 +104,8 @@ fn lives(backend: &dyn Backend) {
     assert_eq!(list(Some("a@b.example"), Some("a.example"), 9), (String::new(), false));
     assert_eq!(list(None, Some("c.example"), 9), (String::new(), false));
 
-    backend.remove_user(&juliet, None).unwrap();
-    assert_eq!(kind(backend.show_user(&juliet)), FailureKind::NotFound);
+    tell(backend, Request::RemoveUser { jid: juliet.to_string(), made_s: None }).unwrap();
+    assert_eq!(kind(show(backend, &juliet)), FailureKind::NotFound);
 }
 
 #[test]
@@ -96,7 +116,7 @@ fn accounts_live_and_end_in_a_directory_that_is_not_in_use() {
     assert!(missing.contains("there is no Rondel data here") && missing.lines().count() == 1, "{missing}");
     lives(&Offline::open(&store, true).unwrap());
     let offline = Offline::open(&store, false).unwrap();
-    assert_eq!(offline.list_users(&ListUsers { limit: 9, ..ListUsers::default() }).unwrap().users.len(), 4);
+    assert_eq!(list(&offline, 9), 4);
     let used = Offline::open(&store, false).err().unwrap();
     assert!(used.contains("in use") && used.lines().count() == 1, "{used}");
 }
@@ -116,16 +136,15 @@ fn many_clients_add_at_once_and_one_wins() {
                 let remote = running.remote();
                 scope.spawn(move || {
                     let own = format!("user{number}@example.org");
-                    remote.add_user(&jid(&own), keys("x")).unwrap();
-                    usize::from(remote.add_user(&jid("wanted@example.org"), keys("x")).is_ok())
+                    tell(&remote, Request::add_user(&jid(&own), &keys("x"))).unwrap();
+                    usize::from(tell(&remote, Request::add_user(&jid("wanted@example.org"), &keys("x"))).is_ok())
                 })
             })
             .collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     assert_eq!(wins, 1);
-    let page = running.remote().list_users(&ListUsers { limit: 100, ..ListUsers::default() }).unwrap();
-    assert_eq!(page.users.len(), 17);
+    assert_eq!(list(&running.remote(), 100), 17);
 }
 
 /// Speaks raw lines.
@@ -141,7 +160,7 @@ fn raw(socket: &Path) -> (UnixStream, BufReader<UnixStream>, String) {
 fn nonsense_is_answered_and_hurts_nobody() {
     let running = Running::start();
     let (mut stream, mut reader, greeting) = raw(&running.socket());
-    assert!(greeting.contains("\"protocol\":2"), "{greeting}");
+    assert!(greeting.contains("\"protocol\":3"), "{greeting}");
     let mut ask = |line: &str| {
         stream.write_all(line.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -162,7 +181,7 @@ fn nonsense_is_answered_and_hurts_nobody() {
     }
     let endless = "x".repeat(protocol::REQUEST_BYTES_MAX as usize + 1);
     assert!(ask(&endless).contains("a line of more than"));
-    assert_eq!(running.remote().status().unwrap().pid, std::process::id());
+    assert_eq!(status(&running.remote()).unwrap().pid, std::process::id());
 }
 
 #[test]
@@ -188,7 +207,7 @@ fn the_end_of_the_server_is_the_end_of_its_socket() {
     let remote = running.remote();
     running.server.take();
     assert!(!running.socket().exists());
-    assert_eq!(kind(remote.status()), FailureKind::Failed);
+    assert_eq!(kind(status(&remote)), FailureKind::Failed);
     assert!(matches!(Remote::connect(&running.socket()), Err(ConnectError::Nobody(_))));
     // The threads of clients have let go of the store.
     assert!(Offline::open(&running.folder.path().join("store"), false).is_ok());

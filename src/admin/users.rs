@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rondel_storage::accounts::{self, Account, AccountFlags, Disabled, StoredAccount};
+use rondel_storage::accounts::{self, Account, AccountFlags, Disabled, Role, StoredAccount};
 use rondel_storage::registrations::{self, Registration, Source};
 use rondel_storage::{Family, LoadError, Outcome, Owner, PageRequest, Store, WriteRequest};
 
-use super::backend::{Failure, FailureKind, ListUsers, PAGE_USERS_MAX, UserDetails, UserPage, UserSummary};
+use super::backend::{
+    DisabledUser, Failure, FailureKind, ListUsers, PAGE_USERS_MAX, UserDetails, UserPage, UserSummary,
+};
 use super::keys::mechanism_name;
 use crate::credentials::{hash, to_store};
 use crate::jid::Jid;
@@ -38,7 +40,9 @@ impl Users {
     pub fn add(&self, jid: &Jid<'_>, keys: Vec<ScramKeys>) -> Result<(), Failure> {
         let now = now();
         let keys = keys.into_iter().map(to_store).collect();
-        let account = Account { keys, created: now.as_secs(), disabled: None, flags: AccountFlags::default() };
+        // Whoever an operator lets in is no stranger.
+        let flags = AccountFlags::default().with(AccountFlags::TRUSTED, true);
+        let account = Account { flags, ..Account::new(keys, now.as_secs()) };
         let registration = Registration { address: None, source: Source::Cli, client: None };
         let request = names::create(&owner(jid)?, &account, &registration, now.as_micros() as u64);
         self.write(request)?.then_some(()).ok_or_else(|| Failure::exists(jid))
@@ -63,9 +67,11 @@ impl Users {
         }
     }
 
-    /// Bars an account from logging in.
-    pub fn disable(&self, jid: &Jid<'_>, reason: &str) -> Result<(), Failure> {
-        let disabled = Disabled { since: now().as_secs(), reason: reason.to_owned() };
+    /// Bars an account from logging in, for so many seconds or until it is enabled.
+    pub fn disable(&self, jid: &Jid<'_>, reason: &str, for_s: Option<u64>) -> Result<(), Failure> {
+        let since = now().as_secs();
+        let until = for_s.map(|for_s| since.saturating_add(for_s));
+        let disabled = Disabled { since, reason: reason.to_owned(), until };
         self.change(jid, |account| account.disable(disabled.clone()))
     }
 
@@ -87,13 +93,14 @@ impl Users {
         }
         let page = self.store.page(request).map_err(failed)?;
         let more = !page.complete;
+        let now_s = now().as_secs();
         let users = accounts::decode_page(page).into_iter().map(|user| {
             let user = user.map_err(failed)?;
             let account = user.account();
             Ok(UserSummary {
                 jid: user.owner().to_string(),
                 created_s: account.created,
-                disabled: account.disabled.is_some(),
+                disabled: account.is_disabled(now_s),
             })
         });
         Ok(UserPage { users: users.collect::<Result<_, _>>()?, more })
@@ -103,13 +110,22 @@ impl Users {
     pub fn show(&self, jid: &Jid<'_>) -> Result<UserDetails, Failure> {
         let user = self.load(jid)?;
         let registration = self.registration(&user)?;
-        let account = user.account();
+        let (account, now_s) = (user.account(), now().as_secs());
         Ok(UserDetails {
             jid: user.owner().to_string(),
             created_s: account.created,
             source: registration.as_ref().map_or("unknown", |found| source_name(found.source)).to_owned(),
             source_address: registration.and_then(|found| found.address).map(|address| address.to_string()),
-            disabled: account.disabled.as_ref().map(|disabled| (disabled.since, disabled.reason.clone())),
+            disabled: account.disabled.as_ref().filter(|_| account.is_disabled(now_s)).map(|disabled| DisabledUser {
+                since_s: disabled.since,
+                until_s: disabled.until,
+                reason: disabled.reason.clone(),
+            }),
+            is_admin: account.role == Role::Admin,
+            muted_until_s: account.muted_until_s.filter(|until_s| now_s < *until_s),
+            limited_until_s: account.limited_until_s.filter(|until_s| now_s < *until_s),
+            is_trusted: account.flags.has(AccountFlags::TRUSTED),
+            leaves_at_s: account.leaves_at_s,
             keys: account
                 .keys
                 .iter()
@@ -144,7 +160,7 @@ impl Users {
         found.ok_or_else(|| Failure::not_found(jid))
     }
 
-    fn change(&self, jid: &Jid<'_>, change: impl Fn(&StoredAccount) -> WriteRequest) -> Result<(), Failure> {
+    pub(super) fn change(&self, jid: &Jid<'_>, change: impl Fn(&StoredAccount) -> WriteRequest) -> Result<(), Failure> {
         for _ in 0..CHANGE_TRIES {
             if self.write(change(&self.load(jid)?))? {
                 return Ok(());

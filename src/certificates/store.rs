@@ -1,5 +1,6 @@
 //! The server's certificates, and their replacement while it runs.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -61,6 +62,14 @@ impl CertificateStore {
     /// How TLS is spoken on connections that begin with it (XEP-0368).
     pub fn direct_tls(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.direct_tls)
+    }
+
+    /// The certificate that expires first, and in how many seconds.
+    pub fn expires_first(&self) -> Option<(&Path, i64)> {
+        let selection = self.current.0.load();
+        let all = self.files.iter().zip(&selection.certificates);
+        let (files, first) = all.min_by_key(|(_, certificate)| certificate.facts.not_after)?;
+        Some((&files.chain, (first.facts.not_after - OffsetDateTime::now_utc()).whole_seconds()))
     }
 
     /// The value of `tls-server-end-point` (RFC 5929 §4) of a certificate that a client was shown; `None` where it is

@@ -5,7 +5,7 @@ use std::io::{Read, stdin};
 use clap::Args;
 
 use super::{Target, names};
-use crate::admin::{Backend, Remote};
+use crate::admin::{Remote, Request, ask};
 
 /// Bytes of an announcement at most.
 const WORDS_BYTES_MAX: usize = 16 << 10;
@@ -47,5 +47,7 @@ pub fn run(flags: &AnnounceFlags) -> Result<(), String> {
         return Err(format!("the text is too long; {WORDS_BYTES_MAX} bytes at most"));
     }
     let server = Remote::connect(&flags.target.admin_socket()).map_err(|error| error.to_string())?;
-    server.announce(words, flags.domain.as_deref(), flags.everybody).map_err(|failure| failure.text)
+    let (words, domain) = (words.to_owned(), flags.domain.clone());
+    let request = Request::Announce { words, domain, everybody: flags.everybody };
+    ask(&server, request).map_err(|failure| failure.text)
 }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::access::Access;
 use super::{Target, names, print, values};
-use crate::admin::{Backend, NewInvite, OpenInvite};
+use crate::admin::{Backend, MadeInvite, NewInvite, OpenInvite, Request, ask};
 use crate::datetime;
 use crate::jid::{self, Jid};
 
@@ -86,7 +86,7 @@ pub fn run(action: &InviteAction) -> Result<(), String> {
     let printed = match action {
         InviteAction::Create(flags) => create(&*backend, flags)?,
         InviteAction::List(flags) => {
-            let all = backend.list_invites().map_err(|failure| failure.text)?;
+            let all: Vec<OpenInvite> = ask(&*backend, Request::ListInvites).map_err(|failure| failure.text)?;
             let line = |open: &OpenInvite| match flags.json {
                 true => serde_json::to_string(open).map_err(|error| error.to_string()),
                 false => Ok(line(open)),
@@ -94,7 +94,7 @@ pub fn run(action: &InviteAction) -> Result<(), String> {
             all.iter().map(|open| line(open).map(|line| line + "\n")).collect::<Result<String, String>>()?
         }
         InviteAction::Revoke(flags) => {
-            backend.revoke_invite(&flags.id).map_err(|failure| failure.text)?;
+            ask::<()>(&*backend, Request::RevokeInvite { invite: flags.id.clone() }).map_err(|failure| failure.text)?;
             format!("revoked {}\n", flags.id)
         }
     };
@@ -109,7 +109,7 @@ fn create(backend: &dyn Backend, flags: &CreateInvite) -> Result<String, String>
         uses: u32::try_from(flags.uses).unwrap_or(u32::MAX),
         lifetime_s: flags.lifetime.as_secs(),
     };
-    let made = backend.create_invite(&new).map_err(|failure| failure.text)?;
+    let made: MadeInvite = ask(backend, Request::CreateInvite(new)).map_err(|failure| failure.text)?;
     Ok(format!("{}\nuntil {}\n", made.uri, datetime::utc_s(made.expires_s)))
 }
 

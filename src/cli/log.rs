@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::admin::{Backend, Remote};
+use crate::admin::{Failure, Remote, Request, ask};
 use crate::cli::{Target, print};
 use crate::logging::Levels;
 
@@ -34,9 +34,9 @@ fn changes(text: &str) -> Result<String, String> {
 
 /// Does what was asked. An error is one line.
 pub fn run(action: LogAction) -> Result<(), String> {
-    let levels = match action {
-        LogAction::Set(flags) => connect(&flags.target)?.change_log_levels(&flags.levels),
-        LogAction::Show(target) => connect(&target)?.log_levels(),
+    let levels: Result<String, Failure> = match action {
+        LogAction::Set(flags) => ask(&connect(&flags.target)?, Request::ChangeLogLevels { changes: flags.levels }),
+        LogAction::Show(target) => ask(&connect(&target)?, Request::LogLevels),
     };
     let levels = levels.map_err(|failure| failure.text)?;
     print(&format!("{levels}\n")).map_err(|error| error.to_string())

@@ -8,6 +8,8 @@ mod access;
 pub mod announce;
 mod archive;
 mod at_file;
+pub mod audit;
+pub mod ban;
 mod check;
 mod contact;
 pub mod invite;
@@ -15,10 +17,12 @@ mod keeping;
 pub mod log;
 mod mistake;
 pub mod names;
+mod newcomers;
 mod pubsub;
 mod reference;
 mod registration;
 pub mod registrations;
+pub mod report;
 mod serve;
 mod sessions;
 pub mod status;
@@ -37,15 +41,19 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 
 pub use announce::AnnounceFlags;
 pub use archive::Archive;
+pub use audit::AuditFlags;
+pub use ban::BanAction;
 pub use contact::Contact;
 pub use invite::InviteAction;
 pub use keeping::Keeping;
 pub use log::LogAction;
 pub use mistake::Mistake;
+pub use newcomers::Newcomers;
 pub use pubsub::Publishing;
 pub use reference::page as reference_page;
 pub use registration::RegistrationFlags;
 pub use registrations::RegistrationAction;
+pub use report::ReportAction;
 pub use serve::{ResourceConflict, SaslMechanism, ServeOptions};
 pub use sessions::Sessions;
 pub use status::StatusFlags;
@@ -86,6 +94,14 @@ pub enum Action {
     /// Makes, shows and revokes invitations to register
     #[command(subcommand, arg_required_else_help = true)]
     Invite(InviteAction),
+    /// Shows reports of spam and abuse, and does something about them
+    #[command(subcommand, arg_required_else_help = true)]
+    Report(ReportAction),
+    /// Does not let in some addresses, and lets them in again
+    #[command(subcommand, arg_required_else_help = true)]
+    Ban(BanAction),
+    /// Shows what administrators have done
+    Audit(AuditFlags),
     /// Says something to everybody who is online on a running server, or to all its accounts
     Announce(AnnounceFlags),
     /// Shows and changes what a running server logs

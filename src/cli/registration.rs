@@ -78,6 +78,12 @@ pub struct RegistrationFlags {
     #[arg(value_parser = values::rate)]
     pub registration_rate: values::Rate,
 
+    /// How long an account stays that its owner has removed: nobody can log in, and an operator can bring it back
+    /// (rondel user enable). Then it is removed with all that belongs to it. 0: at once.
+    #[arg(long, env = "RONDEL_REMOVAL_GRACE", value_name = "DURATION", default_value = "0")]
+    #[arg(value_parser = values::duration(Duration::ZERO, Duration::from_secs(3650 * 86_400)))]
+    pub removal_grace: Duration,
+
     /// How long it is kept who has registered, and who was refused and why: rondel registration log shows it.
     #[arg(long, env = "RONDEL_REGISTRATION_LOG_RETENTION", value_name = "DURATION", default_value = "365d")]
     #[arg(value_parser = values::duration(Duration::from_secs(86_400), Duration::from_secs(86_400 * 36_500)))]
@@ -212,6 +218,7 @@ impl RegistrationFlags {
             names: NameRules::new(reserved, refused, required, self.name_length),
             tombstones_s: (!self.tombstone_expiry.is_zero()).then_some(self.tombstone_expiry.as_secs()),
             lookalikes: self.refuse_lookalikes,
+            removal_grace_s: self.removal_grace.as_secs(),
             passwords: PasswordRules {
                 chars_min: self.password_length,
                 strength_min: u8::try_from(self.password_strength).unwrap_or(u8::MAX),
@@ -238,7 +245,6 @@ impl RegistrationFlags {
                 },
                 open_max: self.invites_per_account,
                 lifetime_s: self.invite_lifetime.as_secs(),
-                administrators: Vec::new(),
             },
             ..Policy::default()
         })

@@ -9,7 +9,9 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::certificates::{CertificateError, CertificateFiles, CertificateStore, Warning, development_certificate};
-use crate::cli::{Archive, Contact, Keeping, Publishing, RegistrationFlags, Sessions, Watching, names, values};
+use crate::cli::{
+    Archive, Contact, Keeping, Newcomers, Publishing, RegistrationFlags, Sessions, Watching, names, values,
+};
 use crate::logging;
 use crate::registration::Policy;
 
@@ -146,6 +148,10 @@ pub struct ServeOptions {
     /// Who may make an account.
     #[command(flatten)]
     pub registration: RegistrationFlags,
+
+    /// What new accounts are held to.
+    #[command(flatten)]
+    pub newcomers: Newcomers,
 
     /// Who is told of registrations, and what new accounts are told.
     #[command(flatten)]
@@ -379,9 +385,9 @@ impl ServeOptions {
 
     /// Who may register, and what is said about it. Reads the files that the flags name; an error says what to change.
     pub fn registration(&self) -> Result<Policy, String> {
-        let mut policy = self.registration.policy()?;
-        policy.invites.administrators = self.contact.admin.clone();
-        Ok(Policy { notices: self.watching.notices(&self.contact), ..policy })
+        let (administrators, notices) = (self.contact.admin.clone(), self.watching.notices(&self.contact));
+        let new_accounts = self.newcomers.limits();
+        Ok(Policy { administrators, notices, new_accounts, ..self.registration.policy()? })
     }
 
     /// How to log.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::admin::{Backend, Counted, Remote, Status};
+use crate::admin::{Counted, Remote, Request, Status, ask};
 use crate::cli::{Target, print};
 
 /// The flags of `rondel status`.
@@ -19,7 +19,7 @@ pub struct StatusFlags {
 /// Does what was asked. An error is one line.
 pub fn run(flags: &StatusFlags) -> Result<(), String> {
     let server = Remote::connect(&flags.target.admin_socket()).map_err(|error| error.to_string())?;
-    let status = server.status().map_err(|failure| failure.text)?;
+    let status: Status = ask(&server, Request::Status).map_err(|failure| failure.text)?;
     let text = match flags.json {
         true => serde_json::to_string(&status).map_err(|error| error.to_string())? + "\n",
         false => table(&status),

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::admin::{Backend, Remote};
+use crate::admin::{Backend, By, Done, Remote, Request};
 use crate::cli::{Target, print};
 use crate::datetime;
 use crate::jid::Jid;
@@ -31,22 +31,23 @@ fn account(text: &str) -> Result<String, String> {
 /// Prints what is decided until it is interrupted. An error is one line.
 pub fn run(flags: &TraceFlags) -> Result<(), String> {
     let server = Remote::connect(&flags.target.admin_socket()).map_err(|error| error.to_string())?;
-    let account = Jid::parse(&flags.account).map_err(|error| error.to_string())?;
+    let account = &flags.account;
     let mut failed = None;
     let mut has_begun = false;
-    let mut tell = |traced: Option<Traced>| {
-        let text = match (traced, flags.json) {
-            (Some(traced), true) => serde_json::to_string(&traced).map(|line| line + "\n").unwrap_or_default(),
-            (Some(traced), false) => line(&traced),
-            (None, false) if !has_begun => format!("looking at {account}; interrupt to end\n"),
-            (None, _) => String::new(),
+    let mut tell = |done: Done| {
+        let text = match (done, flags.json) {
+            (Done::Traced(traced), true) => serde_json::to_string(&traced).map(|line| line + "\n").unwrap_or_default(),
+            (Done::Traced(traced), false) => line(&traced),
+            (_, false) if !has_begun => format!("looking at {account}; interrupt to end\n"),
+            (_, _) => String::new(),
         };
         has_begun = true;
         // An empty text shows whether anybody still reads.
         failed = print(&text).err();
         failed.is_none()
     };
-    server.trace(&account, &mut tell).map_err(|failure| failure.text)?;
+    let request = Request::Trace { jid: account.clone() };
+    server.ask(&By::here(), request, &mut tell).map_err(|failure| failure.text)?;
     failed.map_or(Ok(()), |error| Err(error.to_string()))
 }
 

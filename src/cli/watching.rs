@@ -1,10 +1,13 @@
 //! Flags of `rondel serve`: who is told of registrations, and what new accounts are told.
 
+use std::time::Duration;
+
 use clap::{Args, ValueEnum};
 
-use super::{Contact, names};
+use super::{Contact, names, values};
 use crate::jid::Jid;
 use crate::registration::{NoticeType, Notices};
+use crate::server::watch::Thresholds;
 
 /// What kind of message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -51,9 +54,34 @@ pub struct Watching {
     /// Empty: nothing.
     #[arg(long, env = "RONDEL_MESSAGE_OF_THE_DAY", value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub message_of_the_day: String,
+
+    /// Administrators get a message when less than this part of the disk of --data-dir is free, in percent.
+    #[arg(long, env = "RONDEL_ALERT_DISK_FREE", value_name = "PERCENT", default_value = "10")]
+    #[arg(value_parser = values::number(0, 99))]
+    pub alert_disk_free: usize,
+
+    /// Administrators get a message when a certificate holds for less than this.
+    #[arg(long, env = "RONDEL_ALERT_CERTIFICATE", value_name = "DURATION", default_value = "14d")]
+    #[arg(value_parser = values::duration(Duration::ZERO, Duration::from_secs(365 * 86_400)))]
+    pub alert_certificate: Duration,
+
+    /// Administrators get a message when limits refuse more connections and stanzas than this within ten minutes. 0:
+    /// never.
+    #[arg(long, env = "RONDEL_ALERT_REFUSALS", value_name = "NUMBER", default_value = "1000")]
+    #[arg(value_parser = values::number(0, 1 << 40))]
+    pub alert_refusals: usize,
 }
 
 impl Watching {
+    /// When administrators hear that something goes wrong.
+    pub fn thresholds(&self) -> Thresholds {
+        Thresholds {
+            disk_free: self.alert_disk_free as f64 / 100.0,
+            certificate: self.alert_certificate,
+            refusals: self.alert_refusals as u64,
+        }
+    }
+
     /// What is said, and to whom.
     pub fn notices(&self, contact: &Contact) -> Notices {
         let watchers = match self.registration_watcher.is_empty() {

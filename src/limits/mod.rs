@@ -4,5 +4,7 @@
 //! connections of an address.
 
 mod addresses;
+mod banned;
 
 pub use addresses::{AddressLimits, Addresses, Refusal};
+pub use banned::Banned;

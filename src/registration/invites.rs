@@ -30,8 +30,6 @@ pub struct InviteRules {
     pub open_max: usize,
     /// For how long they hold, in seconds.
     pub lifetime_s: u64,
-    /// Who may make an invitation to register without becoming a contact: bare JIDs.
-    pub administrators: Vec<Jid<'static>>,
 }
 
 /// A new token.

@@ -26,6 +26,8 @@ use std::net::IpAddr;
 
 use rondel_storage::names::Known;
 
+use crate::account::restraint::NewAccountLimits;
+use crate::jid::Jid;
 use crate::stream::Refusal;
 
 /// Who may make an account without an administrator who makes it.
@@ -93,6 +95,8 @@ impl From<ThrottleFault> for Declined {
 /// What a server demands of those who register.
 #[derive(Debug, Default)]
 pub struct Policy {
+    /// Who administers the server: bare JIDs. See also [`Role::Admin`](rondel_storage::accounts::Role).
+    pub administrators: Vec<Jid<'static>>,
     /// Who may.
     pub mode: Mode,
     /// Under which names.
@@ -101,6 +105,8 @@ pub struct Policy {
     pub tombstones_s: Option<u64>,
     /// Whether names are refused that look like those of accounts.
     pub lookalikes: bool,
+    /// For how many seconds an account stays that its owner has removed.
+    pub removal_grace_s: u64,
     /// With which passwords. Whoever changes a password is held to it, too.
     pub passwords: PasswordRules,
     /// Addresses from which nobody may, whatever else is said.
@@ -117,6 +123,8 @@ pub struct Policy {
     pub notices: Notices,
     /// What invitations are like that accounts make.
     pub invites: InviteRules,
+    /// What new accounts are held to.
+    pub new_accounts: NewAccountLimits,
 }
 
 impl Policy {

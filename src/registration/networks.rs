@@ -7,7 +7,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 
 /// An address or a network in CIDR notation.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Network(IpNet);
 
 /// What is neither an address nor a network.
@@ -16,6 +16,21 @@ pub struct Network(IpNet);
 pub struct ParseNetworkError(String);
 
 impl Network {
+    /// That of so long a prefix in which an address is; `None` if there is no such length.
+    pub fn around(address: IpAddr, length: u8) -> Option<Network> {
+        IpNet::new(address, length).ok().map(|network| Network(network.trunc()))
+    }
+
+    /// Whether it is one of IPv6.
+    pub fn is_ipv6(&self) -> bool {
+        matches!(self.0, IpNet::V6(_))
+    }
+
+    /// The bits of its prefix.
+    pub fn length(&self) -> u8 {
+        self.0.prefix_len()
+    }
+
     /// Whether an address is in it. One of IPv4 that is written as one of IPv6 is taken for what it is.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())

@@ -5,6 +5,9 @@ use crate::jid::Jid;
 /// From one message to the watchers to the next, in microseconds: what comes meanwhile is told together.
 const PAUSE_US: u64 = 60 * 1_000_000;
 
+/// How much earlier it may be than was said: clocks differ.
+const SLACK_US: u64 = 1_000_000;
+
 /// Registrations that one message tells of; of further ones, how many.
 const LINES_MAX: usize = 20;
 
@@ -117,7 +120,8 @@ impl Lookout {
 
     /// What has come meanwhile, if anything has.
     pub fn due(&mut self, now_us: u64) -> Option<String> {
-        if self.held.is_empty() {
+        // What wakes whoever asks may be for something else.
+        if self.held.is_empty() || now_us + SLACK_US < self.quiet_until_us {
             return None;
         }
         self.quiet_until_us = now_us + PAUSE_US;

@@ -53,6 +53,8 @@ pub enum Failure {
     Aborted,
     /// `<account-disabled/>`
     AccountDisabled,
+    /// `<account-disabled/>`, of one whose owner has left.
+    AccountLeft,
     /// `<credentials-expired/>`
     CredentialsExpired,
     /// `<encryption-required/>`
@@ -76,7 +78,7 @@ impl Failure {
     pub fn condition(self) -> &'static str {
         match self {
             Failure::Aborted => "aborted",
-            Failure::AccountDisabled => "account-disabled",
+            Failure::AccountDisabled | Failure::AccountLeft => "account-disabled",
             Failure::CredentialsExpired => "credentials-expired",
             Failure::EncryptionRequired => "encryption-required",
             Failure::IncorrectEncoding => "incorrect-encoding",
@@ -86,6 +88,11 @@ impl Failure {
             Failure::NotAuthorized => "not-authorized",
             Failure::TemporaryAuthFailure => "temporary-auth-failure",
         }
+    }
+
+    /// What is said beside it.
+    pub fn text(self) -> Option<&'static str> {
+        (self == Failure::AccountLeft).then_some("Account deleted")
     }
 }
 pub use unknown::UnknownUsers;

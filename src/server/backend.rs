@@ -2,26 +2,33 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossbeam::channel::{RecvTimeoutError, Sender};
 use rondel_shards::{Metrics, Remote};
-use rondel_storage::Store;
+use rondel_storage::{Store, WriteRequest, departures};
 
 use crate::admin::{
-    Applicants, Backend, Counted, Failure, FailureKind, Invites, ListLog, ListUsers, Log, LogPage, MadeInvite,
-    NewInvite, OpenInvite, PendingPage, Status, UserDetails, UserPage, Users,
+    ActOnReport, Backend, By, CensusOutcome, Counted, Desk, Done, Failure, FailureKind, ListUsers, NewInvite,
+    ReportAction, Request, SessionFacts, Status, Which, account,
 };
 use crate::home::home;
 use crate::jid::Jid;
 use crate::logging::LevelControl;
 use crate::registration::Mode;
-use crate::sasl::ScramKeys;
-use crate::shard::{Announcement, EndSessions, Message, NotRemoved, RemoveAccount, Settings, Traced, Watch};
+use crate::shard::{
+    Announcement, Census, EndSessions, Message, NotRemoved, RemoveAccount, Sessions, Settings, Traced, Watch,
+};
 use crate::stream::StreamError;
 
 /// How long a shard may take to end an account's sessions.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the end waits at least.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Accounts whose owners have left that go at once.
+const DEPARTED_AT_ONCE: usize = 100;
 
 /// Decisions that may wait to be told.
 const TRACED_MAX: usize = 10_000;
@@ -36,10 +43,7 @@ const ASKED_EVERY: Duration = Duration::from_secs(1);
 /// The running server, for its admin socket.
 pub struct Running {
     watches: AtomicU64,
-    users: Users,
-    applicants: Applicants,
-    invites: Invites,
-    log: Log,
+    desk: Desk,
     remotes: Vec<Remote<Message>>,
     settings: Arc<Settings>,
     levels: LevelControl,
@@ -57,10 +61,7 @@ impl Running {
     ) -> Running {
         Running {
             watches: AtomicU64::new(0),
-            users: Users::new(Arc::clone(&store)),
-            applicants: Applicants::new(Arc::clone(&store)),
-            invites: Invites::new(Arc::clone(&store)),
-            log: Log::new(Arc::clone(&store)),
+            desk: Desk::new(Arc::clone(&store)),
             remotes,
             settings,
             levels,
@@ -76,6 +77,7 @@ impl Running {
                 counters.push(Counted { name: name.replace('_', "-"), shard: Some(shard), value });
             };
             count("stanzas", stanzas.get());
+            count("refused-by-limits", self.settings.refused[shard].get());
             metrics.snapshot().fields().into_iter().for_each(|(name, value)| count(name, value));
         }
         let storage = self.store.metrics();
@@ -114,43 +116,139 @@ impl Running {
     /// Ends an account's sessions at its home, and waits until that is done.
     fn end_sessions(&self, jid: &Jid<'_>, error: StreamError) {
         let account = jid.bare().to_owned();
-        let Some(remote) = self.remotes.get(home(&account, self.remotes.len())) else { return };
         let (answer, ended) = crossbeam::channel::bounded(1);
-        remote.send(Message::EndSessions(Box::new(EndSessions { account, error, answer })));
+        self.to_home(jid.bare(), Message::EndSessions(Box::new(EndSessions { account, error, answer })));
         if ended.recv_timeout(PATIENCE).is_err() {
             tracing::warn!(target: "admin", "a shard did not end an account's sessions in time");
         }
     }
 }
 
-impl Backend for Running {
-    fn status(&self) -> Result<Status, Failure> {
-        Ok(Status {
+impl Running {
+    fn carry_out(&self, by: &By, request: Request, tell: &mut dyn FnMut(Done) -> bool) -> Result<Done, Failure> {
+        match request {
+            Request::Status => return Ok(Done::Status(self.status())),
+            Request::AddUser { ref jid, .. } => {
+                self.require_served(account(jid)?.domain())?;
+                return self.desk.carry_out(by, request);
+            }
+            Request::SetKeys { .. } => {
+                let done = self.desk.carry_out(by, request)?;
+                self.account_changed();
+                return Ok(done);
+            }
+            Request::RemoveUser { jid, made_s } => self.remove_user(&account(&jid)?, made_s)?,
+            Request::Reject { jid } => {
+                let jid = account(&jid)?;
+                self.remove_user(&jid, Some(self.desk.applicants.made_s(&jid)?))?;
+            }
+            Request::Approve { ref jid } => {
+                let jid = jid.clone();
+                let done = self.desk.carry_out(by, request)?;
+                self.to_home(&jid, Message::Welcome(jid.as_str().into()));
+                return Ok(done);
+            }
+            Request::CreateInvite(new) => {
+                let new = NewInvite { domain: Some(self.domain_for(&new)?), ..new };
+                return self.desk.carry_out(by, Request::CreateInvite(new));
+            }
+            Request::DisableUser { ref jid, .. } => {
+                let jid = jid.clone();
+                let done = self.desk.carry_out(by, request)?;
+                self.account_changed();
+                self.end_sessions(&account(&jid)?, StreamError::not_authorized("this account was disabled"));
+                return Ok(done);
+            }
+            Request::Mute { ref jid, .. }
+            | Request::Unmute { ref jid }
+            | Request::Limit { ref jid, .. }
+            | Request::Unlimit { ref jid } => {
+                let jid = jid.clone();
+                let done = self.desk.carry_out(by, request)?;
+                self.to_home(&jid, Message::Reconsider(jid.as_str().into()));
+                return Ok(done);
+            }
+            Request::SetRole { .. } => {
+                let done = self.desk.carry_out(by, request)?;
+                self.settings.take_decisions(&self.desk)?;
+                return Ok(done);
+            }
+            Request::BanAddress { .. } | Request::UnbanAddress { .. } => {
+                let done = self.desk.carry_out(by, request)?;
+                self.bans_changed()?;
+                return Ok(done);
+            }
+            Request::EndSessions { jid } => self.end_for_administrator(&jid)?,
+            Request::Census { which: which @ (Which::Online | Which::Active | Which::Idle), names_max } => {
+                return Ok(Done::Census(self.census(which, names_max)));
+            }
+            Request::ShowActivity { ref jid } => {
+                let jid = jid.clone();
+                let Done::Activity(mut activity) = self.desk.carry_out(by, request)? else { return Ok(Done::Nothing) };
+                activity.sessions = self.sessions(&jid);
+                return Ok(Done::Activity(activity));
+            }
+            Request::SetMessageOfTheDay { ref words } => {
+                let words = words.clone();
+                self.desk.carry_out(by, request)?;
+                self.settings.take_decisions(&self.desk)?;
+                if !words.is_empty() {
+                    self.announce(&words, None, false)?;
+                }
+            }
+            Request::SetBlacklist { .. }
+            | Request::SetWhitelist { .. }
+            | Request::SetWelcome { .. }
+            | Request::SetAdministrators { .. } => {
+                self.desk.carry_out(by, request)?;
+                self.settings.take_decisions(&self.desk)?;
+            }
+            Request::ShutDown { delay_s, words, restarts } => self.shut_down(delay_s, &words, restarts)?,
+            Request::ActOnReport(act) => self.act_on_report(by, &act)?,
+            Request::Tell { jid, words } => {
+                let jid = account(&jid)?;
+                self.desk.users.show(&jid)?;
+                self.tell(jid.bare(), &words);
+            }
+            Request::Announce { words, domain, everybody } => self.announce(&words, domain, everybody)?,
+            Request::Trace { jid } => self.trace(&account(&jid)?, tell),
+            Request::LogLevels => return Ok(Done::Levels(self.levels.levels().to_string())),
+            Request::ChangeLogLevels { changes } => {
+                let invalid = |text| Failure::new(FailureKind::Invalid, text);
+                return self.levels.change(&changes).map(|levels| Done::Levels(levels.to_string())).map_err(invalid);
+            }
+            request => return self.desk.carry_out(by, request),
+        }
+        Ok(Done::Nothing)
+    }
+
+    fn status(&self) -> Status {
+        Status {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
             domains: self.domains().to_vec(),
             scram_iterations: Some(self.settings.negotiation.iterations),
             counters: self.counters(),
-        })
+        }
     }
 
-    fn add_user(&self, jid: &Jid<'_>, keys: Vec<ScramKeys>) -> Result<(), Failure> {
-        self.require_served(jid.domain())?;
-        self.users.add(jid, keys)
-    }
-
-    fn set_keys(&self, jid: &Jid<'_>, keys: Vec<ScramKeys>) -> Result<(), Failure> {
-        self.users.set_keys(jid, keys)?;
-        self.account_changed();
-        Ok(())
+    /// To which domain an invitation is.
+    fn domain_for(&self, new: &NewInvite) -> Result<String, Failure> {
+        let none = || Failure::new(FailureKind::NotServed, "no domain is served");
+        let domain = new.domain.as_ref().or(self.domains().first()).ok_or_else(none)?;
+        self.require_served(domain)?;
+        if self.settings.registration().mode == Mode::Closed {
+            let text = "nobody registers here, invited or not: --registration invite";
+            return Err(Failure::new(FailureKind::Unavailable, text));
+        }
+        Ok(domain.clone())
     }
 
     fn remove_user(&self, jid: &Jid<'_>, made_s: Option<u64>) -> Result<(), Failure> {
-        let account = jid.bare().to_owned();
         let busy = || Failure::new(FailureKind::Busy, "the server has too much to do; try again");
-        let remote = self.remotes.get(home(&account, self.remotes.len())).ok_or_else(busy)?;
         let (answer, removed) = crossbeam::channel::bounded(1);
-        remote.send(Message::RemoveAccount(Box::new(RemoveAccount { account, made_s, answer })));
+        let account = jid.bare().to_owned();
+        self.to_home(jid.bare(), Message::RemoveAccount(Box::new(RemoveAccount { account, made_s, answer })));
         match removed.recv_timeout(PATIENCE) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(NotRemoved::Absent)) => Err(Failure::not_found(jid)),
@@ -161,70 +259,140 @@ impl Backend for Running {
         }
     }
 
-    fn list_pending(&self, after: Option<&str>) -> Result<PendingPage, Failure> {
-        self.applicants.pending(after)
+    /// Removes the accounts whose owners have left and whose time has come.
+    pub fn remove_departed(&self) {
+        let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let due = match self.store.page(departures::due(now_s, DEPARTED_AT_ONCE)) {
+            Ok(page) => departures::decode_page(&page),
+            Err(failure) => return tracing::warn!(target: "storage", "those who have left are not known: {failure}"),
+        };
+        for (at_s, owner) in due {
+            let jid = owner.to_string();
+            let goes = |jid: &Jid<'_>| match self.desk.users.show(jid) {
+                // It may have been brought back, or have left again later.
+                Ok(user) if user.leaves_at_s != Some(at_s) => Ok(()),
+                Ok(user) => self.remove_user(jid, Some(user.created_s)),
+                Err(failure) if failure.kind == FailureKind::NotFound => Ok(()),
+                Err(failure) => Err(failure),
+            };
+            let outcome = account(&jid).and_then(|jid| goes(&jid));
+            match outcome {
+                Ok(()) => {
+                    let forgotten = self.store.write_blocking(departures::forget(WriteRequest::new(owner), at_s));
+                    tracing::info!(target: "registration", account = jid, ?forgotten, "an account has gone");
+                }
+                Err(failure) => tracing::warn!(target: "registration", account = jid, "it does not go: {failure}"),
+            }
+        }
     }
 
-    fn approve(&self, jid: &Jid<'_>) -> Result<(), Failure> {
-        self.applicants.approve(jid)?;
-        if let Some(remote) = self.remotes.get(home(jid.bare(), self.remotes.len())) {
-            remote.send(Message::Welcome(jid.bare().into()));
+    /// Who is banned has changed: shards know it from now on, and end the sessions of those who are.
+    fn bans_changed(&self) -> Result<(), Failure> {
+        self.settings.take_decisions(&self.desk)?;
+        self.remotes.iter().for_each(|remote| remote.send(Message::EndBanned));
+        Ok(())
+    }
+
+    fn act_on_report(&self, by: &By, act: &ActOnReport) -> Result<(), Failure> {
+        let stored = self.desk.reports.open(&act.report)?;
+        let (jid, for_s) = (stored.report.reported.clone(), act.for_s);
+        let words = act.words.as_deref().map(str::trim).filter(|words| !words.is_empty());
+        let reason = || format!("reported for {}", stored.report.reason);
+        let request = match act.action {
+            ReportAction::Dismiss => None,
+            ReportAction::Warn if words.is_none() => {
+                return Err(Failure::new(FailureKind::Invalid, "a warning says something: --words"));
+            }
+            ReportAction::Warn => None,
+            ReportAction::Mute => Some(Request::Mute { jid: jid.clone(), for_s }),
+            ReportAction::Limit => Some(Request::Limit { jid: jid.clone(), for_s }),
+            ReportAction::Ban => Some(Request::DisableUser { jid: jid.clone(), reason: reason(), for_s }),
+            ReportAction::Remove => Some(Request::RemoveUser { jid: jid.clone(), made_s: None }),
+        };
+        // Before it loses the sessions that could hear it.
+        if let Some(words) = words {
+            self.desk.users.show(&account(&jid)?)?;
+            self.tell(&jid, words);
+        }
+        let mut nobody = |_| true;
+        request.map(|request| self.carry_out(by, request, &mut nobody)).transpose()?;
+        self.desk.reports.close(by, &stored, act.action)?;
+        if let Some(answer) = act.answer.as_deref().map(str::trim).filter(|answer| !answer.is_empty()) {
+            self.tell(&stored.report.reporter, answer);
         }
         Ok(())
     }
 
-    fn reject(&self, jid: &Jid<'_>) -> Result<(), Failure> {
-        self.remove_user(jid, Some(self.applicants.made_s(jid)?))
+    fn end_for_administrator(&self, jid: &str) -> Result<(), Failure> {
+        let missing = || Failure::new(FailureKind::NotFound, format!("{jid} has no session"));
+        let parsed = Jid::parse(jid).ok().filter(|jid| jid.local().is_some());
+        let parsed = parsed.ok_or_else(|| Failure::new(FailureKind::Invalid, format!("{jid:?} is no account")))?;
+        let error = StreamError::reset("an administrator has ended this session");
+        let (answer, ended) = crossbeam::channel::bounded(1);
+        let order = Box::new(EndSessions { account: parsed.to_string(), error, answer });
+        let message = if parsed.is_full() { Message::EndSession(order) } else { Message::EndSessions(order) };
+        self.to_home(parsed.bare(), message);
+        match ended.recv_timeout(PATIENCE) {
+            Ok(0) => Err(missing()),
+            Ok(_) => Ok(()),
+            Err(_) => Err(Failure::new(FailureKind::Busy, "the server has too much to do; try again")),
+        }
     }
 
-    fn create_invite(&self, new: &NewInvite) -> Result<MadeInvite, Failure> {
-        let domain = match &new.domain {
-            Some(domain) => domain,
-            None => {
-                self.domains().first().ok_or_else(|| Failure::new(FailureKind::NotServed, "no domain is served"))?
+    fn census(&self, which: Which, names_max: usize) -> CensusOutcome {
+        let (answer, answers) = crossbeam::channel::bounded(self.remotes.len());
+        for remote in &self.remotes {
+            remote.send(Message::Census(Box::new(Census { which, names_max, answer: answer.clone() })));
+        }
+        drop(answer);
+        let mut outcome = CensusOutcome::default();
+        while let Ok((number, names)) = answers.recv_timeout(PATIENCE) {
+            outcome.number += number;
+            outcome.names.extend(names);
+        }
+        outcome.names.sort_unstable();
+        outcome.names.truncate(names_max);
+        outcome
+    }
+
+    fn sessions(&self, bare_jid: &str) -> Vec<SessionFacts> {
+        let (answer, answers) = crossbeam::channel::bounded(1);
+        self.to_home(bare_jid, Message::Sessions(Box::new(Sessions { account: bare_jid.to_owned(), answer })));
+        answers.recv_timeout(PATIENCE).unwrap_or_default()
+    }
+
+    /// Ends the server after a while, as a signal does.
+    fn shut_down(&self, delay_s: u64, words: &str, restarts: bool) -> Result<(), Failure> {
+        if !words.is_empty() {
+            self.announce(words, None, false)?;
+        }
+        self.settings.restarts.store(restarts, Ordering::SeqCst);
+        let end = move || {
+            // Whoever has asked hears that it will be done.
+            std::thread::sleep(Duration::from_secs(delay_s).max(FAREWELL));
+            let own = rustix::process::getpid();
+            if let Err(error) = rustix::process::kill_process(own, rustix::process::Signal::TERM) {
+                tracing::error!(target: "server", %error, "the server cannot be ended");
             }
         };
-        self.require_served(domain)?;
-        if self.settings.registration().mode == Mode::Closed {
-            let text = "nobody registers here, invited or not: --registration invite";
-            return Err(Failure::new(FailureKind::Unavailable, text));
+        let spawned = std::thread::Builder::new().name("end".into()).spawn(end);
+        spawned.map(|_| ()).map_err(|error| Failure::new(FailureKind::Failed, error.to_string()))
+    }
+
+    /// Sends something to the shard on which an account is at home.
+    fn to_home(&self, bare_jid: &str, message: Message) {
+        if let Some(remote) = self.remotes.get(home(bare_jid, self.remotes.len())) {
+            remote.send(message);
         }
-        self.invites.create(domain, new)
     }
 
-    fn list_invites(&self) -> Result<Vec<OpenInvite>, Failure> {
-        self.invites.list()
+    /// Says something to an account, now or when it comes.
+    fn tell(&self, bare_jid: &str, words: &str) {
+        self.to_home(bare_jid, Message::Tell(Box::new((bare_jid.to_owned(), Arc::from(words)))));
     }
 
-    fn revoke_invite(&self, id: &str) -> Result<(), Failure> {
-        self.invites.revoke(id)
-    }
-
-    fn list_log(&self, list: &ListLog) -> Result<LogPage, Failure> {
-        self.log.list(list)
-    }
-
-    fn disable_user(&self, jid: &Jid<'_>, reason: &str) -> Result<(), Failure> {
-        self.users.disable(jid, reason)?;
-        self.account_changed();
-        self.end_sessions(jid, StreamError::not_authorized("this account was disabled"));
-        Ok(())
-    }
-
-    fn enable_user(&self, jid: &Jid<'_>) -> Result<(), Failure> {
-        self.users.enable(jid)
-    }
-
-    fn list_users(&self, list: &ListUsers) -> Result<UserPage, Failure> {
-        self.users.list(list)
-    }
-
-    fn show_user(&self, jid: &Jid<'_>) -> Result<UserDetails, Failure> {
-        self.users.show(jid)
-    }
-
-    fn announce(&self, words: &str, domain: Option<&str>, everybody: bool) -> Result<(), Failure> {
-        let (words, domain) = (Arc::<str>::from(words), domain.map(str::to_owned));
+    fn announce(&self, words: &str, domain: Option<String>, everybody: bool) -> Result<(), Failure> {
+        let words = Arc::<str>::from(words);
         if !everybody {
             for remote in &self.remotes {
                 let announcement = Announcement { words: Arc::clone(&words), domain: domain.clone(), left: None };
@@ -234,12 +402,8 @@ impl Backend for Running {
         }
         let mut list = ListUsers { after: None, domain, limit: TOLD_AT_ONCE };
         loop {
-            let page = self.users.list(&list)?;
-            for user in &page.users {
-                if let Some(remote) = self.remotes.get(home(&user.jid, self.remotes.len())) {
-                    remote.send(Message::Tell(Box::new((user.jid.clone(), Arc::clone(&words)))));
-                }
-            }
+            let page = self.desk.users.list(&list)?;
+            page.users.iter().for_each(|user| self.tell(&user.jid, &words));
             match page.users.last() {
                 Some(last) if page.more => list.after = Some(last.jid.clone()),
                 _ => return Ok(()),
@@ -249,7 +413,7 @@ impl Backend for Running {
         }
     }
 
-    fn trace(&self, jid: &Jid<'_>, tell: &mut dyn FnMut(Option<Traced>) -> bool) -> Result<(), Failure> {
+    fn trace(&self, jid: &Jid<'_>, tell: &mut dyn FnMut(Done) -> bool) {
         let (sender, lines) = crossbeam::channel::bounded(TRACED_MAX);
         let (number, account) = (self.watches.fetch_add(1, Ordering::Relaxed), jid.bare().to_owned());
         let watch = |to: Option<Sender<Traced>>| {
@@ -260,27 +424,21 @@ impl Backend for Running {
         };
         watch(Some(sender));
         // The first answer says that it has begun.
-        let mut goes_on = tell(None);
+        let mut goes_on = tell(Done::Nothing);
         while goes_on {
             goes_on = match lines.recv_timeout(ASKED_EVERY) {
-                Ok(traced) => tell(Some(traced)),
-                Err(RecvTimeoutError::Timeout) => tell(None),
+                Ok(traced) => tell(Done::Traced(traced)),
+                Err(RecvTimeoutError::Timeout) => tell(Done::Nothing),
                 // The shards have ended.
                 Err(RecvTimeoutError::Disconnected) => false,
             };
         }
         watch(None);
-        Ok(())
     }
+}
 
-    fn log_levels(&self) -> Result<String, Failure> {
-        Ok(self.levels.levels().to_string())
-    }
-
-    fn change_log_levels(&self, changes: &str) -> Result<String, Failure> {
-        self.levels
-            .change(changes)
-            .map(|levels| levels.to_string())
-            .map_err(|text| Failure::new(FailureKind::Invalid, text))
+impl Backend for Running {
+    fn ask(&self, by: &By, request: Request, tell: &mut dyn FnMut(Done) -> bool) -> Result<Done, Failure> {
+        self.desk.audited(by, request, |request| self.carry_out(by, request, tell))
     }
 }

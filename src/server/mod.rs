@@ -6,12 +6,13 @@ mod clock;
 mod descriptors;
 mod secret;
 mod signals;
+pub mod watch;
 
 use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -31,7 +32,7 @@ use crate::names;
 use crate::random;
 use crate::registration::{DAY_US, Mode};
 use crate::sasl::{Hash, UnknownUsers};
-use crate::shard::{ListenerKind, Message, Settings, Shard, Tls, Verifier};
+use crate::shard::{Administration, ListenerKind, Message, Settings, Shard, Tls, Verifier};
 use crate::stream::{Config, SessionFeatures, TlsPolicy};
 use crate::xml::Limits;
 
@@ -48,14 +49,26 @@ const REGISTRATIONS_PAGE: usize = 1000;
 /// How often old registrations are forgotten.
 const FORGETS_EVERY: Duration = Duration::from_secs(3600);
 
+/// For how long reports are kept, in seconds: half a year.
+const REPORTS_KEPT_S: u64 = 183 * 86_400;
+
 /// Users of a domain from whom is learnt what unknown ones have to look like.
 const SAMPLE: usize = 1000;
 
 /// Threads that verify passwords: two are enough for a hundred logins with PLAIN in a second.
 const PASSWORD_THREADS: usize = 2;
 
+/// How a server has ended that was told to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ended {
+    /// Nobody wants it to go on.
+    ForGood,
+    /// It is to start again.
+    ToRestart,
+}
+
 /// Runs a server until it is told to end. An error is one line for the operator.
-pub fn run(options: &ServeOptions) -> Result<(), String> {
+pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     let (levels, _writing) = logging::init(&options.logging())?;
     // A huge page stays whole as long as one byte of it is in use: with many small sessions that come and go, that made
     // up most of the server's memory.
@@ -96,6 +109,7 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
     let info = options.contact.server_info(&options.archive, options.sasl_mechanisms.contains(&SaslMechanism::Plain));
     settings.server_info = info.forms();
     settings.take_policy(options.registration()?);
+    settings.take_decisions(&admin::Desk::new(Arc::clone(&store))).map_err(|failure| failure.text)?;
     if settings.registration().mode != Mode::Closed && !info.has_contact("abuse") {
         tracing::warn!(
             target: "server",
@@ -127,10 +141,18 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
     let remotes = (0..shards).map(|shard| runtime.remote(shard)).collect();
     let backend =
         backend::Running::new(Arc::clone(&store), remotes, Arc::clone(&settings), levels, runtime.metrics_handles());
-    let admin = admin::serve(admin_socket, Arc::new(backend), admin::CLIENTS_MAX)
+    let backend = Arc::new(backend);
+    let admin = admin::serve(admin_socket, Arc::<backend::Running>::clone(&backend), admin::CLIENTS_MAX)
         .map_err(|error| format!("cannot start the admin socket: {error}"))?;
+    let administrators: Weak<backend::Running> = Arc::downgrade(&backend);
+    let started = settings.administration.start(administrators, rounds);
+    started.map_err(|error| format!("cannot start a thread: {error}"))?;
+    backend.remove_departed();
     announce(&runtime, &settings, shards);
 
+    let registrar = runtime.remote(0);
+    let mut watch = watch::Watch::new(options.watching.thresholds());
+    watch.look(&options.data_dir, &settings, &registrar);
     let mut forgotten: Option<Instant> = None;
     let died = loop {
         match signals.wait(&runtime.ended()) {
@@ -143,11 +165,11 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
             signals::Event::Tick => {
                 logging::report_withheld();
                 clock.note(&store);
+                backend.remove_departed();
+                watch.look(&options.data_dir, &settings, &registrar);
                 if forgotten.is_none_or(|at| at.elapsed() > FORGETS_EVERY) {
                     forget_registrations(&store, options.registration.registration_log_retention);
-                    if let Err(failure) = admin::Invites::new(Arc::clone(&store)).forget_old() {
-                        tracing::warn!(target: "storage", "old invitations cannot be forgotten: {failure}");
-                    }
+                    forget_old(&admin::Desk::new(Arc::clone(&store)));
                     forgotten = Some(Instant::now());
                 }
             }
@@ -158,7 +180,7 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
     } else {
         tracing::info!(target: "server", "ending: saying goodbye to clients");
     }
-    drop(admin);
+    drop((admin, backend));
     runtime.shut_down(if died { std::time::Duration::ZERO } else { options.shutdown_grace });
     let orderly = runtime.join();
     // No id is issued any more.
@@ -170,7 +192,7 @@ pub fn run(options: &ServeOptions) -> Result<(), String> {
         return Err("a shard has died; please report this with the log".into());
     }
     tracing::info!(target: "server", "ended");
-    Ok(())
+    Ok(if settings.restarts.load(Ordering::SeqCst) { Ended::ToRestart } else { Ended::ForGood })
 }
 
 fn make_data_directory(path: &Path) -> Result<(), String> {
@@ -272,6 +294,11 @@ fn settings(
         token_clients_max: TOKEN_CLIENTS_MAX,
         roster: options.keeping.roster(),
         registration: ArcSwap::default(),
+        appointed: ArcSwap::default(),
+        decisions: ArcSwap::default(),
+        administration: Administration::default(),
+        restarts: AtomicBool::new(false),
+        bans: ArcSwap::default(),
         registered: Vec::new(),
         server_info: Vec::new(),
         kept: options.keeping.kept(),
@@ -291,6 +318,7 @@ fn settings(
         directed_presence_max: DIRECTED_PRESENCE_MAX,
         account_changes: AtomicU64::new(0),
         stanzas: (0..shards).map(|_| Default::default()).collect(),
+        refused: (0..shards).map(|_| Default::default()).collect(),
         see_other_host: options.see_other_host.clone(),
     }
 }
@@ -344,6 +372,19 @@ fn forget_registrations(store: &Store, retention: Duration) {
     for request in [registrations::forget_before(before_us), attempts::forget_before(before_us)] {
         if let Outcome::Failed(failure) = store.write_blocking(request) {
             tracing::warn!(target: "storage", "old registrations cannot be forgotten: {failure}");
+        }
+    }
+}
+
+/// Forgets invitations, bans and reports that are of no use any more.
+fn forget_old(desk: &admin::Desk) {
+    for (what, forgotten) in [
+        ("invitations", desk.invites.forget_old()),
+        ("bans", desk.bans.forget_old()),
+        ("reports", desk.reports.forget_old(REPORTS_KEPT_S)),
+    ] {
+        if let Err(failure) = forgotten {
+            tracing::warn!(target: "storage", "old {what} cannot be forgotten: {failure}");
         }
     }
 }

@@ -14,6 +14,7 @@ pub use request::{Action, Request};
 
 use zeroize::Zeroizing;
 
+use super::admin_commands::{Errand, Facts, Shown};
 use super::user_commands::Rights;
 use crate::forms::Form;
 use crate::stream::Refusal;
@@ -47,6 +48,8 @@ pub struct Context<'a> {
     pub password_bytes_max: usize,
     /// What the account may do.
     pub rights: Rights,
+    /// What the forms of administrators are filled in with.
+    pub facts: &'a Facts,
 }
 
 /// A connected session, as its owner is told of it.
@@ -83,6 +86,8 @@ pub enum Step {
 pub struct Done {
     /// Data to show.
     pub form: Option<Form>,
+    /// What stands in the form beside its fields.
+    pub within: Option<Element>,
     /// What happened, or why it did not.
     pub note: Option<Note>,
 }
@@ -122,6 +127,8 @@ pub enum Effect {
         /// The resource.
         resource: String,
     },
+    /// What an administrator wants, and what is shown of it.
+    Administer(Box<(Errand, Shown)>),
     /// All sessions of the account end but the one of this resource.
     CloseOtherSessions {
         /// The resource that stays; none does if it is not one of the account's.
@@ -134,6 +141,7 @@ impl std::fmt::Debug for Effect {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Effect::SetPassword { .. } => f.write_str("SetPassword"),
+            Effect::Administer(what) => write!(f, "Administer({what:?})"),
             Effect::Invite { username, .. } => write!(f, "Invite({username:?})"),
             Effect::CloseSession { resource } => write!(f, "CloseSession({resource:?})"),
             Effect::CloseOtherSessions { except } => write!(f, "CloseOtherSessions(except {except:?})"),

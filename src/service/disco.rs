@@ -1,6 +1,6 @@
 //! Service discovery (XEP-0030).
 
-use super::user_commands::COMMANDS;
+use super::user_commands;
 use super::{Addressee, Answer, Context, commands, features};
 use crate::pubsub;
 use crate::stream::Refusal;
@@ -12,7 +12,9 @@ pub(super) const ITEMS: &str = namespaces::DISCO_ITEMS;
 pub(super) fn info(query: &Element, context: &Context<'_>) -> Answer {
     if let Some(node) = query.attribute("node") {
         let known = match context.addressee {
-            Addressee::Server => commands::info(node, COMMANDS, |command| context.rights.may_run(command.node)),
+            Addressee::Server => {
+                commands::info(node, user_commands::all(), |command| context.rights.may_run(command.node))
+            }
             Addressee::OwnAccount => None,
         };
         return match known.unwrap_or_else(|| Err(Refusal::item_not_found())) {
@@ -51,7 +53,7 @@ pub(super) fn items(query: &Element, context: &Context<'_>) -> Answer {
     let result = Element::new("query", ITEMS);
     match query.attribute("node") {
         Some(commands::NODE) if context.addressee == Addressee::Server => {
-            Answer::Result(Some(commands::items(context.address, COMMANDS, |command| {
+            Answer::Result(Some(commands::items(context.address, user_commands::all(), |command| {
                 context.rights.may_run(command.node)
             })))
         }

@@ -4,6 +4,7 @@
 //!
 //! Values in, values out: an answer depends on the question and on a [`Context`], never on a socket.
 
+pub mod admin_commands;
 pub mod commands;
 mod disco;
 mod ping;
@@ -141,6 +142,10 @@ const KEPT: &[(&str, &str, bool)] = &[
     (namespaces::CAPABILITIES, "XEP-0115", false),
     (namespaces::REGISTER, "XEP-0077", false),
     (namespaces::BLOCKING, "XEP-0191", false),
+    ("urn:xmpp:reporting:1", "XEP-0377", false),
+    ("urn:xmpp:reporting:0", "XEP-0377", false),
+    ("urn:xmpp:reporting:reason:spam:0", "XEP-0377", false),
+    ("urn:xmpp:reporting:reason:abuse:0", "XEP-0377", false),
     (namespaces::COMMANDS, "XEP-0050", false),
     (namespaces::CARBONS, "XEP-0280", false),
     ("urn:xmpp:carbons:rules:0", "XEP-0280", false),

@@ -1,7 +1,10 @@
 //! The commands that everybody has for the own account: to change the password, to see the sessions, to end them.
 
+use std::sync::LazyLock;
+
 use zeroize::Zeroizing;
 
+use super::admin_commands;
 use super::commands::{Command, Context, Done, Effect, Note, Step};
 use crate::datetime;
 use crate::forms::{Field, FieldKind, Form, FormKind};
@@ -9,8 +12,18 @@ use crate::jid;
 use crate::registration::UserInvites;
 use crate::sasl::prepare_password;
 
-/// The commands, on the domain of one's account. Who has no account of its own has none.
-pub const COMMANDS: &[Command] = &[
+/// All commands on the domain of one's account, those of administrators too. [`Rights::may_run`] says which one may
+/// run.
+pub fn all() -> &'static [Command] {
+    static ALL: LazyLock<Vec<Command>> = LazyLock::new(|| {
+        let administrators = admin_commands::COMMANDS.iter().flat_map(|table| table.iter());
+        COMMANDS.iter().chain(administrators).copied().collect()
+    });
+    &ALL
+}
+
+/// Those that everybody has who has an account.
+const COMMANDS: &[Command] = &[
     Command { node: CHANGE_PASSWORD, name: "Change password", step: change_password },
     Command { node: "list-sessions", name: "List sessions", step: list_sessions },
     Command { node: "close-session", name: "Close a session", step: close_session },
@@ -32,6 +45,8 @@ pub struct Rights {
     pub has_account: bool,
     /// To what it may invite.
     pub invites: UserInvites,
+    /// Whether it may invite others to make an account without becoming a contact.
+    pub invites_strangers: bool,
     /// Whether it is an administrator's.
     pub is_administrator: bool,
 }
@@ -42,7 +57,8 @@ impl Rights {
         self.has_account
             && match node {
                 INVITE => self.invites != UserInvites::Nothing,
-                CREATE_ACCOUNT => self.is_administrator,
+                CREATE_ACCOUNT => self.invites_strangers,
+                node if admin_commands::is_one(node) => self.is_administrator,
                 _ => true,
             }
     }
@@ -117,7 +133,7 @@ fn list_sessions(context: &Context<'_>, _submitted: &[Form]) -> Step {
         let address = session.address.unwrap_or_default().to_owned();
         vec![session.resource.to_owned(), address, datetime::utc_s(session.since_s), is_current.to_string()]
     });
-    Step::Done(Done { form: Some(rows.fold(table, Form::with_row)), note: None })
+    Step::Done(Done { form: Some(rows.fold(table, Form::with_row)), ..Done::default() })
 }
 
 fn close_session(context: &Context<'_>, submitted: &[Form]) -> Step {
@@ -154,11 +170,12 @@ fn close_other_sessions(context: &Context<'_>, submitted: &[Form]) -> Step {
 }
 
 fn only_this_one() -> Step {
-    Step::Done(Done { form: None, note: Some(Note::Info("There is no other session.".into())) })
+    Step::Done(Done { note: Some(Note::Info("There is no other session.".into())), ..Done::default() })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::admin_commands::Facts;
     use super::super::commands::SessionInfo;
     use super::*;
 
@@ -168,8 +185,9 @@ mod tests {
     ];
 
     fn context(sessions: &'static [SessionInfo<'static>]) -> Context<'static> {
-        let rights = Rights { has_account: true, invites: UserInvites::Contacts, is_administrator: true };
-        Context { resource: Some("balcony"), sessions, password_bytes_max: 10, rights }
+        let rights = Rights { has_account: true, invites: UserInvites::Contacts, ..Rights::default() };
+        static FACTS: LazyLock<Facts> = LazyLock::new(Facts::default);
+        Context { resource: Some("balcony"), sessions, password_bytes_max: 10, rights, facts: &FACTS }
     }
 
     fn run(node: &str, sessions: &'static [SessionInfo<'static>], submitted: &[Form]) -> Step {
@@ -184,8 +202,8 @@ mod tests {
 
     #[test]
     fn nodes_are_distinct() {
-        let nodes: std::collections::HashSet<_> = COMMANDS.iter().map(|command| command.node).collect();
-        assert_eq!(nodes.len(), COMMANDS.len());
+        let nodes: std::collections::HashSet<_> = all().iter().map(|command| command.node).collect();
+        assert_eq!(nodes.len(), all().len());
     }
 
     #[test]
@@ -223,7 +241,7 @@ mod tests {
 
     #[test]
     fn sessions_are_listed() {
-        let Step::Done(Done { form: Some(form), note: None }) = run("list-sessions", SESSIONS, &[]) else {
+        let Step::Done(Done { form: Some(form), note: None, .. }) = run("list-sessions", SESSIONS, &[]) else {
             panic!("a table")
         };
         let rows: Vec<_> = form.rows.iter().map(|row| row.join("|")).collect();

@@ -130,7 +130,7 @@ impl Shard {
 
     /// Reads an archive, behind what has been given to the storage for it just before: who sends a message and then
     /// asks for it finds it, and so does who has been given one with its id.
-    fn read_archive(
+    pub(super) fn read_archive(
         &self,
         io: &Io<Shard>,
         owner: &Owner,

@@ -21,6 +21,7 @@ use crate::credentials::to_store;
 use crate::forms::FormLimits;
 use crate::registration::PasswordFault;
 use crate::sasl::{PASSWORD_BYTES_MAX, ScramKeys};
+use crate::service::admin_commands::Facts;
 use crate::service::commands::{
     Call, Command, CommandLimits, Context, Effect, Exchanges, Note, Outcome, Request, Running, SessionInfo,
 };
@@ -140,11 +141,18 @@ impl Shard {
             })
             .collect();
         let resource = Some(asker.address.resource());
+        let facts = if rights.is_administrator { self.settings.facts() } else { Facts::default() };
         let call = Call {
             requester: asker.address.as_str(),
-            commands: user_commands::COMMANDS,
+            commands: user_commands::all(),
             may_run: &|command: &Command| rights.may_run(command.node),
-            context: Context { resource, sessions: &sessions, password_bytes_max: PASSWORD_BYTES_MAX, rights },
+            context: Context {
+                resource,
+                sessions: &sessions,
+                password_bytes_max: PASSWORD_BYTES_MAX,
+                rights,
+                facts: &facts,
+            },
             now_s: now_s(),
             limits: &LIMITS,
         };
@@ -184,6 +192,12 @@ impl Shard {
                             Step::refuse(Refusal::internal_server_error())
                         }
                     }
+                }))
+            }
+            Effect::Administer(what) => {
+                let (errand, shown) = *what;
+                Ok(Step::administer(bare.to_owned(), errand, move |_, _, _, outcomes| {
+                    Step::Answer(Answer::Result(Some(running.finish_with(shown.of(outcomes)))))
                 }))
             }
             Effect::Invite { registers, befriends, username } => {

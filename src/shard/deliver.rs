@@ -13,10 +13,10 @@ use super::task::{Step, Task};
 use super::ticket::Behalf;
 use super::trace::shown;
 use super::{End, Shard, kept};
-use crate::account::blocking::{self, Inbound};
+use crate::account::blocking::Inbound;
 use crate::account::{
     Account, Decision, Direction, IqType, MessageType, Offline, PresenceType, Session, SessionKey, Standing,
-    StanzaKind, Traits, carbon, decide, forged, offline, write_carbon,
+    StanzaKind, Traits, carbon, decide, forged, offline, restraint, write_carbon,
 };
 use crate::home::home;
 use crate::jid::Jid;
@@ -130,11 +130,8 @@ impl Shard {
         to: &Jid<'_>,
     ) {
         let Some(session) = stream.session() else { return };
-        if let Some(account) = self.accounts.account(session.address.bare())
-            && is_blocked(account, session.address.bare(), to)
-        {
-            self.trace(kind, session.address.as_str(), to.as_str(), |_| "refused: the sender blocks it".into());
-            return self.answer_refusal(io, stream, frame, &blocking::outbound_refusal());
+        if let Some(refusal) = self.withheld(io, &session.address, kind, to) {
+            return self.answer_refusal(io, stream, frame, &refusal);
         }
         if !self.settings.serves(to.domain()) {
             self.trace(kind, session.address.as_str(), to.as_str(), |_| "refused: not a domain of this server".into());
@@ -263,6 +260,11 @@ impl Shard {
             // Whether there is such an account does not show to who asks for a subscription.
             let is_silent = matches!(kind, StanzaKind::Presence(_));
             return Err((!is_silent).then(Refusal::service_unavailable));
+        }
+        if let Some(restraint) = &account.restraint
+            && restraint::is_unsolicited(kind)
+        {
+            restraint.hears(from.bare());
         }
         if !account.blocks.is_empty()
             && let Ok(from) = Jid::parse(from.as_str())

@@ -3,7 +3,7 @@
 
 use rondel_shards::Io;
 use rondel_storage::invites::{self, Invite, StoredInvite};
-use rondel_storage::{Outcome, Owner, PageRequest, WriteRequest, names};
+use rondel_storage::{Outcome, Owner, PageRequest, ReadRequest, WriteRequest, names};
 
 use super::message::Message;
 use super::registration::Applicant;
@@ -148,17 +148,37 @@ impl Shard {
         self.run(io, step);
     }
 
+    /// Takes back the invitations that an account has made, which is gone.
+    pub(super) fn forget_invitations_of(&mut self, io: &mut Io<Shard>, account: String) {
+        let step = Step::read(ReadRequest::Page(invites::list(OPEN_MAX)), move |shard, io, _: &Task, outcome| {
+            let Outcome::Page(page) = outcome else { return Step::Done };
+            let made = invites::decode_page(page).into_iter().flatten();
+            for stored in made.filter(|stored| stored.invite.inviter.as_deref() == Some(&*account)) {
+                shard.run(
+                    io,
+                    Step::write(stored.revoke(), |_, _, _: &Task, outcome| {
+                        // A failure is logged where it is told; they end by themselves.
+                        let _ = written(outcome);
+                        Step::Done
+                    }),
+                );
+            }
+            Step::Done
+        });
+        self.run(io, step);
+    }
+
     /// Which commands a session may run on its domain.
     pub(super) fn rights(&self, asker: &Address, has_account: bool) -> Rights {
         let policy = self.settings.registration();
-        let is_it = |jid: &Jid<'_>| jid.as_str() == asker.bare();
         // Nobody makes an account with it where nobody can.
         let invites = match policy.invites.users {
             UserInvites::Accounts if policy.mode == Mode::Closed => UserInvites::Contacts,
             invites => invites,
         };
-        let is_administrator = policy.invites.administrators.iter().any(is_it);
-        Rights { has_account, invites, is_administrator: is_administrator && policy.mode != Mode::Closed }
+        let is_administrator = self.settings.is_administrator(asker.bare());
+        let invites_strangers = is_administrator && policy.mode != Mode::Closed;
+        Rights { has_account, invites, invites_strangers, is_administrator }
     }
 
     /// A command makes an invitation.
@@ -178,7 +198,8 @@ impl Shard {
         self.make_invite(domain.clone(), invite.clone(), move |_, _, _, made| match made {
             Err(refusal) => Step::refuse(refusal),
             Ok(token) => {
-                let done = Done { form: Some(invitation(&uri(&domain, &invite, &token), expires_s)), note: None };
+                let done =
+                    Done { form: Some(invitation(&uri(&domain, &invite, &token), expires_s)), ..Done::default() };
                 Step::Answer(Answer::Result(Some(running.finish_with(done))))
             }
         })

@@ -8,6 +8,7 @@ use rondel_storage::{Outcome, Owner};
 
 use super::message::{Routed, Sender};
 use super::pep::{concerns_bookmarks, is_disco, is_pubsub};
+use super::reports::Finish;
 use super::roster::written;
 use super::stream::Stream;
 use super::task::{Asker, Step, Task};
@@ -66,7 +67,7 @@ impl Shard {
         if is_blocking {
             match blocking::Request::parse(kind, payload, &kept.blocking) {
                 Ok(request) => {
-                    self.queue_request(io, stream, asker, move |shard, _, task| shard.block(owner, task, request))
+                    self.queue_request(io, stream, asker, move |shard, io, task| shard.block(io, owner, task, request))
                 }
                 Err(refusal) => self.run_request(io, stream, asker, Step::refuse(refusal)),
             }
@@ -117,7 +118,7 @@ impl Shard {
         self.run_for(io, asker, step);
     }
 
-    fn block(&mut self, owner: Owner, task: &Task, request: blocking::Request) -> Step {
+    fn block(&mut self, io: &mut Io<Shard>, owner: Owner, task: &Task, request: blocking::Request) -> Step {
         let bare = owner.to_string();
         let Some(account) = self.accounts.account(&bare) else { return Step::Done };
         match account.blocks.change(&owner, request, now_s(), &self.settings.kept.blocking) {
@@ -129,16 +130,23 @@ impl Shard {
                 }
                 Step::Answer(Answer::Result(Some(list)))
             }
-            Ok(Some(change)) => match change.write.clone() {
-                None => Step::Answer(Answer::Result(None)),
+            Ok(Some(mut change)) => match change.write.clone() {
+                None => {
+                    let answer: Finish = Box::new(|_, _, _| Step::Answer(Answer::Result(None)));
+                    self.file_reports(io, task, owner, change.reports, answer)
+                }
                 Some(write) => Step::write(write, move |shard, io, task: &Task, outcome| match written(outcome) {
                     Ok(()) => {
-                        // The answer comes before the push (XEP-0191 §3.3, example 6 and 7).
-                        if let Some(asker) = &task.asker {
-                            shard.answer(io, asker, Answer::Result(None));
-                        }
-                        shard.blocked(io, &bare, change);
-                        Step::Done
+                        let reports = std::mem::take(&mut change.reports);
+                        let finish: Finish = Box::new(move |shard, io, task| {
+                            // The answer comes before the push (XEP-0191 §3.3, example 6 and 7).
+                            if let Some(asker) = &task.asker {
+                                shard.answer(io, asker, Answer::Result(None));
+                            }
+                            shard.blocked(io, &bare, change);
+                            Step::Done
+                        });
+                        shard.file_reports(io, task, owner, reports, finish)
                     }
                     Err(refusal) => Step::refuse(refusal),
                 }),

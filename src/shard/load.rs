@@ -15,8 +15,9 @@ use super::message::Routed;
 use super::removal::RemoveAccount;
 use super::task::{Step, Task};
 use super::ticket::{Behalf, Ticket};
-use super::{End, Shard};
+use super::{End, Shard, now_s};
 use crate::account::contacts::Contacts;
+use crate::account::restraint::Restraint;
 use crate::account::{Account, Standing};
 use crate::jid::Jid;
 use crate::limited_event;
@@ -141,7 +142,7 @@ impl Shard {
         let bare_jid = bare_jid.to_owned();
         self.run(
             io,
-            Step::read(request, move |shard, io, _: &Task, outcome| match first(&owner, outcome) {
+            Step::read(request, move |shard, io, _: &Task, outcome| match shard.first(&owner, outcome) {
                 Ok((read, page)) => shard.next_contacts(io, bare_jid, read, contacts, page),
                 Err(error) => shard.not_loaded(io, &bare_jid, &error),
             }),
@@ -241,28 +242,33 @@ impl Shard {
             self.is_leaving_scheduled = true;
         }
     }
-}
 
-/// What the first read has brought: all but the contacts, and the first of those.
-fn first(owner: &Owner, outcome: Outcome) -> Result<(Read, Page), LoadError> {
-    let outcomes = match outcome {
-        Outcome::Several(outcomes) => outcomes,
-        other => return Err(LoadError::unexpected(other)),
-    };
-    let Ok([account, contacts, blocked, chosen, photo]) = <[Outcome; 5]>::try_from(outcomes) else {
-        return Err(LoadError::unexpected(Outcome::Several(Vec::new())));
-    };
-    let exists = accounts::decode(owner, account)?.is_some();
-    let mut account = Account::new(if exists { Standing::Registered } else { Standing::Absent });
-    account.owner = exists.then(|| owner.clone());
-    let page = match (contacts, blocked) {
-        (Outcome::Page(contacts), Outcome::Page(blocked)) => {
-            account.block(&blocked);
-            contacts
+    /// What the first read has brought: all but the contacts, and the first of those.
+    fn first(&self, owner: &Owner, outcome: Outcome) -> Result<(Read, Page), LoadError> {
+        let outcomes = match outcome {
+            Outcome::Several(outcomes) => outcomes,
+            other => return Err(LoadError::unexpected(other)),
+        };
+        let Ok([account, contacts, blocked, chosen, photo]) = <[Outcome; 5]>::try_from(outcomes) else {
+            return Err(LoadError::unexpected(Outcome::Several(Vec::new())));
+        };
+        let stored = accounts::decode(owner, account)?;
+        let exists = stored.is_some();
+        let mut account = Account::new(if exists { Standing::Registered } else { Standing::Absent });
+        if let Some(stored) = &stored {
+            let limits = self.settings.registration().new_accounts;
+            account.restraint = Restraint::of(stored.account(), &limits, now_s());
         }
-        (Outcome::Page(_), other) | (other, _) => return Err(LoadError::unexpected(other)),
-    };
-    account.choose(&preferences::decode(owner, chosen)?);
-    account.photo = vcards::decode_photo(owner, photo)?.map(|photo| photo.sha1);
-    Ok((Read { account, roster: Roster::default() }, page))
+        account.owner = exists.then(|| owner.clone());
+        let page = match (contacts, blocked) {
+            (Outcome::Page(contacts), Outcome::Page(blocked)) => {
+                account.block(&blocked);
+                contacts
+            }
+            (Outcome::Page(_), other) | (other, _) => return Err(LoadError::unexpected(other)),
+        };
+        account.choose(&preferences::decode(owner, chosen)?);
+        account.photo = vcards::decode_photo(owner, photo)?.map(|photo| photo.sha1);
+        Ok((Read { account, roster: Roster::default() }, page))
+    }
 }

@@ -191,7 +191,7 @@ impl Shard {
         match (lookup.purpose, credentials) {
             (Purpose::Proceed(next), Ok(credentials)) => {
                 let is_same = stream.basis.is_some_and(|basis| basis.fingerprint == fingerprint(credentials.as_ref()));
-                if is_same && credentials.is_some_and(|credentials| !credentials.disabled) {
+                if is_same && credentials.is_some_and(|credentials| credentials.disabled.is_none()) {
                     return self.go_on(io, stream, next);
                 }
                 Err(End::Error(StreamError::not_authorized("this account has changed meanwhile")))
@@ -219,12 +219,12 @@ impl Shard {
         let password = match lookup.purpose {
             Purpose::Password(password) => password,
             Purpose::Client(client) => {
-                let disabled = credentials.is_some_and(|credentials| credentials.disabled);
+                let disabled = credentials.and_then(|credentials| credentials.disabled);
                 return self.look_up_tokens(io, stream, lookup.account, client, disabled);
             }
             _ => return negotiation_of(stream).on_credentials(credentials),
         };
-        let disabled = credentials.as_ref().is_some_and(|credentials| credentials.disabled);
+        let disabled = credentials.as_ref().and_then(|credentials| credentials.disabled);
         let keys = credentials.and_then(|credentials| cheapest(credentials.keys));
         let (token, remote) = (stream.connection.to_bits(), io.remote(io.shard()));
         if self.verifier.verify(token, remote, lookup.account.bare(), password, keys, disabled) {
@@ -403,7 +403,10 @@ fn credentials(account: &Jid<'_>, outcome: Outcome) -> Result<Option<Credentials
 pub(super) fn credentials_in(stored: &StoredAccount) -> Credentials {
     Credentials {
         keys: stored.account().keys.iter().map(crate::credentials::from_store).collect(),
-        disabled: stored.account().disabled.is_some(),
+        disabled: match stored.account() {
+            account if account.leaves_at_s.is_some() => Some(Failure::AccountLeft),
+            account => account.is_disabled(now_s()).then_some(Failure::AccountDisabled),
+        },
     }
 }
 
@@ -411,7 +414,7 @@ pub(super) fn credentials_in(stored: &StoredAccount) -> Credentials {
 pub(super) fn fingerprint(credentials: Option<&Credentials>) -> u64 {
     let mut hasher = DefaultHasher::new();
     if let Some(credentials) = credentials {
-        credentials.disabled.hash(&mut hasher);
+        credentials.disabled.map(Failure::condition).hash(&mut hasher);
         credentials.keys.iter().for_each(|keys| (&keys.salt, &keys.stored_key).hash(&mut hasher));
     }
     hasher.finish()

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use rondel_storage::Reply;
 
 use super::broadcast::{Broadcast, Presences};
+use super::census::{Census, Sessions};
 use super::invites::Befriend;
 use super::notices::Announcement;
 use super::pep::{Event, Question};
 use super::registration::ToRegistrar;
 use super::removal::RemoveAccount;
+use super::task::Aside;
 use super::ticket::{Settled, TicketId};
 use super::trace::Watch;
-use super::verify::NoKeys;
 use crate::account::{Address, StanzaKind, Traits};
-use crate::registration::ThrottleFault;
-use crate::sasl::{Failure, ScramKeys};
+use crate::sasl::Failure;
 use crate::stream::StreamError;
 
 /// A message to a shard.
@@ -45,24 +45,27 @@ pub enum Message {
     },
     /// Somebody looks at what is decided for an account, or no longer.
     Watch(Box<Watch>),
-    /// The keys of a new password for a task, or that the present one is not right.
-    Derived {
+    /// Something has been done beside the shard.
+    Aside {
         /// Which task asked.
         token: u64,
-        /// The keys.
-        keys: Result<Vec<ScramKeys>, NoKeys>,
+        /// What has come of it.
+        aside: Aside,
     },
     /// Somebody wants to register, or has come to the end of it: for the shard that counts.
     Registrar(Box<ToRegistrar>),
-    /// Whether somebody may try to register, for a task.
-    Admitted {
-        /// Which task asked.
-        token: u64,
-        /// Yes, or why not.
-        outcome: Result<(), ThrottleFault>,
-    },
     /// Ends all sessions of an account and answers how many there were.
     EndSessions(Box<EndSessions>),
+    /// Counts who is online there.
+    Census(Box<Census>),
+    /// Tells of the sessions of an account.
+    Sessions(Box<Sessions>),
+    /// Ends a session, of which the full JID is given.
+    EndSession(Box<EndSessions>),
+    /// Something has been decided about the account of this bare JID.
+    Reconsider(Box<str>),
+    /// Who is banned has changed: the sessions of those who are end.
+    EndBanned,
     /// Somebody with this bare JID has been let in, and is welcomed.
     Welcome(Box<str>),
     /// Something is said to all who are available there.
@@ -80,7 +83,7 @@ const _: () = assert!(std::mem::size_of::<Message>() <= 64);
 
 /// What ends an account's sessions.
 pub struct EndSessions {
-    /// The bare JID.
+    /// The bare JID, or the full one of a session.
     pub account: String,
     /// What the clients are told.
     pub error: StreamError,

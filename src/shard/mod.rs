@@ -5,10 +5,12 @@
 //! live here: the decisions themselves.
 
 mod activity;
+mod administration;
 mod answers;
 mod archive;
 mod archiving;
 mod broadcast;
+mod census;
 mod commands;
 mod deliver;
 mod give;
@@ -26,6 +28,8 @@ mod pep;
 mod presence;
 mod registration;
 mod removal;
+mod reports;
+mod restraint;
 mod resumption;
 mod roster;
 mod settings;
@@ -45,6 +49,7 @@ use rondel_storage::{Client, Owner, WriteRequest};
 use slab::Slab;
 
 use crate::account::archive_size::SizeCheck;
+use crate::account::restraint::Sent;
 use crate::account::{Accounts, SessionKey, Standing};
 use crate::limits::Addresses;
 use crate::registration::{Lookout, Throttle};
@@ -54,8 +59,10 @@ use crate::stream::{Negotiation, StreamError};
 use crate::xml::{Framer, Scratch};
 use crate::{limited_event, logging, session_event};
 
+pub use administration::Administration;
 pub use archive::ArchiveSettings;
 use archiving::Receipt;
+pub use census::{Census, Sessions};
 use commands::Commands;
 use hashbrown::HashMap;
 use load::Loading;
@@ -64,10 +71,12 @@ pub use notices::Announcement;
 pub use offline::OfflineLimits;
 use offline::Uncounted;
 use pep::Pep;
+pub use registration::ToRegistrar;
 pub use removal::{NotRemoved, RemoveAccount};
 use resumption::Waiting;
 pub use settings::{Kept, ListenerKind, Settings, Tls};
 use stream::{Phase, Stream};
+pub use task::Aside;
 use task::Tasks;
 use ticket::Tickets;
 use trace::Watches;
@@ -172,10 +181,16 @@ pub struct Shard {
     receipts: Slab<Receipt>,
     /// What those who watch registrations have not heard of yet.
     lookout: Lookout,
+    /// What administrators have to know; of the shard that counts.
+    alerts: Lookout,
     /// How many more refused registrations are noted.
     noting: Option<TokenBucket>,
     /// The time of the last entry of the log of registrations that was made here, in microseconds since 1970.
     last_noted_us: u64,
+    /// How many reports accounts have sent, and when last, in milliseconds.
+    reporting: HashMap<Owner, (TokenBucket, u64)>,
+    /// What accounts have sent that are held to limits.
+    sent: HashMap<Box<str>, Sent>,
     /// The last number that was given to what has come to an account.
     last_number: u64,
     /// Streams that were opened here so far.
@@ -193,7 +208,10 @@ impl Shard {
         Shard {
             throttle,
             lookout: Lookout::default(),
+            alerts: Lookout::default(),
             noting: None,
+            reporting: HashMap::new(),
+            sent: HashMap::new(),
             last_noted_us: io.shard() as u64,
             last_number: settings.numbers_after_us,
             settings,
@@ -356,7 +374,13 @@ impl Application for Shard {
             limited_event!(WARN, "limits", about; "refusing a connection: there are too many (--max-sessions)");
             return Verdict::Refuse;
         }
+        if self.is_banned(accepted.peer.ip()) {
+            self.settings.refused[io.shard()].add(1);
+            limited_event!(INFO, "limits", about; "refusing a connection: the address is banned");
+            return Verdict::Refuse;
+        }
         if let Err(refusal) = self.addresses.connected(accepted.peer.ip(), now_ms) {
+            self.settings.refused[io.shard()].add(1);
             limited_event!(WARN, "limits", about; "refusing a connection: {refusal}");
             return Verdict::Refuse;
         }
@@ -433,7 +457,7 @@ impl Application for Shard {
         match message {
             Message::Stored(reply) => self.connection_of(reply.token),
             Message::Verified { token, .. } => Some(ConnectionId::from_bits(*token)),
-            Message::Derived { token, .. } => self.connection_of_new_password(*token),
+            Message::Aside { token, .. } => self.connection_of_aside(*token),
             _ => None,
         }
     }
@@ -452,15 +476,22 @@ impl Application for Shard {
             Message::ReadArrivals => self.read_arrivals(io),
             Message::Stored(reply) => self.stored(io, reply),
             Message::Verified { token, outcome } => self.verified(io, token, outcome),
-            Message::Derived { token, keys } => self.derived(io, token, keys),
+            Message::Aside { token, aside } => self.done_aside(io, token, aside),
             Message::Registrar(order) => self.register_at(io, *order),
-            Message::Admitted { token, outcome } => self.admitted(io, token, outcome),
             Message::EndSessions(order) => {
                 let EndSessions { account, error, answer } = *order;
                 let ended = self.end_account(io, &account, false, &error);
                 // Whoever asked may have stopped waiting.
                 let _ = answer.send(ended);
             }
+            Message::Census(census) => self.count_accounts(&census),
+            Message::Sessions(asked) => self.tell_sessions(io, &asked),
+            Message::EndSession(order) => {
+                let EndSessions { account, error, answer } = *order;
+                let _ = answer.send(self.end_session(io, &account, &error));
+            }
+            Message::Reconsider(account) => self.reconsider(io, account),
+            Message::EndBanned => self.end_banned(io),
             Message::Welcome(account) => {
                 if let Ok(owner) = Owner::parse(&account) {
                     self.welcome(io, &owner);

@@ -30,17 +30,32 @@ pub struct Announcement {
 impl Shard {
     /// An account was made: the watchers hear of it, together with what else comes soon. For the shard that counts.
     pub(super) fn watch_registration(&mut self, io: &mut Io<Shard>, words: String) {
-        match self.lookout.registered(words, now_micros()) {
-            Telling::Now(words) => self.tell_watchers(io, &words),
+        let telling = self.lookout.registered(words, now_micros());
+        self.tell_or_wait(io, telling, Shard::tell_watchers);
+    }
+
+    /// Something has happened that administrators have to know: they hear of it, together with what else comes soon.
+    /// For the shard that counts.
+    pub(super) fn alert(&mut self, io: &mut Io<Shard>, words: String) {
+        let telling = self.alerts.registered(words, now_micros());
+        self.tell_or_wait(io, telling, Shard::tell_administrators);
+    }
+
+    fn tell_or_wait(&mut self, io: &mut Io<Shard>, telling: Telling, tell: fn(&mut Shard, &mut Io<Shard>, &str)) {
+        match telling {
+            Telling::Now(words) => tell(self, io, &words),
             Telling::In(wait_us) => io.schedule(Duration::from_micros(wait_us), TIMER_WATCH),
             Telling::Waits => {}
         }
     }
 
-    /// The watchers hear of what has come meanwhile.
+    /// Watchers and administrators hear of what has come meanwhile.
     pub(super) fn watch_due(&mut self, io: &mut Io<Shard>) {
         if let Some(words) = self.lookout.due(now_micros()) {
             self.tell_watchers(io, &words);
+        }
+        if let Some(words) = self.alerts.due(now_micros()) {
+            self.tell_administrators(io, &words);
         }
     }
 
@@ -53,9 +68,15 @@ impl Shard {
         }
     }
 
+    fn tell_administrators(&mut self, io: &mut Io<Shard>, words: &str) {
+        for administrator in self.settings.administrators() {
+            self.say(io, administrator.domain(), &administrator, NoticeType::Chat, words);
+        }
+    }
+
     /// A new account is welcomed by its domain.
     pub(super) fn welcome(&mut self, io: &mut Io<Shard>, owner: &Owner) {
-        let words = self.settings.registration().notices.welcome(owner.local(), owner.domain());
+        let words = self.settings.welcome(owner.local(), owner.domain());
         let to = owner.to_string();
         if let (Some(words), Ok(to)) = (words, Jid::parse(&to)) {
             self.say(io, owner.domain(), &to, NoticeType::Chat, &words);
@@ -64,9 +85,9 @@ impl Shard {
 
     /// A session that has become available gets the message of the day.
     pub(super) fn tell_message_of_the_day(&mut self, io: &mut Io<Shard>, address: &Address) {
-        let policy = self.settings.registration();
-        if let (false, Ok(to)) = (policy.notices.motd.is_empty(), Jid::parse(address.as_str())) {
-            self.say(io, address.domain(), &to, NoticeType::Headline, &policy.notices.motd);
+        let words = self.settings.message_of_the_day();
+        if let (false, Ok(to)) = (words.is_empty(), Jid::parse(address.as_str())) {
+            self.say(io, address.domain(), &to, NoticeType::Headline, &words);
         }
     }
 

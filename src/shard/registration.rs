@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rondel_shards::{ConnectionId, Io, Rate, TokenBucket};
-use rondel_storage::accounts::{self, Account, AccountFlags, Disabled};
+use rondel_storage::accounts::{self, Account, Disabled};
 use rondel_storage::applicants;
 use rondel_storage::attempts::{self, Attempt};
 use rondel_storage::invites::StoredInvite;
@@ -21,7 +21,7 @@ use super::invites::used_up;
 use super::message::Message;
 use super::roster::{now_micros, written};
 use super::stream::{Phase, Stream};
-use super::task::{Asker, Step, Task};
+use super::task::{Aside, Asker, Step, Task};
 use super::verify::{NewPassword, NoKeys};
 use super::{Shard, now_s};
 use crate::credentials::to_store;
@@ -66,6 +66,8 @@ pub enum ToRegistrar {
     },
     /// Somebody has registered: these words are for those who watch.
     Tell(String),
+    /// Something has happened that administrators have to know.
+    Alert(String),
 }
 
 /// Somebody who asks before login.
@@ -346,7 +348,7 @@ impl Shard {
         self.tell_registrar(io, ToRegistrar::Try { address, shard, token });
     }
 
-    fn tell_registrar(&mut self, io: &mut Io<Shard>, order: ToRegistrar) {
+    pub(super) fn tell_registrar(&mut self, io: &mut Io<Shard>, order: ToRegistrar) {
         io.send(REGISTRAR, Message::Registrar(Box::new(order)), size_of::<ToRegistrar>());
     }
 
@@ -356,9 +358,10 @@ impl Shard {
             ToRegistrar::Try { address, shard, token } => {
                 self.throttle.set_limits(self.settings.registration().throttle);
                 let outcome = self.throttle.may_try(address, now_micros());
-                io.send(shard, Message::Admitted { token, outcome }, 0);
+                io.send(shard, Message::Aside { token, aside: Aside::Admission(outcome) }, 0);
             }
             ToRegistrar::Tell(words) => self.watch_registration(io, words),
+            ToRegistrar::Alert(words) => self.alert(io, words),
             ToRegistrar::Ended { address, made_us } => self.throttle.ended(address, made_us),
         }
     }
@@ -489,8 +492,8 @@ fn make_keys(wanted: Wanted, password: NewPassword) -> Step {
         let made_us = shard.noted_us(io);
         let keys = keys.into_iter().map(to_store).collect();
         let since = made_us / 1_000_000;
-        let disabled = wanted.waits.then(|| Disabled { since, reason: WAITS.into() });
-        let account = Account { keys, created: since, disabled, flags: AccountFlags::default() };
+        let disabled = wanted.waits.then(|| Disabled { since, reason: WAITS.into(), until: None });
+        let account = Account { disabled, ..Account::new(keys, since) };
         let address = Some(wanted.applicant.peer.ip().to_canonical());
         let source = if wanted.invite.is_some() { Source::Invite } else { Source::Ibr };
         let registration = Registration { address, source, client: None };

@@ -13,7 +13,7 @@ use super::task::{Step, Task};
 use super::{Shard, now_s};
 use crate::names;
 use crate::service::Answer;
-use crate::stream::StreamError;
+use crate::stream::{Refusal, StreamError};
 use crate::{limited_event, logging, session_event};
 
 /// An operator wants an account to be gone.
@@ -78,6 +78,10 @@ impl Shard {
 
     /// Removes an account at the wish of one of its sessions, which is answered first (XEP-0077 §3.2).
     pub(super) fn remove_own_account(&mut self, owner: Owner, number: u64, peer: SocketAddr) -> Step {
+        let grace_s = self.settings.registration().removal_grace_s;
+        if grace_s > 0 {
+            return leave_later(owner, now_s() + grace_s, number, peer);
+        }
         Step::write(names::remove(&owner, now_s()), move |shard, io, task: &Task, outcome| {
             if let Err(refusal) = written(outcome) {
                 return Step::refuse(refusal);
@@ -98,8 +102,41 @@ impl Shard {
     /// An account is no more, and its contacts know.
     fn gone(&mut self, io: &mut Io<Shard>, account: &str) {
         self.settings.account_changes.fetch_add(1, Ordering::SeqCst);
+        self.forget_invitations_of(io, account.to_owned());
         self.end_account(io, account, true, &StreamError::not_authorized("this account was removed"));
     }
+}
+
+/// An account is not one that anybody can log in to any more, and is removed at this time, in seconds since 1970.
+fn leave_later(owner: Owner, at_s: u64, number: u64, peer: SocketAddr) -> Step {
+    Step::read(accounts::get(&owner), move |_, _, _: &Task, outcome| {
+        let stored = match accounts::decode(&owner, outcome) {
+            Ok(Some(stored)) => stored,
+            Ok(None) => return Step::refuse(Refusal::item_not_found()),
+            Err(error) => {
+                limited_event!(WARN, "storage", "an account cannot be read: {error}");
+                return Step::refuse(Refusal::internal_server_error());
+            }
+        };
+        Step::write(stored.leave(at_s), move |shard, io, task: &Task, outcome| {
+            if matches!(outcome, Outcome::Refused(_)) {
+                return leave_later(owner, at_s, number, peer);
+            }
+            if let Err(refusal) = written(outcome) {
+                return Step::refuse(refusal);
+            }
+            let account = owner.to_string();
+            let about =
+                logging::About { shard: io.shard(), connection: number, address: Some(peer), account: Some(&account) };
+            session_event!(INFO, "registration", about, "an account goes at the wish of its user");
+            if let Some(asker) = &task.asker {
+                shard.answer(io, asker, Answer::Result(None));
+            }
+            shard.settings.account_changes.fetch_add(1, Ordering::SeqCst);
+            shard.end_account(io, &account, false, &StreamError::not_authorized("this account was removed"));
+            Step::Done
+        })
+    })
 }
 
 fn remove(request: WriteRequest, order: Box<RemoveAccount>) -> Step {

@@ -181,6 +181,12 @@ impl Shard {
         if !self.settings.serves(to.domain()) {
             return self.answer_error(io, stream, frame, StanzaCondition::RemoteServerNotFound);
         }
+        let presence = StanzaKind::Presence(PresenceType::Subscription(kind));
+        if kind == SubscriptionType::Subscribe
+            && let Some(refusal) = self.withheld(io, &session.address, presence, to)
+        {
+            return self.answer_refusal(io, stream, frame, &refusal);
+        }
         let contact = to.to_bare();
         let bytes = between_accounts(frame, &account, contact.as_str(), stream.lang.as_deref());
         let stanza = Stanza { kind, bytes, is_outbound: true };

@@ -1,8 +1,9 @@
 //! What the shards of a server have in common.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -10,7 +11,9 @@ use crossbeam::utils::CachePadded;
 use rondel_shards::Counter;
 use rondel_shards::rustls::ServerConfig;
 use rondel_shards::rustls::sign::CertifiedKey;
+use rondel_storage::meta::{StoredList, StoredWords};
 
+use super::administration::Administration;
 use super::archive::ArchiveSettings;
 use super::offline::OfflineLimits;
 use crate::account::blocking::BlockingLimits;
@@ -19,10 +22,13 @@ use crate::account::private::PrivateLimits;
 use crate::account::roster::RosterLimits;
 use crate::account::vcard::VcardLimits;
 use crate::account::{Conflict, ManagementLimits};
+use crate::admin::{Desk, Failure};
 use crate::certificates::CertificateStore;
-use crate::limits::AddressLimits;
+use crate::jid::Jid;
+use crate::limits::{AddressLimits, Banned};
 use crate::pubsub::PubsubLimits;
-use crate::registration::{Mode, Policy};
+use crate::registration::{Mode, Notices, Policy};
+use crate::service::admin_commands::Facts;
 use crate::stream::{Config, StreamError};
 use crate::xml::{Element, Limits};
 
@@ -96,6 +102,16 @@ pub struct Settings {
     pub roster: RosterLimits,
     /// Who may register, until it is said anew.
     pub registration: ArcSwap<Policy>,
+    /// Who was made an administrator beside those of the flags, until it is said anew: bare JIDs.
+    pub appointed: ArcSwap<Vec<Jid<'static>>>,
+    /// With whom anything is exchanged, and what is said in the server's name, as administrators have it.
+    pub decisions: ArcSwap<Decisions>,
+    /// Where what administrators want from their clients goes.
+    pub administration: Administration,
+    /// Whether the server starts again when it has ended.
+    pub restarts: AtomicBool,
+    /// Which addresses are not let in, until it is said anew.
+    pub bans: ArcSwap<Banned>,
     /// Who has registered within the last day when the server started: from where, and when in microseconds since 1970.
     pub registered: Vec<(IpAddr, u64)>,
     /// What the server says of those who run it, as forms in its service discovery.
@@ -112,8 +128,32 @@ pub struct Settings {
     pub account_changes: AtomicU64,
     /// Stanzas that clients have sent, by shard.
     pub stanzas: Vec<CachePadded<Counter>>,
+    /// Connections and stanzas that limits have refused, by shard.
+    pub refused: Vec<CachePadded<Counter>>,
     /// Where clients are sent at shutdown.
     pub see_other_host: Option<String>,
+}
+
+/// What administrators have decided, beside who is banned.
+#[derive(Debug, Default)]
+pub struct Decisions {
+    blacklist: HashSet<String>,
+    whitelist: HashSet<String>,
+    motd: Option<String>,
+    welcome: Option<String>,
+}
+
+impl Decisions {
+    /// Whether anything may be exchanged with this address, by an account of this server.
+    pub fn allow(&self, jid: &Jid<'_>, is_served: bool) -> bool {
+        let is_in = |list: &HashSet<String>| list.contains(jid.bare()) || list.contains(jid.domain());
+        !is_in(&self.blacklist) && (is_served || self.whitelist.is_empty() || is_in(&self.whitelist))
+    }
+
+    /// Whether there is anybody with whom nothing is exchanged.
+    pub fn are_for_all(&self) -> bool {
+        self.blacklist.is_empty() && self.whitelist.is_empty()
+    }
 }
 
 impl Settings {
@@ -121,6 +161,65 @@ impl Settings {
     pub fn take_policy(&self, policy: Policy) {
         self.negotiation.registration.store(policy.mode != Mode::Closed, Ordering::Relaxed);
         self.registration.store(Arc::new(policy));
+    }
+
+    /// Whether whoever has this bare JID administers the server.
+    pub fn is_administrator(&self, bare: &str) -> bool {
+        let is_it = |jid: &Jid<'_>| jid.as_str() == bare;
+        self.registration.load().administrators.iter().any(is_it) || self.appointed.load().iter().any(is_it)
+    }
+
+    /// Who administers the server, each once.
+    pub fn administrators(&self) -> Vec<Jid<'static>> {
+        let mut all = self.registration.load().administrators.clone();
+        let appointed = self.appointed.load();
+        all.extend(appointed.iter().filter(|jid| !self.registration.load().administrators.contains(jid)).cloned());
+        all
+    }
+
+    /// Takes over who administers the server and who is banned, as it is stored.
+    pub fn take_decisions(&self, desk: &Desk) -> Result<(), Failure> {
+        self.bans.store(Arc::new(desk.bans.banned()?));
+        self.appointed.store(Arc::new(desk.sanctions.administrators()?));
+        self.decisions.store(Arc::new(Decisions {
+            blacklist: desk.people.list(StoredList::Blacklist)?.into_iter().collect(),
+            whitelist: desk.people.list(StoredList::Whitelist)?.into_iter().collect(),
+            motd: desk.people.words(StoredWords::MessageOfTheDay)?,
+            welcome: desk.people.words(StoredWords::Welcome)?,
+        }));
+        Ok(())
+    }
+
+    /// What everybody is told who comes online; empty: nothing.
+    pub fn message_of_the_day(&self) -> String {
+        let decided = self.decisions.load().motd.clone();
+        decided.unwrap_or_else(|| self.registration.load().notices.motd.clone())
+    }
+
+    /// What a new account is told, if anything.
+    pub fn welcome(&self, username: &str, host: &str) -> Option<String> {
+        let notices = &self.registration.load().notices;
+        match &self.decisions.load().welcome {
+            Some(words) => Notices { welcome: words.clone(), ..Notices::default() }.welcome(username, host),
+            None => notices.welcome(username, host),
+        }
+    }
+
+    /// What the forms of administrators are filled in with.
+    pub fn facts(&self) -> Facts {
+        let decisions = self.decisions.load();
+        let sorted = |set: &HashSet<String>| {
+            let mut all: Vec<String> = set.iter().cloned().collect();
+            all.sort_unstable();
+            all
+        };
+        Facts {
+            administrators: self.administrators().iter().map(Jid::to_string).collect(),
+            motd: self.message_of_the_day(),
+            welcome: decisions.welcome.clone().unwrap_or_else(|| self.registration.load().notices.welcome.clone()),
+            blacklist: sorted(&decisions.blacklist),
+            whitelist: sorted(&decisions.whitelist),
+        }
     }
 
     /// Who may register just now.

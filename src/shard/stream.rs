@@ -8,6 +8,7 @@ use rondel_storage::accounts::StoredAccount;
 
 use crate::account::{Address, SessionKey};
 use crate::jid::Jid;
+use crate::sasl::Failure;
 use crate::stream::management::Resume;
 use crate::stream::{BindRequests, Negotiation, TokenChange};
 use crate::xml::Framer;
@@ -50,8 +51,8 @@ pub(super) enum Purpose {
     Password(String),
     /// To find the tokens of this client next.
     Client(String),
-    /// The tokens of this client are being looked up; the account is disabled or not.
-    Tokens { client: String, disabled: bool },
+    /// The tokens of this client are being looked up; and why the account may not log in, if so.
+    Tokens { client: String, disabled: Option<Failure> },
     /// To change the tokens of a client.
     ChangeTokens(Box<Changing>),
     /// To see that the account still is what it was when the login began; then to go on.

@@ -16,9 +16,11 @@ use super::ticket::{Behalf, Ticket};
 use super::verify::{NewPassword, NoKeys};
 use super::{Shard, archiving};
 use crate::account::{Address, SessionKey};
+use crate::admin::{Done, Failure};
 use crate::registration::ThrottleFault;
 use crate::sasl::ScramKeys;
 use crate::service::Answer;
+use crate::service::admin_commands::Errand;
 use crate::stream::Refusal;
 
 /// Tasks that may wait in one account's lane, but for requests of its own sessions. Those wait with one each; what else
@@ -58,20 +60,36 @@ pub(super) enum Step {
     Read(ReadRequest, Then),
     /// To write; it is on disk when the task goes on.
     Write(WriteRequest, Then),
-    /// To make the keys of a new password.
-    Derive(NewPassword, ThenKeys),
-    /// To be let pass by the throttle of registrations.
-    Admit(IpAddr, ThenAdmitted),
+    /// To have something done beside the shard.
+    Aside(Wanted, ThenAside),
+}
+
+/// What is done beside a shard.
+pub(super) enum Wanted {
+    /// The keys of a new password are made.
+    Keys(NewPassword),
+    /// The throttle of registrations lets somebody pass.
+    Admission(IpAddr),
+    /// What this administrator wants is done.
+    Errand(String, Errand),
+}
+
+/// What has come of it.
+#[derive(Debug)]
+pub enum Aside {
+    /// The keys of a new password, or that the present one is not right.
+    Keys(Result<Vec<ScramKeys>, NoKeys>),
+    /// Whether somebody may try to register.
+    Admission(Result<(), ThrottleFault>),
+    /// What has come of an errand.
+    Errand(Vec<Result<Done, Failure>>),
 }
 
 /// How a task goes on once the storage has answered.
 pub(super) type Then = Box<dyn FnOnce(&mut Shard, &mut Io<Shard>, &Task, Outcome) -> Step>;
 
-/// How a task goes on once a side thread has made keys, or found that the present password is not right.
-pub(super) type ThenKeys = Box<dyn FnOnce(&mut Shard, &mut Io<Shard>, &Task, Result<Vec<ScramKeys>, NoKeys>) -> Step>;
-
-/// How a task goes on once it is known whether somebody may register.
-pub(super) type ThenAdmitted = Box<dyn FnOnce(&mut Shard, &mut Io<Shard>, &Task, Result<(), ThrottleFault>) -> Step>;
+/// How a task goes on once something has been done beside the shard.
+pub(super) type ThenAside = Box<dyn FnOnce(&mut Shard, &mut Io<Shard>, &Task, Aside) -> Step>;
 
 /// How a task begins, once it is its turn.
 pub(super) type Start = Box<dyn FnOnce(&mut Shard, &mut Io<Shard>, &Task) -> Step>;
@@ -86,10 +104,8 @@ pub(super) struct Tasks {
     pending: Slab<(Task, Then)>,
     /// What is to be read once the storage has read other things.
     deferred: VecDeque<(Task, ReadRequest, Then)>,
-    /// What waits for keys.
-    deriving: Slab<(Task, ThenKeys)>,
-    /// What waits for the throttle of registrations.
-    admitting: Slab<(Task, ThenAdmitted)>,
+    /// What waits for something that is done beside the shard.
+    asides: Slab<(Task, ThenAside)>,
     /// The accounts in whose lane a task runs, and what waits for its turn in it.
     lanes: HashMap<Box<str>, VecDeque<(Task, Start)>>,
 }
@@ -103,7 +119,7 @@ impl Tasks {
     /// Whether nothing waits.
     pub fn are_done(&self) -> bool {
         let has_nothing = self.pending.is_empty() && self.deferred.is_empty();
-        has_nothing && self.deriving.is_empty() && self.admitting.is_empty()
+        has_nothing && self.asides.is_empty()
     }
 
     /// Whether no further task fits into the lane of an account.
@@ -156,7 +172,11 @@ impl Step {
         change: NewPassword,
         then: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task, Result<Vec<ScramKeys>, NoKeys>) -> Step + 'static,
     ) -> Step {
-        Step::Derive(change, Box::new(then))
+        let then = move |shard: &mut Shard, io: &mut Io<Shard>, task: &Task, aside| match aside {
+            Aside::Keys(keys) => then(shard, io, task, keys),
+            _ => Step::Done,
+        };
+        Step::Aside(Wanted::Keys(change), Box::new(then))
     }
 
     /// To be let pass by the throttle of registrations, then to go on.
@@ -164,7 +184,24 @@ impl Step {
         address: IpAddr,
         then: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task, Result<(), ThrottleFault>) -> Step + 'static,
     ) -> Step {
-        Step::Admit(address, Box::new(then))
+        let then = move |shard: &mut Shard, io: &mut Io<Shard>, task: &Task, aside| match aside {
+            Aside::Admission(outcome) => then(shard, io, task, outcome),
+            _ => Step::Done,
+        };
+        Step::Aside(Wanted::Admission(address), Box::new(then))
+    }
+
+    /// To have done what an administrator wants, then to go on with what has come of it.
+    pub(super) fn administer(
+        administrator: String,
+        errand: Errand,
+        then: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task, Vec<Result<Done, Failure>>) -> Step + 'static,
+    ) -> Step {
+        let then = move |shard: &mut Shard, io: &mut Io<Shard>, task: &Task, aside| match aside {
+            Aside::Errand(outcomes) => then(shard, io, task, outcomes),
+            _ => Step::Done,
+        };
+        Step::Aside(Wanted::Errand(administrator, errand), Box::new(then))
     }
 }
 
@@ -319,20 +356,24 @@ impl Shard {
                     Err(busy) => (Outcome::Failed(busy.into()), then),
                 }
             }
-            Step::Derive(change, then) => {
-                let (token, remote) = (self.tasks.deriving.vacant_key() as u64, io.remote(io.shard()));
-                if self.verifier.derive(token, remote, change) {
-                    let task = self.waiting(io, task);
-                    self.tasks.deriving.insert((task, then));
-                    return false;
+            Step::Aside(wanted, then) => {
+                let (token, remote) = (self.tasks.asides.vacant_key() as u64, io.remote(io.shard()));
+                let busy = match wanted {
+                    Wanted::Keys(change) => {
+                        let is_queued = self.verifier.derive(token, remote, change);
+                        (!is_queued).then_some(Aside::Keys(Err(NoKeys::Busy)))
+                    }
+                    Wanted::Admission(address) => {
+                        self.ask_registrar(io, address, token);
+                        None
+                    }
+                    Wanted::Errand(by, errand) => self.settings.administration.ask(token, remote, by, errand),
+                };
+                if let Some(busy) = busy {
+                    return self.advance(io, task, |shard, io, task| then(shard, io, task, busy));
                 }
-                return self.advance(io, task, |shard, io, task| then(shard, io, task, Err(NoKeys::Busy)));
-            }
-            Step::Admit(address, then) => {
-                let token = self.tasks.admitting.vacant_key() as u64;
                 let task = self.waiting(io, task);
-                self.tasks.admitting.insert((task, then));
-                self.ask_registrar(io, address, token);
+                self.tasks.asides.insert((task, then));
                 return false;
             }
         };
@@ -375,16 +416,10 @@ impl Shard {
         self.continue_task(io, task, |shard, io, task| then(shard, io, task, reply.outcome));
     }
 
-    /// A side thread has made keys.
-    pub(super) fn derived(&mut self, io: &mut Io<Shard>, token: u64, keys: Result<Vec<ScramKeys>, NoKeys>) {
-        let Some((task, then)) = self.tasks.deriving.try_remove(token as usize) else { return };
-        self.continue_task(io, task, |shard, io, task| then(shard, io, task, keys));
-    }
-
-    /// Whether somebody may register is known.
-    pub(super) fn admitted(&mut self, io: &mut Io<Shard>, token: u64, outcome: Result<(), ThrottleFault>) {
-        let Some((task, then)) = self.tasks.admitting.try_remove(token as usize) else { return };
-        self.advance(io, task, |shard, io, task| then(shard, io, task, outcome));
+    /// Something has been done beside the shard.
+    pub(super) fn done_aside(&mut self, io: &mut Io<Shard>, token: u64, aside: Aside) {
+        let Some((task, then)) = self.tasks.asides.try_remove(token as usize) else { return };
+        self.continue_task(io, task, |shard, io, task| then(shard, io, task, aside));
     }
 
     /// A task is done: the next one in its lane has its turn.
@@ -406,9 +441,9 @@ impl Shard {
         }
     }
 
-    /// The connection of the session that has asked for these keys.
-    pub(super) fn connection_of_new_password(&self, token: u64) -> Option<ConnectionId> {
-        let (task, _) = self.tasks.deriving.get(token as usize)?;
+    /// The connection of the session that has asked for what was done beside the shard.
+    pub(super) fn connection_of_aside(&self, token: u64) -> Option<ConnectionId> {
+        let (task, _) = self.tasks.asides.get(token as usize)?;
         self.accounts.session(task.session()?)?.connection
     }
 

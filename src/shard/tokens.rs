@@ -26,7 +26,7 @@ impl Shard {
         stream: &mut Stream,
         account: Jid<'static>,
         client: String,
-        disabled: bool,
+        disabled: Option<Failure>,
     ) -> Vec<Action> {
         let Some(owner) = owner(&account) else {
             return negotiation_of(stream).on_tokens(&Tokens::default(), disabled, now_s());
@@ -52,7 +52,7 @@ impl Shard {
         stream: &mut Stream,
         account: &Jid<'_>,
         client: &str,
-        disabled: bool,
+        disabled: Option<Failure>,
         outcome: Outcome,
     ) -> Vec<Action> {
         let found = owner(account).map(|owner| tokens::decode(&owner, client, outcome)).transpose();

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::Shard;
 use super::message::Message;
+use super::task::Aside;
 use crate::registration::{PasswordFault, PasswordRules};
 use crate::sasl::{Failure, Hash, ScramKeys, UnknownUsers, new_keys, prepare_password, verify};
 
@@ -23,7 +24,7 @@ struct Job {
 }
 
 enum Work {
-    Login { password: String, account: String, keys: Option<ScramKeys>, disabled: bool },
+    Login { password: String, account: String, keys: Option<ScramKeys>, disabled: Option<Failure> },
     Change(NewPassword),
 }
 
@@ -74,7 +75,7 @@ impl Verifier {
                             let outcome = judge(&password, &account, keys, disabled, &unknown);
                             Message::Verified { token, outcome: Some(outcome) }
                         }
-                        Work::Change(change) => Message::Derived { token, keys: change.derive() },
+                        Work::Change(change) => Message::Aside { token, aside: Aside::Keys(change.derive()) },
                     });
                 }
             })?;
@@ -91,7 +92,7 @@ impl Verifier {
         account: &str,
         password: String,
         keys: Option<ScramKeys>,
-        disabled: bool,
+        disabled: Option<Failure>,
     ) -> bool {
         let work = Work::Login { password, account: account.to_owned(), keys, disabled };
         self.queue(Job { token, remote, work })
@@ -111,15 +112,15 @@ fn judge(
     password: &str,
     account: &str,
     keys: Option<ScramKeys>,
-    disabled: bool,
+    disabled: Option<Failure>,
     unknown: &UnknownUsers,
 ) -> Result<(), Failure> {
     let password = prepare_password(password).ok_or(Failure::NotAuthorized)?;
     let keys = keys.unwrap_or_else(|| unknown.keys(account, Hash::Sha256));
-    match verify(&password, &keys) {
-        false => Err(Failure::NotAuthorized),
-        true if disabled => Err(Failure::AccountDisabled),
-        true => Ok(()),
+    match (verify(&password, &keys), disabled) {
+        (false, _) => Err(Failure::NotAuthorized),
+        (true, Some(failure)) => Err(failure),
+        (true, None) => Ok(()),
     }
 }
 

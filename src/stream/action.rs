@@ -16,7 +16,7 @@ pub struct Credentials {
     /// Keys by hash function.
     pub keys: Vec<ScramKeys>,
     /// Nobody may log in.
-    pub disabled: bool,
+    pub disabled: Option<Failure>,
 }
 
 /// Why a resource was not bound.

@@ -89,7 +89,7 @@ enum Stage {
     /// The environment looks the user up.
     LookingUp { first: ClientFirst, account: Jid<'static> },
     /// The client's proof is next.
-    Proof { scram: Scram, account: Jid<'static>, disabled: bool },
+    Proof { scram: Scram, account: Jid<'static>, disabled: Option<Failure> },
     /// The environment verifies a password.
     Verifying { account: Jid<'static> },
     /// The environment looks the client's tokens up.
@@ -143,7 +143,7 @@ impl Attempt {
             }
             (Stage::Proof { scram, account, disabled }, _) => match scram.finish(&message) {
                 // Only whoever knows the password learns that the account is disabled.
-                Ok(_) if disabled => Step::Failure(profile, Failure::AccountDisabled),
+                Ok(_) if let Some(failure) = disabled => Step::Failure(profile, failure),
                 Ok(last) => Step::success(profile, account, Some(BASE64.encode(last))),
                 Err(failure) => Step::Failure(profile, failure),
             },
@@ -207,7 +207,7 @@ impl Attempt {
             return Step::Failure(self.profile, Failure::TemporaryAuthFailure);
         };
         let hash = *hash;
-        let disabled = credentials.as_ref().is_some_and(|credentials| credentials.disabled);
+        let disabled = credentials.as_ref().and_then(|credentials| credentials.disabled);
         let keys = credentials.and_then(|credentials| credentials.keys.into_iter().find(|keys| keys.hash == hash));
         let keys = keys.unwrap_or_else(|| config.unknown.keys(account.bare(), hash));
         let mechanisms = features::mechanisms(config, domain, tls);
@@ -227,7 +227,7 @@ impl Attempt {
         }
     }
 
-    pub fn on_tokens(self: Box<Self>, tokens: &Tokens, disabled: bool, now_s: u64) -> Step {
+    pub fn on_tokens(self: Box<Self>, tokens: &Tokens, disabled: Option<Failure>, now_s: u64) -> Step {
         let (Stage::LookingUpTokens { account, hashed }, Means::Token { mechanism, request, .. }) =
             (self.stage, self.means)
         else {
@@ -235,7 +235,7 @@ impl Attempt {
         };
         match tokens.prove(mechanism, &hashed, &self.bindings, &request, now_s) {
             // As with passwords, nobody else learns that.
-            Ok(_) if disabled => Step::Failure(self.profile, Failure::AccountDisabled),
+            Ok(_) if let Some(failure) = disabled => Step::Failure(self.profile, failure),
             Ok((used, answer)) => {
                 let additional_data = Some(BASE64.encode(answer));
                 Step::Success(account, Proved { profile: self.profile, additional_data, used: Some(used) })

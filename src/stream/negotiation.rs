@@ -240,8 +240,8 @@ impl Negotiation {
     }
 
     /// What [`Action::LookUpTokens`] has found: the tokens of the client, none if there is no such user or client, and
-    /// whether the account is disabled. `now_s` is in seconds since 1970.
-    pub fn on_tokens(&mut self, tokens: &Tokens, disabled: bool, now_s: u64) -> Vec<Action> {
+    /// why the account may not log in, if so. `now_s` is in seconds since 1970.
+    pub fn on_tokens(&mut self, tokens: &Tokens, disabled: Option<Failure>, now_s: u64) -> Vec<Action> {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Authenticating(attempt) => {
                 let step = attempt.on_tokens(tokens, disabled, now_s);
@@ -518,10 +518,11 @@ impl Negotiation {
     }
 
     fn refuse(&mut self, profile: Profile, failure: Failure) -> Vec<Action> {
-        let name = failure.condition();
+        let (name, text) = (failure.condition(), failure.text());
+        let text = text.map_or(String::new(), |text| format!("<text xml:lang='en'>{text}</text>"));
         let text = match profile {
-            Profile::Legacy => format!("<failure xmlns='{}'><{name}/></failure>", ns::SASL),
-            Profile::Sasl2 => format!("<failure xmlns='{}'><{name} xmlns='{}'/></failure>", ns::SASL2, ns::SASL),
+            Profile::Legacy => format!("<failure xmlns='{}'><{name}/>{text}</failure>", ns::SASL),
+            Profile::Sasl2 => format!("<failure xmlns='{}'><{name} xmlns='{}'/>{text}</failure>", ns::SASL2, ns::SASL),
         };
         self.state = State::Choosing;
         // A token may turn out to be void when the stream is at the account's home already.

@@ -4,7 +4,8 @@
 //! [`Client`](crate::Client) or, where waiting is allowed, to [`Store`](crate::Store). A password is never stored:
 //! what is stored proves one that is presented (RFC 5802 §3), and nothing more.
 
-use crate::codec::{LoadError, Versioned};
+use crate::codec::{LoadError, Versioned, decode_exact};
+use crate::departures;
 use crate::registrations::{self, Registration};
 use crate::reply::{Outcome, Page};
 use crate::tokens;
@@ -25,6 +26,25 @@ pub struct Account {
     pub disabled: Option<Disabled>,
     /// Marks.
     pub flags: AccountFlags,
+    /// What it may do beside what everybody may.
+    pub role: Role,
+    /// Until when nothing that it sends reaches others, in seconds since 1970; [`u64::MAX`]: for good.
+    pub muted_until_s: Option<u64>,
+    /// Until when it is held to the limits of new accounts, in seconds since 1970; [`u64::MAX`]: for good. Without, its
+    /// age decides.
+    pub limited_until_s: Option<u64>,
+    /// From when on it may be removed because its owner has left, in seconds since 1970.
+    pub leaves_at_s: Option<u64>,
+}
+
+/// What an account may do beside what everybody may. Stored by position: append only.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Role {
+    /// Nothing.
+    #[default]
+    Member,
+    /// It administers the server.
+    Admin,
 }
 
 /// The hash function of a SCRAM mechanism. Stored by position: append only.
@@ -70,15 +90,74 @@ pub struct Disabled {
     pub since: u64,
     /// For operators; empty if none was given.
     pub reason: String,
+    /// Until when, in seconds since 1970; until somebody says otherwise without.
+    pub until: Option<u64>,
 }
 
 /// Marks on an account, one bit each. Unknown bits are kept as they are.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct AccountFlags(pub u32);
 
+impl AccountFlags {
+    /// Not held to the limits of new accounts, however young it is.
+    pub const TRUSTED: u32 = 1;
+
+    /// Whether a mark is there.
+    pub fn has(self, mark: u32) -> bool {
+        self.0 & mark != 0
+    }
+
+    /// With a mark, or without it.
+    pub fn with(self, mark: u32, is_there: bool) -> AccountFlags {
+        AccountFlags(if is_there { self.0 | mark } else { self.0 & !mark })
+    }
+}
+
+/// What version 1 had.
+#[derive(Deserialize)]
+struct AccountV1 {
+    keys: Vec<ScramKeys>,
+    created: u64,
+    disabled: Option<(u64, String)>,
+    flags: AccountFlags,
+}
+
 impl Versioned for Account {
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
     const FAMILY: &'static str = "accounts";
+
+    fn decode_body(version: u8, body: &[u8]) -> Option<Result<Account, String>> {
+        match version {
+            1 => Some(decode_exact(body).map(|AccountV1 { keys, created, disabled, flags }| {
+                let disabled = disabled.map(|(since, reason)| Disabled { since, reason, until: None });
+                Account { disabled, flags, ..Account::new(keys, created) }
+            })),
+            2 => Some(decode_exact(body)),
+            _ => None,
+        }
+    }
+}
+
+impl Account {
+    /// One that may log in, created then, in seconds since 1970.
+    pub fn new(keys: Vec<ScramKeys>, created: u64) -> Account {
+        Account {
+            keys,
+            created,
+            disabled: None,
+            flags: AccountFlags::default(),
+            role: Role::Member,
+            muted_until_s: None,
+            limited_until_s: None,
+            leaves_at_s: None,
+        }
+    }
+
+    /// Whether it may not log in at this time, in seconds since 1970.
+    pub fn is_disabled(&self, now_s: u64) -> bool {
+        self.disabled.as_ref().is_some_and(|disabled| disabled.until.is_none_or(|until| now_s < until))
+            || self.leaves_at_s.is_some()
+    }
 }
 
 /// An account as it was read. Changes are based on it and are refused if it has changed since.
@@ -122,17 +201,18 @@ impl StoredAccount {
         tokens::void(self.change(|account| account.disabled = Some(disabled)))
     }
 
-    /// Allows logins again.
+    /// Allows logins again, also if it was about to go.
     pub fn enable(&self) -> WriteRequest {
-        self.change(|account| account.disabled = None)
+        self.change(|account| (account.disabled, account.leaves_at_s) = (None, None))
     }
 
-    /// Replaces the flags.
-    pub fn set_flags(&self, flags: AccountFlags) -> WriteRequest {
-        self.change(|account| account.flags = flags)
+    /// Has it go at this time, in seconds since 1970. It cannot log in from now on, and tokens are void for good.
+    pub fn leave(&self, at_s: u64) -> WriteRequest {
+        departures::append(tokens::void(self.change(|account| account.leaves_at_s = Some(at_s))), at_s)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Account)) -> WriteRequest {
+    /// Changes anything else about it.
+    pub fn change(&self, change: impl FnOnce(&mut Account)) -> WriteRequest {
         let mut account = self.account.clone();
         change(&mut account);
         self.unchanged().put(FAMILY, b"", account.encode())
@@ -212,11 +292,18 @@ mod tests {
         fn account()(
             keys in prop::collection::vec(keys(), 0..4),
             created: u64,
-            disabled: Option<(u64, String)>,
+            disabled: Option<(u64, String, Option<u64>)>,
             flags: u32,
+            is_admin: bool,
+            muted_until_s: Option<u64>,
+            limited_until_s: Option<u64>,
+            leaves_at_s: Option<u64>,
         ) -> Account {
-            let disabled = disabled.map(|(since, reason)| Disabled { since, reason });
-            Account { keys, created, disabled, flags: AccountFlags(flags) }
+            let disabled = disabled.map(|(since, reason, until)| Disabled { since, reason, until });
+            let role = if is_admin { Role::Admin } else { Role::Member };
+            let flags = AccountFlags(flags);
+            let account = Account { disabled, flags, role, muted_until_s, limited_until_s, ..Account::new(keys, created) };
+            Account { leaves_at_s, ..account }
         }
     }
 
@@ -235,23 +322,48 @@ mod tests {
         }
     }
 
+    fn sample() -> Account {
+        let keys = vec![ScramKeys {
+            hash: ScramHash::Sha256,
+            salt: vec![1, 2],
+            iterations: 4096,
+            stored_key: vec![3],
+            server_key: vec![4],
+        }];
+        let disabled = Some(Disabled { since: 6, reason: "x".to_owned(), until: None });
+        Account { disabled, flags: AccountFlags(7), ..Account::new(keys, 5) }
+    }
+
     #[test]
-    fn the_encoding_of_version_1_stays() {
-        let account = Account {
-            keys: vec![ScramKeys {
-                hash: ScramHash::Sha256,
-                salt: vec![1, 2],
-                iterations: 4096,
-                stored_key: vec![3],
-                server_key: vec![4],
-            }],
-            created: 5,
-            disabled: Some(Disabled { since: 6, reason: "x".to_owned() }),
-            flags: AccountFlags(7),
-        };
+    fn version_1_is_still_read() {
         let bytes = [1, 1, 1, 2, 1, 2, 0x80, 0x20, 1, 3, 1, 4, 5, 1, 6, 1, b'x', 7];
+        assert_eq!(Account::decode(b"", &bytes), Ok(sample()));
+    }
+
+    #[test]
+    fn the_encoding_of_version_2_stays() {
+        let disabled = Some(Disabled { until: Some(9), ..sample().disabled.unwrap() });
+        let account = Account {
+            disabled,
+            role: Role::Admin,
+            muted_until_s: Some(1),
+            limited_until_s: Some(2),
+            leaves_at_s: Some(3),
+            ..sample()
+        };
+        let bytes = [2, 1, 1, 2, 1, 2, 0x80, 0x20, 1, 3, 1, 4, 5, 1, 6, 1, b'x', 1, 9, 7, 1, 1, 1, 1, 2, 1, 3];
         assert_eq!(account.encode(), bytes);
         assert_eq!(Account::decode(b"", &bytes), Ok(account));
+    }
+
+    #[test]
+    fn an_account_is_disabled_for_a_time_or_until_it_goes() {
+        let disabled =
+            |until| Account { disabled: Some(Disabled { since: 1, reason: String::new(), until }), ..sample() };
+        assert!(disabled(None).is_disabled(u64::MAX));
+        assert!(disabled(Some(5)).is_disabled(4) && !disabled(Some(5)).is_disabled(5));
+        assert!(Account { leaves_at_s: Some(9), ..Account::new(Vec::new(), 1) }.is_disabled(20));
+        assert!(!Account::new(Vec::new(), 1).is_disabled(20));
     }
 
     #[test]

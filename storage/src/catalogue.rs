@@ -156,6 +156,47 @@ catalogue! {
         hides_absence: false,
         removed_with_account: false,
     };
+    /// Addresses that are not let in. See [`crate::bans`].
+    Bans = Descriptor {
+        name: "bans",
+        // Few; read as a whole when one changes.
+        pattern: WritePattern::Random,
+        size: Size::Small,
+        keys: KeyShape::Named,
+        hides_absence: false,
+        removed_with_account: false,
+    };
+    /// Reports of spam and abuse. See [`crate::reports`].
+    Reports = Descriptor {
+        name: "reports",
+        // Written in the order of time, and once more when somebody has seen to it.
+        pattern: WritePattern::Sequential,
+        size: Size::Small,
+        keys: KeyShape::Named,
+        hides_absence: false,
+        // Whoever is reported would remove the account otherwise, and with it what was said.
+        removed_with_account: false,
+    };
+    /// Accounts that go after a while. See [`crate::departures`].
+    Departures = Descriptor {
+        name: "departures",
+        // Written when somebody goes, removed some days later.
+        pattern: WritePattern::Sequential,
+        size: Size::Small,
+        keys: KeyShape::TimeOwner,
+        hides_absence: false,
+        // Its keys begin with a time. It goes with the tick that finds that there is no such account.
+        removed_with_account: false,
+    };
+    /// What administrators have done. See [`crate::audit`].
+    Audit = Descriptor {
+        name: "audit",
+        pattern: WritePattern::Sequential,
+        size: Size::Small,
+        keys: KeyShape::Named,
+        hides_absence: false,
+        removed_with_account: false,
+    };
     /// Archives of messages. See [`crate::archive`].
     Archive = Descriptor {
         name: "archive",

@@ -4,6 +4,7 @@
 //! in it. Value: [`Invite`].
 
 use crate::codec::{LoadError, Versioned};
+use crate::names;
 use crate::reply::{Outcome, Page};
 use crate::{DecodeError, Family, Owner, PAGE_BYTES_MAX, PageRequest, ReadRequest, WriteRequest};
 use serde::{Deserialize, Serialize};
@@ -78,11 +79,12 @@ impl StoredInvite {
         }
     }
 
-    /// Takes it back.
+    /// Takes it back, and has the name be anybody's that was kept for it.
     pub fn revoke(&self) -> WriteRequest {
-        WriteRequest::new(Owner::nobody())
-            .require_equals(FAMILY, &self.key, self.encoded.clone())
-            .delete(FAMILY, &self.key)
+        let request = WriteRequest::new(Owner::nobody()).require_equals(FAMILY, &self.key, self.encoded.clone());
+        let named = self.invite.username.as_deref().and_then(|name| Owner::new(name, self.domain()).ok());
+        let request = request.delete(FAMILY, &self.key);
+        named.into_iter().fold(request, |request, named| names::release(request, &named))
     }
 }
 

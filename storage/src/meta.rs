@@ -35,8 +35,75 @@ pub fn lookalikes(store: &Store) -> Result<Option<u64>, LoadError> {
 
 /// Sets what [`lookalikes`] has.
 pub fn set_lookalikes(store: &Store, version: u64) -> Result<(), LoadError> {
-    let request = WriteRequest::new(Owner::nobody()).put(FAMILY, LOOKALIKES, version.to_be_bytes().to_vec());
-    match store.write_blocking(request) {
+    set(store, LOOKALIKES, version.to_be_bytes().to_vec())
+}
+
+/// A list of bare JIDs and domains that administrators have made. Lines of text.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StoredList {
+    /// Who was made an administrator. Whether they still are says the account.
+    Appointed,
+    /// With whom nothing is exchanged.
+    Blacklist,
+    /// With whom alone anything is exchanged, unless it is empty.
+    Whitelist,
+}
+
+/// What is said in the server's name, as administrators have written it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StoredWords {
+    /// To everybody who comes online.
+    MessageOfTheDay,
+    /// To new accounts.
+    Welcome,
+}
+
+impl StoredList {
+    fn name(self) -> &'static [u8] {
+        match self {
+            StoredList::Appointed => b"appointed",
+            StoredList::Blacklist => b"blacklist",
+            StoredList::Whitelist => b"whitelist",
+        }
+    }
+}
+
+impl StoredWords {
+    fn name(self) -> &'static [u8] {
+        match self {
+            StoredWords::MessageOfTheDay => b"motd",
+            StoredWords::Welcome => b"welcome",
+        }
+    }
+}
+
+/// A list; empty if it was never made.
+pub fn list(store: &Store, which: StoredList) -> Result<Vec<String>, LoadError> {
+    Ok(text(store, which.name())?.unwrap_or_default().lines().map(str::to_owned).collect())
+}
+
+/// Makes a list anew.
+pub fn set_list(store: &Store, which: StoredList, entries: &[String]) -> Result<(), LoadError> {
+    set(store, which.name(), entries.join("\n").into_bytes())
+}
+
+/// What is said; `None` if nobody has ever written it.
+pub fn words(store: &Store, which: StoredWords) -> Result<Option<String>, LoadError> {
+    text(store, which.name())
+}
+
+/// Has this be said.
+pub fn set_words(store: &Store, which: StoredWords, words: &str) -> Result<(), LoadError> {
+    set(store, which.name(), words.as_bytes().to_vec())
+}
+
+fn text(store: &Store, name: &[u8]) -> Result<Option<String>, LoadError> {
+    let damaged = |_| DecodeError::damaged(FAMILY.name(), name, "the value is no text");
+    Ok(store.get(FAMILY, name.to_vec())?.map(String::from_utf8).transpose().map_err(damaged)?)
+}
+
+fn set(store: &Store, name: &[u8], value: Vec<u8>) -> Result<(), LoadError> {
+    match store.write_blocking(WriteRequest::new(Owner::nobody()).put(FAMILY, name, value)) {
         Outcome::Written => Ok(()),
         other => Err(LoadError::unexpected(other)),
     }
@@ -49,11 +116,7 @@ pub fn clock(store: &Store) -> Result<Option<u64>, LoadError> {
 
 /// Sets the time for [`clock`].
 pub fn set_clock(store: &Store, us: u64) -> Result<(), LoadError> {
-    let request = WriteRequest::new(Owner::nobody()).put(FAMILY, CLOCK, us.to_be_bytes().to_vec());
-    match store.write_blocking(request) {
-        Outcome::Written => Ok(()),
-        other => Err(LoadError::unexpected(other)),
-    }
+    set(store, CLOCK, us.to_be_bytes().to_vec())
 }
 
 fn read<const N: usize>(store: &Store, name: &[u8]) -> Result<Option<[u8; N]>, LoadError> {
@@ -78,10 +141,16 @@ mod tests {
         assert_eq!(archive_secret(&store, || *b"0123456789abcdef"), Ok(*b"0123456789abcdef"));
         set_clock(&store, 7).unwrap();
         set_clock(&store, 1_752_000_000_000_000).unwrap();
+        assert_eq!(list(&store, StoredList::Blacklist), Ok(Vec::new()));
+        set_list(&store, StoredList::Blacklist, &["a@x".into(), "y".into()]).unwrap();
+        assert_eq!(words(&store, StoredWords::Welcome), Ok(None));
+        set_words(&store, StoredWords::Welcome, "").unwrap();
         store.close().unwrap();
         let store = open();
         assert_eq!(clock(&store), Ok(Some(1_752_000_000_000_000)));
         assert_eq!(archive_secret(&store, || [0; 16]), Ok(*b"0123456789abcdef"));
+        assert_eq!(list(&store, StoredList::Blacklist), Ok(vec!["a@x".into(), "y".into()]));
+        assert_eq!(words(&store, StoredWords::Welcome), Ok(Some(String::new())));
     }
 
     #[test]

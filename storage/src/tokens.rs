@@ -256,7 +256,7 @@ mod tests {
         }
 
         fn create(&self) {
-            let account = Account { keys: Vec::new(), created: 0, disabled: None, flags: AccountFlags::default() };
+            let account = Account::new(Vec::new(), 0);
             let registration = Registration { address: None, source: Source::Cli, client: None };
             let request = accounts::create(&self.owner, &account, &registration, 0);
             assert_eq!(self.store.write_blocking(request), Outcome::Written);
@@ -319,7 +319,7 @@ mod tests {
     /// What makes tokens void, and that a login which began before brings none back.
     #[test]
     fn tokens_go_with_the_password_and_with_the_account() {
-        let disabled = Disabled { since: 0, reason: String::new() };
+        let disabled = Disabled { since: 0, reason: String::new(), until: None };
         let (salt, stored_key, server_key) = (vec![1], vec![2], vec![3]);
         let keys = vec![ScramKeys { hash: ScramHash::Sha256, salt, iterations: 4096, stored_key, server_key }];
         type Change = Box<dyn Fn(&StoredAccount) -> WriteRequest>;
@@ -328,7 +328,7 @@ mod tests {
             (Box::new(move |account| account.disable(disabled.clone())), true),
             (Box::new(|account| accounts::remove(account.owner())), true),
             (Box::new(|account| account.enable()), false),
-            (Box::new(|account| account.set_flags(AccountFlags(1))), false),
+            (Box::new(|account| account.change(|account| account.flags = AccountFlags(1))), false),
         ];
         for (index, (change, voids)) in changes.iter().enumerate() {
             let play = Play::new();

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{open, owner};
-use rondel_storage::accounts::{self, Account, AccountFlags};
+use rondel_storage::accounts::{self, Account};
 use rondel_storage::offline::{self, Entry};
 use rondel_storage::preferences::{self, Preferences};
 use rondel_storage::registrations::{Registration, Source};
@@ -70,7 +70,7 @@ fn what_has_been_delivered_is_taken_out() {
 fn queue_and_preferences_outlive_a_restart_and_go_with_their_account() {
     let directory = tempdir().unwrap();
     let store = open(&directory);
-    let account = Account { keys: Vec::new(), created: 1, disabled: None, flags: AccountFlags::default() };
+    let account = Account::new(Vec::new(), 1);
     let registration = Registration { address: None, source: Source::Cli, client: None };
     store.write_blocking(accounts::create(&owner("juliet"), &account, &registration, 1));
     let chosen = Preferences { roster_version: 3, ..Preferences::default() };

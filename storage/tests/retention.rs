@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Inbox, chunks, open, open_with, owner, range};
-use rondel_storage::accounts::{self, Account, AccountFlags};
+use rondel_storage::accounts::{self, Account};
 use rondel_storage::archive::{self, Entry, Excess, Found, Query};
 use rondel_storage::registrations::{Registration, Source};
 use rondel_storage::{Family, Options, Outcome, Owner, Store, WriteRequest};
@@ -200,7 +200,7 @@ fn an_archive_goes_with_its_account_and_so_does_its_floor() {
     let directory = tempdir().unwrap();
     let store = limited(directory.path());
     let (me, other) = (owner("juliet"), owner("juliet2"));
-    let account = Account { keys: Vec::new(), created: 1, disabled: None, flags: AccountFlags::default() };
+    let account = Account::new(Vec::new(), 1);
     let registration = Registration { address: None, source: Source::Cli, client: None };
     store.write_blocking(accounts::create(&me, &account, &registration, 1));
     fill(&store, &me, 1000..4000);

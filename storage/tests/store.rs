@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Held, Inbox, cold_value, get, open, open_cold, open_with, owner, put, read, stored, written};
-use rondel_storage::accounts::{self, Account, AccountFlags};
+use rondel_storage::accounts::{self, Account};
 use rondel_storage::registrations::{self, Registration, Source};
 use rondel_storage::{
     Answer, Busy, Client, Failure, FailureKind, Family, OpenError, Options, Outcome, Page, PageRequest, ReadRequest,
@@ -175,7 +175,7 @@ fn a_range_is_read_page_by_page_in_both_directions() {
 
 /// A request to create an account at a time, which tells it from other attempts.
 fn create(name: &str, at: u64) -> WriteRequest {
-    let account = Account { keys: Vec::new(), created: at, disabled: None, flags: AccountFlags::default() };
+    let account = Account::new(Vec::new(), at);
     let registration = Registration { address: None, source: Source::Cli, client: None };
     accounts::create(&owner(name), &account, &registration, at)
 }

@@ -5,6 +5,7 @@
 
 #![allow(dead_code)]
 
+pub mod commands;
 pub mod follower;
 pub mod people;
 pub mod scram;
@@ -154,7 +155,7 @@ pub fn user(data: &Path, arguments: &[&str], input: &str) -> std::process::Outpu
     child.wait_with_output().unwrap()
 }
 
-fn address_in(line: &str) -> SocketAddr {
+pub fn address_in(line: &str) -> SocketAddr {
     let start = line.find("127.0.0.1:").unwrap_or_else(|| panic!("no address in {line}"));
     let rest = &line[start..];
     let end = rest.find('"').unwrap_or(rest.len());

@@ -29,15 +29,31 @@ pub fn stranger_from(server: &Server, address: &str) -> Raw {
 
 /// The same, of the server at an address.
 pub fn stranger_between(address: &str, server: SocketAddr) -> Raw {
+    let mut raw = between(address, server);
+    raw.say(HEADER);
+    raw.hear("</stream:features>");
+    raw
+}
+
+/// Somebody from this address registers, logs in on a connection of its own, and becomes available.
+pub fn newcomer(address: &str, server: SocketAddr, name: &str) -> Raw {
+    let answer = register(&mut stranger_between(address, server), name, "secret");
+    assert!(answer.contains("type='result'"), "{answer}");
+    let mut raw = between(address, server);
+    raw.log_in(name, "client");
+    raw.say("<presence/>");
+    raw.hear(&format!("from='{name}@localhost/client'"));
+    raw
+}
+
+/// A connection from an address of this machine.
+fn between(address: &str, server: SocketAddr) -> Raw {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     bind(&socket, &SocketAddr::new(address.parse::<IpAddr>().unwrap(), 0)).unwrap();
     connect(&socket, &server).unwrap();
     let stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut raw = Raw::over(stream);
-    raw.say(HEADER);
-    raw.hear("</stream:features>");
-    raw
+    Raw::over(stream)
 }
 
 pub fn query(content: &str) -> String {

@@ -9,7 +9,7 @@ mod stats;
 
 use std::io::Write;
 
-use crate::admin::{Failure, LogEntry};
+use crate::admin::{Failure, LogEntry, Request};
 use crate::cli::access::Access;
 use crate::datetime;
 
@@ -21,10 +21,8 @@ pub fn run(action: &RegistrationAction) -> Result<(), String> {
         RegistrationAction::Log(flags) => log(flags),
         RegistrationAction::Stats(flags) => stats::run(flags),
         RegistrationAction::Pending(flags) => pending::list(flags),
-        RegistrationAction::Approve(waiting) => {
-            pending::decide(waiting, "approved", |backend, jid| backend.approve(jid))
-        }
-        RegistrationAction::Reject(waiting) => pending::decide(waiting, "rejected", |backend, jid| backend.reject(jid)),
+        RegistrationAction::Approve(waiting) => pending::decide(waiting, "approved", |jid| Request::Approve { jid }),
+        RegistrationAction::Reject(waiting) => pending::decide(waiting, "rejected", |jid| Request::Reject { jid }),
         RegistrationAction::Purge(flags) => purge::run(flags),
     }
 }

@@ -4,18 +4,17 @@ use std::io::Write;
 
 use super::flags::{PendingFlags, Waiting};
 use super::text;
-use crate::admin::{Backend, Failure, Pending};
+use crate::admin::{Pending, PendingPage, Request, ask};
 use crate::cli::access::Access;
 use crate::cli::print;
 use crate::datetime;
-use crate::jid::Jid;
 
 pub(super) fn list(flags: &PendingFlags) -> Result<(), String> {
     let backend = Access::open(&flags.target, false)?.backend()?;
     let mut output = std::io::BufWriter::new(std::io::stdout().lock());
     let mut after = None;
     loop {
-        let page = backend.list_pending(after.as_deref()).map_err(text)?;
+        let page: PendingPage = ask(&*backend, Request::ListPending { after }).map_err(text)?;
         for pending in &page.applicants {
             let shown = match flags.json {
                 true => serde_json::to_string(pending).map_err(|error| error.to_string())?,
@@ -45,15 +44,11 @@ fn shown(pending: &Pending) -> String {
 }
 
 /// Decides about some, each on its own: the last failure is what is told in the end.
-pub(super) fn decide(
-    waiting: &Waiting,
-    done: &str,
-    decide: impl Fn(&dyn Backend, &Jid<'_>) -> Result<(), Failure>,
-) -> Result<(), String> {
+pub(super) fn decide(waiting: &Waiting, done: &str, decide: impl Fn(String) -> Request) -> Result<(), String> {
     let backend = Access::open(&waiting.target, false)?.backend()?;
     let mut outcome = Ok(());
     for jid in &waiting.jids {
-        match decide(&*backend, jid) {
+        match ask::<()>(&*backend, decide(jid.to_string())) {
             Ok(()) => print(&format!("{done} {jid}\n")).map_err(|error| error.to_string())?,
             Err(failure) => {
                 if let Err(before) = std::mem::replace(&mut outcome, Err(failure.text)) {

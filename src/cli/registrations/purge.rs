@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::flags::PurgeFlags;
 use super::read::Entries;
 use super::{line, text};
-use crate::admin::{Backend, FailureKind, ListLog, LogEntry, Part};
+use crate::admin::{Backend, FailureKind, ListLog, LogEntry, Part, Request, ask};
 use crate::cli::access::Access;
 use crate::cli::{names, print};
 
@@ -88,7 +88,7 @@ fn remove(access: &Access, found: Vec<LogEntry>) -> Result<(u64, u64), String> {
 
 fn remove_one(backend: &dyn Backend, entry: &LogEntry) -> Result<bool, String> {
     let jid = names::account(&entry.place.jid)?;
-    match backend.remove_user(&jid, entry.made_s) {
+    match ask::<()>(backend, Request::RemoveUser { jid: jid.to_string(), made_s: entry.made_s }) {
         Ok(()) => Ok(true),
         Err(failure) if failure.kind == FailureKind::NotFound => Ok(false),
         Err(failure) => Err(failure.text),

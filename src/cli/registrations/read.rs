@@ -3,7 +3,7 @@
 use std::iter::Peekable;
 
 use super::flags::{Only, Selection};
-use crate::admin::{Backend, Failure, ListLog, LogEntry, PAGE_ENTRIES_MAX, Part};
+use crate::admin::{Backend, Failure, ListLog, LogEntry, LogPage, PAGE_ENTRIES_MAX, Part, Request, ask};
 
 /// One part of the log.
 pub(super) struct Entries<'b> {
@@ -28,7 +28,7 @@ impl Iterator for Entries<'_> {
                 return Some(Ok(entry));
             }
             let list = self.list.take()?;
-            match self.backend.list_log(&list) {
+            match ask::<LogPage>(self.backend, Request::ListLog(list.clone())) {
                 Ok(page) => {
                     self.list = page.next.map(|next| ListLog { after: Some(next), ..list });
                     self.page = page.entries.into_iter();

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
-use crate::admin::Backend;
+use crate::admin::{Backend, Request, Status, ask};
 use crate::cli::access::Access;
 use crate::cli::names;
 use crate::sasl::new_keys;
@@ -25,7 +25,7 @@ type Line = (u64, Zeroizing<String>);
 /// Adds the accounts that `input` names. Lines that fail are told on standard error, each with its number; the others
 /// are added nevertheless.
 pub(super) fn add_many(access: &Access, mut input: impl BufRead, iterations: u32) -> Result<(), String> {
-    let status = access.backend()?.status().map_err(super::text)?;
+    let status: Status = ask(&*access.backend()?, Request::Status).map_err(super::text)?;
     let iterations = status.scram_iterations.unwrap_or(iterations);
     let failed = AtomicU64::new(0);
     let (sender, lines) = sync_channel::<Line>(WORKERS);
@@ -104,6 +104,6 @@ fn add(backend: &dyn Backend, line: &str, iterations: u32) -> Result<String, Str
     let (jid, password) = line.trim_start().split_once([' ', '\t']).ok_or(right)?;
     let jid = names::account(jid).map_err(|right| format!("{jid:?} is wrong; right would be {right}"))?;
     let password = Zeroizing::new(names::password(password)?);
-    backend.add_user(&jid, new_keys(&password, iterations)).map_err(super::text)?;
+    ask::<()>(backend, Request::add_user(&jid, &new_keys(&password, iterations))).map_err(super::text)?;
     Ok(format!("added {jid}\n"))
 }

@@ -1,6 +1,8 @@
 //! `rondel user`: accounts, from the command line.
 
-use clap::{Args, Subcommand};
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::{Target, names, values};
 use crate::jid::Jid;
@@ -15,9 +17,25 @@ pub enum UserAction {
     /// Removes an account and all that belongs to it, and ends its sessions
     Remove(OneUser),
     /// Bars an account from logging in, and ends its sessions
+    #[command(visible_alias = "ban")]
     Disable(DisableUser),
-    /// Lets a disabled account log in again
+    /// Lets a disabled account log in again, or one stay that was about to go
+    #[command(visible_alias = "unban")]
     Enable(OneUser),
+    /// Has nobody hear what an account writes, but those who administer the server
+    Mute(ForATime),
+    /// Lets an account write again
+    Unmute(OneUser),
+    /// Holds an account to the limits of new ones (--new-account-limits)
+    #[command(visible_alias = "quarantine")]
+    Limit(ForATime),
+    /// Does not hold an account to the limits of new ones, however young it is
+    #[command(visible_alias = "trust")]
+    Unlimit(OneUser),
+    /// Makes an account one that administers the server, or one that does not
+    Role(SetRole),
+    /// Says something to an account, now or when it comes
+    Tell(TellUser),
     /// Lists accounts
     List(ListUsers),
     /// Shows what is stored about an account
@@ -94,6 +112,68 @@ pub struct DisableUser {
     #[arg(long, env = "RONDEL_REASON", value_name = "TEXT", default_value = "", hide_default_value = true)]
     #[arg(help_heading = "Disable")]
     pub reason: String,
+    /// For how long.
+    #[command(flatten)]
+    pub lasting: Lasting,
+}
+
+/// For how long something holds.
+#[derive(Args, Debug)]
+pub struct Lasting {
+    /// For how long, such as 90min, 12h or 30d. Without it: for good.
+    #[arg(long = "for", env = "RONDEL_FOR", value_name = "DURATION")]
+    #[arg(value_parser = values::duration(Duration::from_secs(1), Duration::from_secs(10 * 365 * 86_400)))]
+    #[arg(help_heading = "How long")]
+    pub duration: Option<Duration>,
+}
+
+impl Lasting {
+    /// The same in seconds.
+    pub fn seconds(&self) -> Option<u64> {
+        self.duration.map(|duration| duration.as_secs())
+    }
+}
+
+/// The flags of subcommands about one account, of what holds for a time.
+#[derive(Args, Debug)]
+pub struct ForATime {
+    /// Which.
+    #[command(flatten)]
+    pub user: OneUser,
+    /// For how long.
+    #[command(flatten)]
+    pub lasting: Lasting,
+}
+
+/// What an account may do beside what everybody may.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum RoleName {
+    /// Nothing.
+    Member,
+    /// It administers the server, as if --admin named it.
+    Admin,
+}
+
+/// The flags of `rondel user role`.
+#[derive(Args, Debug)]
+pub struct SetRole {
+    /// Which.
+    #[command(flatten)]
+    pub user: OneUser,
+    /// What it is from now on.
+    #[arg(value_name = "ROLE")]
+    pub role: RoleName,
+}
+
+/// The flags of `rondel user tell`.
+#[derive(Args, Debug)]
+pub struct TellUser {
+    /// Which.
+    #[command(flatten)]
+    pub user: OneUser,
+    /// What.
+    #[arg(value_name = "TEXT")]
+    pub words: String,
 }
 
 /// The flags of `rondel user list`.

@@ -76,7 +76,7 @@ pub struct Running {
 impl Running {
     /// The payload of the answer (§3.6).
     pub fn finish(&self, note: Note) -> Element {
-        self.finish_with(Done { form: None, note: Some(note) })
+        self.finish_with(Done { note: Some(note), ..Done::default() })
     }
 
     /// The same with data.
@@ -214,7 +214,7 @@ fn completed(node: &str, session_id: &str, done: Done) -> Element {
         None => answer,
     };
     match done.form {
-        Some(form) => answer.with_child(form.to_element()),
+        Some(form) => answer.with_child(done.within.into_iter().fold(form.to_element(), Element::with_child)),
         None => answer,
     }
 }

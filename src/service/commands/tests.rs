@@ -3,6 +3,7 @@
 use super::super::user_commands::Rights;
 use super::*;
 use crate::forms::{Field, FieldKind, FormKind, FormLimits};
+use crate::service::admin_commands::Facts;
 
 const FORM: FormLimits = FormLimits { fields_max: 8, values_max: 8, bytes_max: 200 };
 const LIMITS: CommandLimits = CommandLimits { sessions_max: 2, session_lifetime_s: 60, form: FORM };
@@ -19,7 +20,7 @@ fn list(_: &Context<'_>, _: &[Form]) -> Step {
     let form = Form::new(FormKind::Result)
         .with_column(FieldKind::TextSingle, "service", "Service")
         .with_row(vec!["httpd".into()]);
-    Step::Done(Done { form: Some(form), note: None })
+    Step::Done(Done { form: Some(form), ..Done::default() })
 }
 
 fn config(_: &Context<'_>, submitted: &[Form]) -> Step {
@@ -37,7 +38,7 @@ fn config(_: &Context<'_>, submitted: &[Form]) -> Step {
         [_, state, ..] if state.value("state") == Some("up") => Step::Again("It is up already."),
         [service, ..] => {
             let text = format!("Service '{}' has been configured.", service.value("service").unwrap_or_default());
-            Step::Done(Done { form: None, note: Some(Note::Info(text)) })
+            Step::Done(Done { note: Some(Note::Info(text)), ..Done::default() })
         }
     }
 }
@@ -54,7 +55,8 @@ impl Stage {
     fn by(&mut self, requester: &str, attributes: &str, children: &str) -> Result<Outcome, Refusal> {
         let xml = format!("<command xmlns='http://jabber.org/protocol/commands' {attributes}>{children}</command>");
         let request = Request::parse(&Element::parse(xml.as_bytes()).unwrap(), &FORM)?;
-        let context = Context { resource: None, sessions: &[], password_bytes_max: 0, rights: Rights::default() };
+        let (rights, facts) = (Rights::default(), &Facts::default());
+        let context = Context { resource: None, sessions: &[], password_bytes_max: 0, rights, facts };
         let may_run = |command: &Command| command.node != "stop" || requester.starts_with("admin@");
         let (now_s, limits) = (self.now_s, &LIMITS);
         let call = Call { requester, commands: EXAMPLES, may_run: &may_run, context, now_s, limits };

@@ -304,7 +304,7 @@ fn a_token_that_goes_while_its_login_is_on_the_way_logs_nobody_in() {
         let [Action::LookUpTokens { account, client }] = &actions[..] else { panic!("{actions:?}") };
         let key = (account.to_string(), client.clone());
         let tokens = play.world.tokens[&key].clone();
-        let actions = play.negotiation.on_tokens(&tokens, false, play.world.now_s);
+        let actions = play.negotiation.on_tokens(&tokens, None, play.world.now_s);
         assert!(matches!(&actions[..], [Action::Authenticated(_)]));
         if lost {
             play.world.tokens.clear();

@@ -136,7 +136,7 @@ impl Play {
                 }
                 Action::LookUpTokens { account, client } => {
                     assert!(self.negotiation.is_waiting());
-                    let disabled = credentials(&account).is_some_and(|credentials| credentials.disabled);
+                    let disabled = credentials(&account).and_then(|credentials| credentials.disabled);
                     let tokens = self.world.tokens.get(&(account.to_string(), client)).cloned();
                     self.negotiation.on_tokens(&tokens.unwrap_or_default(), disabled, self.world.now_s)
                 }
@@ -221,8 +221,8 @@ impl Play {
 fn credentials(account: &Jid<'_>) -> Option<Credentials> {
     let keys = || -> ScramKeys { derive("secret", Hash::Sha256, b"salt-of-16-bytes", 4096) };
     match account.as_str() {
-        "juliet@example.org" => Some(Credentials { keys: vec![keys()], disabled: false }),
-        "tybalt@example.org" => Some(Credentials { keys: vec![keys()], disabled: true }),
+        "juliet@example.org" => Some(Credentials { keys: vec![keys()], disabled: None }),
+        "tybalt@example.org" => Some(Credentials { keys: vec![keys()], disabled: Some(Failure::AccountDisabled) }),
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::seams::{self, Point};
 use super::{Appends, CHUNKS, Entry, FAMILY, Found, INDEX, Query, chunk};
-use crate::accounts::{self, Account, AccountFlags};
+use crate::accounts::{self, Account};
 use crate::engine::column;
 use crate::registrations::{Registration, Source};
 use crate::{Answer, Family, Options, Outcome, Owner, Replies, Reply, Store, WriteRequest};
@@ -115,7 +115,7 @@ fn what_is_on_the_disk_though_its_write_failed_is_known_when_the_database_has_be
     options.archive_bytes_max_per_account = Some(1);
     let store = Store::open(&options).unwrap();
     let (me, other) = (owner("juliet"), owner("nurse"));
-    let account = Account { keys: Vec::new(), created: 1, disabled: None, flags: AccountFlags::default() };
+    let account = Account::new(Vec::new(), 1);
     let registration = Registration { address: None, source: Source::Cli, client: None };
     let create = || store.write_blocking(accounts::create(&me, &account, &registration, 1));
     let fails = |request: WriteRequest| {

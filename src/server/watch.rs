@@ -1,0 +1,151 @@
+//! What goes wrong slowly: the disk fills, a certificate expires, limits are hit again and again. Administrators hear
+//! of it when it begins, every day that it lasts, and when it is over.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rondel_shards::Remote;
+
+use crate::shard::{Message, Settings, ToRegistrar};
+
+/// How often administrators hear of what lasts.
+const AGAIN: Duration = Duration::from_secs(86_400);
+
+/// Over which time what limits refuse is counted.
+const COUNTED: Duration = Duration::from_secs(600);
+
+/// When administrators hear of something.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Thresholds {
+    /// Of what the disk has, less than this part is free.
+    pub disk_free: f64,
+    /// A certificate holds for less than this.
+    pub certificate: Duration,
+    /// Limits refuse more than this in ten minutes; zero: however often.
+    pub refusals: u64,
+}
+
+/// Something that may be wrong.
+#[derive(Debug, Default)]
+struct Alarm {
+    /// When administrators have heard of it last, while it lasts.
+    told: Option<Instant>,
+}
+
+/// What administrators hear.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum News {
+    /// It is wrong.
+    Wrong,
+    /// It is right again.
+    Right,
+}
+
+impl Alarm {
+    fn look(&mut self, is_wrong: bool, now: Instant) -> Option<News> {
+        match (is_wrong, self.told) {
+            (true, Some(told)) if now.duration_since(told) < AGAIN => None,
+            (true, _) => {
+                self.told = Some(now);
+                Some(News::Wrong)
+            }
+            (false, Some(_)) => {
+                self.told = None;
+                Some(News::Right)
+            }
+            (false, None) => None,
+        }
+    }
+}
+
+/// What is watched.
+pub struct Watch {
+    thresholds: Thresholds,
+    disk: Alarm,
+    certificate: Alarm,
+    limits: Alarm,
+    /// What limits had refused, and when.
+    refused: (u64, Instant),
+}
+
+impl Watch {
+    pub fn new(thresholds: Thresholds) -> Watch {
+        let (disk, certificate, limits) = (Alarm::default(), Alarm::default(), Alarm::default());
+        Watch { thresholds, disk, certificate, limits, refused: (0, Instant::now()) }
+    }
+
+    /// Looks whether anything is wrong, and tells administrators through the shard that counts.
+    pub fn look(&mut self, data: &Path, settings: &Settings, registrar: &Remote<Message>) {
+        let now = Instant::now();
+        let news = [
+            self.look_at_disk(data, now),
+            self.look_at_certificates(settings, now),
+            self.look_at_limits(settings, now),
+        ];
+        for words in news.into_iter().flatten() {
+            tracing::warn!(target: "server", "{words}");
+            registrar.send(Message::Registrar(Box::new(ToRegistrar::Alert(words))));
+        }
+    }
+
+    fn look_at_disk(&mut self, data: &Path, now: Instant) -> Option<String> {
+        let found = rustix::fs::statvfs(data).ok()?;
+        let free = found.f_bavail as f64 / found.f_blocks.max(1) as f64;
+        let is_wrong = free < self.thresholds.disk_free;
+        let percent = free * 100.0;
+        Some(match self.disk.look(is_wrong, now)? {
+            News::Wrong => format!("The disk of {} is nearly full: {percent:.1} % is free.", data.display()),
+            News::Right => format!("The disk of {} has room again: {percent:.1} % is free.", data.display()),
+        })
+    }
+
+    fn look_at_certificates(&mut self, settings: &Settings, now: Instant) -> Option<String> {
+        let (path, left_s) = settings.tls.as_ref()?.certificates.expires_first()?;
+        let is_wrong = left_s < self.thresholds.certificate.as_secs() as i64;
+        let days = left_s.div_euclid(86_400);
+        Some(match self.certificate.look(is_wrong, now)? {
+            News::Wrong if left_s < 0 => {
+                format!("The certificate {} has expired: clients cannot connect.", path.display())
+            }
+            News::Wrong => {
+                format!("The certificate {} expires in {days} days; a new one is read on SIGHUP.", path.display())
+            }
+            News::Right => "All certificates hold for a while again.".into(),
+        })
+    }
+
+    fn look_at_limits(&mut self, settings: &Settings, now: Instant) -> Option<String> {
+        let (before, since) = self.refused;
+        if now.duration_since(since) < COUNTED {
+            return None;
+        }
+        let refused = settings.refused.iter().map(|refused| refused.get()).sum();
+        self.refused = (refused, now);
+        let number = refused - before;
+        let is_wrong = self.thresholds.refusals > 0 && number > self.thresholds.refusals;
+        Some(match self.limits.look(is_wrong, now)? {
+            News::Wrong => {
+                format!("Limits have refused {number} connections and stanzas in ten minutes; the log says of whom.")
+            }
+            News::Right => "Limits are not hit often any more.".into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_told_once_a_day_and_when_it_is_over() {
+        let (mut alarm, start) = (Alarm::default(), Instant::now());
+        let mut look = |is_wrong, hours: u64| alarm.look(is_wrong, start + Duration::from_secs(hours * 3600));
+        assert_eq!(look(false, 0), None);
+        assert_eq!(look(true, 1), Some(News::Wrong));
+        assert_eq!(look(true, 2), None);
+        assert_eq!(look(true, 25), Some(News::Wrong));
+        assert_eq!(look(false, 26), Some(News::Right));
+        assert_eq!(look(false, 27), None);
+        assert_eq!(look(true, 28), Some(News::Wrong));
+    }
+}

@@ -1,0 +1,136 @@
+//! What a session may not send: to whom its account blocks, and what an account may not that is silenced or new.
+
+use std::net::IpAddr;
+
+use rondel_shards::Io;
+use rondel_storage::{Owner, accounts};
+
+use super::deliver::is_blocked;
+use super::task::{Step, Task};
+use super::{End, Shard, now_s};
+use crate::account::restraint::{Restrained, Restraint, Sent, is_unsolicited, reaches_others};
+use crate::account::subscription::{Grant, State};
+use crate::account::{Address, StanzaKind, blocking};
+use crate::jid::Jid;
+use crate::limited_event;
+use crate::stream::{Refusal, StreamError};
+
+/// Accounts of which is remembered what they have sent, beyond which those are forgotten that have been quiet.
+const REMEMBERED: usize = 1024;
+
+impl Shard {
+    /// Why a session's stanza does not go to somebody, if so.
+    #[inline]
+    pub(super) fn withheld(
+        &mut self,
+        io: &Io<Shard>,
+        address: &Address,
+        kind: StanzaKind,
+        to: &Jid<'_>,
+    ) -> Option<Refusal> {
+        let account = self.accounts.account(address.bare())?;
+        if is_blocked(account, address.bare(), to) {
+            self.trace(kind, address.as_str(), to.as_str(), |_| "refused: the sender blocks it".into());
+            return Some(blocking::outbound_refusal());
+        }
+        if !self.is_exchanged(address, to) {
+            self.trace(kind, address.as_str(), to.as_str(), |_| "refused: not by this server's lists".into());
+            return Some(Refusal::not_allowed().with_text("This server exchanges nothing with this address."));
+        }
+        let restraint = account.restraint.as_deref()?;
+        let is_contact = is_contact(account.contacts.state(to.bare()));
+        let (is_muted, is_limited) = (restraint.is_muted(now_s()), restraint.is_limited(now_s()));
+        let is_known = is_contact || restraint.has_heard(to.bare());
+        let outcome = self.restrain(io, address, kind, to, is_muted, is_limited, is_known);
+        let why = outcome.err()?;
+        self.trace(kind, address.as_str(), to.as_str(), |_| format!("refused: {}", why.reason()));
+        self.settings.refused[io.shard()].add(1);
+        Some(why.refusal())
+    }
+
+    /// Whether administrators have anything exchanged between the two.
+    #[inline]
+    fn is_exchanged(&self, address: &Address, to: &Jid<'_>) -> bool {
+        let decisions = self.settings.decisions.load();
+        let is_own = || to.bare() == address.bare() || to.local().is_none() && self.settings.serves(to.domain());
+        decisions.are_for_all() || is_own() || {
+            let from = Jid::parse(address.as_str());
+            decisions.allow(to, self.settings.serves(to.domain()))
+                && from.is_ok_and(|from| decisions.allow(&from, true))
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what is known of sender and addressee, in one place")]
+    fn restrain(
+        &mut self,
+        io: &Io<Shard>,
+        address: &Address,
+        kind: StanzaKind,
+        to: &Jid<'_>,
+        is_muted: bool,
+        is_limited: bool,
+        is_known: bool,
+    ) -> Result<(), Restrained> {
+        let policy = self.settings.registration();
+        let is_own = to.bare() == address.bare() || to.local().is_none();
+        if is_own || !reaches_others(kind) || self.settings.is_administrator(to.bare()) {
+            return Ok(());
+        }
+        if is_muted {
+            return Err(Restrained::Muted);
+        }
+        if !is_limited {
+            return Ok(());
+        }
+        let (limits, now_ms) = (&policy.new_accounts, io.now_ms());
+        if self.sent.len() >= REMEMBERED && !self.sent.contains_key(address.bare()) {
+            self.sent.retain(|_, sent| !sent.is_forgotten(now_ms));
+        }
+        let sent = self.sent.entry_ref(address.bare()).or_insert_with(|| Sent::new(limits, now_ms));
+        sent.take((is_unsolicited(kind) && !is_known).then(|| to.bare()), limits, now_ms)
+    }
+
+    /// Whether an address is not let in just now.
+    pub(super) fn is_banned(&self, address: IpAddr) -> bool {
+        let bans = self.settings.bans.load();
+        !bans.is_empty() && bans.has(address, now_s())
+    }
+
+    /// Ends the streams of those who are banned.
+    pub(super) fn end_banned(&mut self, io: &mut Io<Shard>) {
+        let bans = self.settings.bans.load_full();
+        let banned = self.streams.iter().flatten().filter(|stream| bans.has(stream.peer.ip(), now_s()));
+        let banned: Vec<_> = banned.map(|stream| stream.connection).collect();
+        for connection in banned {
+            if let Some(stream) = self.take(connection) {
+                self.end(io, stream, End::Error(StreamError::policy_violation("this address is banned")));
+            }
+        }
+    }
+
+    /// What was decided about an account has changed: what is in memory of it follows.
+    pub(super) fn reconsider(&mut self, io: &mut Io<Shard>, account: Box<str>) {
+        let Ok(owner) = Owner::parse(&account) else { return };
+        self.run(
+            io,
+            Step::read(accounts::get(&owner), move |shard, _, _: &Task, outcome| {
+                match accounts::decode(&owner, outcome) {
+                    Ok(stored) => {
+                        let stored = stored.as_ref().map(|stored| stored.account());
+                        let limits = shard.settings.registration().new_accounts;
+                        let restraint = stored.and_then(|stored| Restraint::of(stored, &limits, now_s()));
+                        if let Some(account) = shard.accounts.account_mut(&account) {
+                            account.restraint = restraint;
+                        }
+                    }
+                    Err(error) => limited_event!(WARN, "storage", "an account cannot be read: {error}"),
+                }
+                Step::Done
+            }),
+        );
+    }
+}
+
+fn is_contact(state: State) -> bool {
+    state.to == Grant::Granted || state.from == Grant::Granted
+}
