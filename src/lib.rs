@@ -6,6 +6,7 @@ pub mod certificates;
 pub mod cli;
 pub mod credentials;
 pub mod datetime;
+pub mod dns;
 pub mod forms;
 pub mod home;
 pub mod jid;

@@ -10,8 +10,8 @@ use rondel_storage::{Family, KeyShape, Options, Owner, PAGE_BYTES_MAX, PageReque
 
 const JULIET: &str = "juliet@localhost";
 
-/// Families that keep what has happened, whoever it was: that is what they are for. (Of tombstones nothing but a hash is
-/// kept.) An archive that is gone has its owner in `archive_forgotten` until no file can have anything of it.
+/// Families that keep what has happened, whoever it was: that is what they are for. (Of tombstones nothing but a hash
+/// is kept.) An archive that is gone has its owner in `archive_forgotten` until no file can have anything of it.
 const LOGS: [Family; 5] =
     [Family::Registrations, Family::Attempts, Family::Audit, Family::Reports, Family::ArchiveForgotten];
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
-use super::values;
+use super::{names, values};
 use crate::jid;
 use crate::registration::{
-    Asked, FIELDS, InviteRules, Mode, NameRules, Network, Networks, PasswordRules, Policy, Prefixes, Question,
-    Questionnaire, RESERVED_NAMES, ThrottleLimits, UserInvites,
+    Asked, BlockList, BlockListAction, FIELDS, InviteRules, Mode, NameRules, Network, Networks, PasswordRules, Policy,
+    Prefixes, Question, Questionnaire, RESERVED_NAMES, ThrottleLimits, UserInvites,
 };
 use crate::service::server_info;
 
@@ -115,6 +115,14 @@ pub struct RegistrationFlags {
     #[arg(long, env = "RONDEL_REGISTRATION_ALLOWLIST_ONLY", value_name = "on|off", default_value = "off")]
     #[arg(value_parser = values::switch, action = clap::ArgAction::Set)]
     pub registration_allowlist_only: bool,
+
+    /// A list of addresses in the domain name system (DNSBL) that is asked from where somebody registers, such as
+    /// dnsbl.example.org, and what follows if it has the address: =refuse (which is so without a word), =limit (the
+    /// account is held to the limits of new ones), =warn (administrators get a message); repeat it for several. A list
+    /// that does not answer refuses nobody.
+    #[arg(long, env = "RONDEL_REGISTRATION_DNSBL", value_name = "ZONE[=ACTION]", value_parser = block_list)]
+    #[arg(value_delimiter = ',')]
+    pub registration_dnsbl: Vec<BlockList>,
 
     /// To what accounts may invite others, from their clients (XEP-0401): nothing, contacts (who have an account
     /// somewhere), or accounts (they may make one here). Whoever is invited becomes a contact.
@@ -226,6 +234,7 @@ impl RegistrationFlags {
             refused: networks("--registration-blocklist", &self.registration_blocklist)?,
             trusted: networks("--registration-allowlist", &self.registration_allowlist)?,
             trusted_only: self.registration_allowlist_only,
+            block_lists: self.registration_dnsbl.clone(),
             throttle: ThrottleLimits {
                 prefixes: Prefixes {
                     v4_bits: u8::try_from(self.registration_prefix_ipv4).unwrap_or(32),
@@ -249,6 +258,20 @@ impl RegistrationFlags {
             ..Policy::default()
         })
     }
+}
+
+/// A list, and what follows for those that are on it.
+fn block_list(text: &str) -> Result<BlockList, String> {
+    let right = || "a zone, and perhaps =refuse, =limit or =warn, such as dnsbl.example.org=warn".to_owned();
+    let (zone, action) = text.split_once('=').unwrap_or((text, "refuse"));
+    let action = match action {
+        "refuse" => BlockListAction::Refuse,
+        "limit" => BlockListAction::Limit,
+        "warn" => BlockListAction::Warn,
+        _ => return Err(right()),
+    };
+    let zone = names::domain(zone.trim_end_matches('.')).map_err(|_| right())?;
+    Ok(BlockList { zone, action })
 }
 
 impl RegistrationFlags {

@@ -145,6 +145,11 @@ pub struct ServeOptions {
     #[arg(value_parser = values::number(1, 10_000), help_heading = "Limits")]
     pub max_sessions_per_account: usize,
 
+    /// The server of the domain name system that is asked, such as 127.0.0.1:53. Without it: those of the system.
+    #[arg(long, env = "RONDEL_DNS_SERVER", value_name = "ADDRESS:PORT", value_parser = values::socket_address)]
+    #[arg(help_heading = "Registration")]
+    pub dns_server: Option<SocketAddr>,
+
     /// Who may make an account.
     #[command(flatten)]
     pub registration: RegistrationFlags,

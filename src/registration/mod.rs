@@ -92,6 +92,26 @@ impl From<ThrottleFault> for Declined {
     }
 }
 
+/// A list of addresses in the domain name system, and what follows for those that are on it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BlockList {
+    /// Its zone, such as `dnsbl.example.org`.
+    pub zone: String,
+    /// What follows.
+    pub action: BlockListAction,
+}
+
+/// What follows for an address that is on a list.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BlockListAction {
+    /// There is no account.
+    Refuse,
+    /// There is one, held to the limits of new ones until somebody trusts it.
+    Limit,
+    /// There is one, and administrators hear of it.
+    Warn,
+}
+
 /// What a server demands of those who register.
 #[derive(Debug, Default)]
 pub struct Policy {
@@ -115,6 +135,8 @@ pub struct Policy {
     pub trusted: Networks,
     /// Whether only trusted addresses may.
     pub trusted_only: bool,
+    /// Lists of addresses in the domain name system that are asked.
+    pub block_lists: Vec<BlockList>,
     /// How often.
     pub throttle: ThrottleLimits,
     /// What is asked beside name and password.

@@ -26,6 +26,7 @@ use crate::account::archive_ids::ArchiveIds;
 use crate::admin;
 use crate::cli::{self, Action, ResourceConflict, SaslMechanism, ServeOptions, values};
 use crate::credentials;
+use crate::dns::Dns;
 use crate::limits::AddressLimits;
 use crate::logging;
 use crate::names;
@@ -109,6 +110,14 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     let info = options.contact.server_info(&options.archive, options.sasl_mechanisms.contains(&SaslMechanism::Plain));
     settings.server_info = info.forms();
     settings.take_policy(options.registration()?);
+    settings.dns = match Dns::start(options.dns_server) {
+        Ok(dns) => Some(dns),
+        Err(error) if settings.registration().block_lists.is_empty() => {
+            tracing::debug!(target: "server", "{error}");
+            None
+        }
+        Err(error) => return Err(error),
+    };
     settings.take_decisions(&admin::Desk::new(Arc::clone(&store))).map_err(|failure| failure.text)?;
     if settings.registration().mode != Mode::Closed && !info.has_contact("abuse") {
         tracing::warn!(
@@ -294,8 +303,10 @@ fn settings(
         token_clients_max: TOKEN_CLIENTS_MAX,
         roster: options.keeping.roster(),
         registration: ArcSwap::default(),
+        dns: None,
         appointed: ArcSwap::default(),
         decisions: ArcSwap::default(),
+        has_lists: AtomicBool::new(false),
         administration: Administration::default(),
         restarts: AtomicBool::new(false),
         bans: ArcSwap::default(),

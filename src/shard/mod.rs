@@ -13,6 +13,7 @@ mod broadcast;
 mod census;
 mod commands;
 mod deliver;
+mod dnsbl;
 mod give;
 mod input;
 mod invites;

@@ -17,6 +17,7 @@ use rondel_storage::names as stored_names;
 use rondel_storage::registrations::{Registration, Source};
 use rondel_storage::{Outcome, Owner, WriteRequest};
 
+use super::dnsbl::Listed;
 use super::invites::used_up;
 use super::message::Message;
 use super::roster::{now_micros, written};
@@ -110,6 +111,8 @@ struct Wanted {
     waits: bool,
     /// Whether the throttle waits to hear what has become of it.
     is_counted: bool,
+    /// Whether the account is held to the limits of new ones until somebody trusts it.
+    is_limited: bool,
 }
 
 impl Shard {
@@ -194,11 +197,18 @@ impl Shard {
         let address = applicant.peer.ip();
         let is_counted = invite.is_none() && !policy.trusted.contain(address);
         let waits = invite.is_none() && policy.mode == Mode::Approve;
-        let wanted = Wanted { applicant, owner, said, invite, waits, is_counted };
+        let wanted = Wanted { applicant, owner, said, invite, waits, is_counted, is_limited: false };
         let step = match is_counted {
             false => look_for_name(wanted, password),
             true => Step::admit(address, move |shard, io, _, outcome| match outcome {
-                Ok(()) => look_for_name(wanted, password),
+                Ok(()) => shard.look_for_listing(address, move |shard, io, listed| {
+                    if listed == Listed::Refused {
+                        let refusal = Refusal::forbidden().with_text("This address is on a block list.");
+                        shard.not_registered(io, wanted, Declined::new("listed-address", refusal));
+                        return Step::Done;
+                    }
+                    look_for_name(Wanted { is_limited: listed == Listed::ToBeLimited, ..wanted }, password)
+                }),
                 Err(fault) => {
                     shard.decline(io, wanted.applicant, Some(wanted.owner), fault.into());
                     Step::Done
@@ -493,7 +503,8 @@ fn make_keys(wanted: Wanted, password: NewPassword) -> Step {
         let keys = keys.into_iter().map(to_store).collect();
         let since = made_us / 1_000_000;
         let disabled = wanted.waits.then(|| Disabled { since, reason: WAITS.into(), until: None });
-        let account = Account { disabled, ..Account::new(keys, since) };
+        let limited_until_s = wanted.is_limited.then_some(u64::MAX);
+        let account = Account { disabled, limited_until_s, ..Account::new(keys, since) };
         let address = Some(wanted.applicant.peer.ip().to_canonical());
         let source = if wanted.invite.is_some() { Source::Invite } else { Source::Ibr };
         let registration = Registration { address, source, client: None };

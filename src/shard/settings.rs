@@ -24,6 +24,7 @@ use crate::account::vcard::VcardLimits;
 use crate::account::{Conflict, ManagementLimits};
 use crate::admin::{Desk, Failure};
 use crate::certificates::CertificateStore;
+use crate::dns::Dns;
 use crate::jid::Jid;
 use crate::limits::{AddressLimits, Banned};
 use crate::pubsub::PubsubLimits;
@@ -102,10 +103,14 @@ pub struct Settings {
     pub roster: RosterLimits,
     /// Who may register, until it is said anew.
     pub registration: ArcSwap<Policy>,
+    /// Who asks the domain name system, if anything is to be asked.
+    pub dns: Option<Dns>,
     /// Who was made an administrator beside those of the flags, until it is said anew: bare JIDs.
     pub appointed: ArcSwap<Vec<Jid<'static>>>,
     /// With whom anything is exchanged, and what is said in the server's name, as administrators have it.
     pub decisions: ArcSwap<Decisions>,
+    /// Whether there is anybody with whom nothing is exchanged: asked for every stanza.
+    pub has_lists: AtomicBool,
     /// Where what administrators want from their clients goes.
     pub administration: Administration,
     /// Whether the server starts again when it has ended.
@@ -149,11 +154,6 @@ impl Decisions {
         let is_in = |list: &HashSet<String>| list.contains(jid.bare()) || list.contains(jid.domain());
         !is_in(&self.blacklist) && (is_served || self.whitelist.is_empty() || is_in(&self.whitelist))
     }
-
-    /// Whether there is anybody with whom nothing is exchanged.
-    pub fn are_for_all(&self) -> bool {
-        self.blacklist.is_empty() && self.whitelist.is_empty()
-    }
 }
 
 impl Settings {
@@ -181,12 +181,15 @@ impl Settings {
     pub fn take_decisions(&self, desk: &Desk) -> Result<(), Failure> {
         self.bans.store(Arc::new(desk.bans.banned()?));
         self.appointed.store(Arc::new(desk.sanctions.administrators()?));
-        self.decisions.store(Arc::new(Decisions {
+        let decisions = Decisions {
             blacklist: desk.people.list(StoredList::Blacklist)?.into_iter().collect(),
             whitelist: desk.people.list(StoredList::Whitelist)?.into_iter().collect(),
             motd: desk.people.words(StoredWords::MessageOfTheDay)?,
             welcome: desk.people.words(StoredWords::Welcome)?,
-        }));
+        };
+        let has_lists = !decisions.blacklist.is_empty() || !decisions.whitelist.is_empty();
+        self.decisions.store(Arc::new(decisions));
+        self.has_lists.store(has_lists, Ordering::SeqCst);
         Ok(())
     }
 

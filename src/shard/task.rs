@@ -17,6 +17,7 @@ use super::verify::{NewPassword, NoKeys};
 use super::{Shard, archiving};
 use crate::account::{Address, SessionKey};
 use crate::admin::{Done, Failure};
+use crate::dns::blocklist::Listing;
 use crate::registration::ThrottleFault;
 use crate::sasl::ScramKeys;
 use crate::service::Answer;
@@ -70,6 +71,8 @@ pub(super) enum Wanted {
     Keys(NewPassword),
     /// The throttle of registrations lets somebody pass.
     Admission(IpAddr),
+    /// These block lists are asked for an address.
+    Listing(IpAddr, Vec<String>),
     /// What this administrator wants is done.
     Errand(String, Errand),
 }
@@ -81,6 +84,8 @@ pub enum Aside {
     Keys(Result<Vec<ScramKeys>, NoKeys>),
     /// Whether somebody may try to register.
     Admission(Result<(), ThrottleFault>),
+    /// What block lists say.
+    Listed(Vec<(String, Listing)>),
     /// What has come of an errand.
     Errand(Vec<Result<Done, Failure>>),
 }
@@ -189,6 +194,19 @@ impl Step {
             _ => Step::Done,
         };
         Step::Aside(Wanted::Admission(address), Box::new(then))
+    }
+
+    /// To have block lists asked for an address, then to go on with what they say.
+    pub(super) fn listed(
+        address: IpAddr,
+        zones: Vec<String>,
+        then: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task, Vec<(String, Listing)>) -> Step + 'static,
+    ) -> Step {
+        let then = move |shard: &mut Shard, io: &mut Io<Shard>, task: &Task, aside| match aside {
+            Aside::Listed(found) => then(shard, io, task, found),
+            _ => Step::Done,
+        };
+        Step::Aside(Wanted::Listing(address, zones), Box::new(then))
     }
 
     /// To have done what an administrator wants, then to go on with what has come of it.
@@ -367,6 +385,7 @@ impl Shard {
                         self.ask_registrar(io, address, token);
                         None
                     }
+                    Wanted::Listing(address, zones) => self.ask_lists(io, token, address, zones),
                     Wanted::Errand(by, errand) => self.settings.administration.ask(token, remote, by, errand),
                 };
                 if let Some(busy) = busy {

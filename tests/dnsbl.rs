@@ -1,0 +1,104 @@
+//! Block lists of addresses (RFC 5782), asked by a real resolver of a name server of the test's own.
+
+mod common;
+
+use std::net::{SocketAddr, UdpSocket};
+
+use common::strangers::{open, refused, register, stranger_between};
+use common::{Raw, Server, rondel};
+
+/// The zones that the name server knows: whatever ends in 7 is listed on the first two; the third never answers.
+const ZONES: [&str; 2] = ["listed.test", "watched.test"];
+
+/// A name server that says that 127.0.0.2 is the address of what is listed, and that there is nothing else.
+fn name_server() -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            if let Some(answer) = answer(&buffer[..length]) {
+                socket.send_to(&answer, from).unwrap();
+            }
+        }
+    });
+    address
+}
+
+/// The answer to a message with one question (RFC 1035 §4.1).
+fn answer(asked: &[u8]) -> Option<Vec<u8>> {
+    let (mut labels, mut at) = (Vec::new(), 12);
+    while asked[at] != 0 {
+        let length = usize::from(asked[at]);
+        labels.push(String::from_utf8_lossy(&asked[at + 1..][..length]).into_owned());
+        at += 1 + length;
+    }
+    let name = labels.join(".");
+    let question = &asked[12..at + 5];
+    let is_known = ZONES.iter().any(|zone| name.ends_with(zone));
+    if !is_known {
+        return None;
+    }
+    let is_listed = name.starts_with("7.");
+    // The same id; a response, recursion available; no error, or no such name.
+    let mut answer = vec![asked[0], asked[1], 0x81, if is_listed { 0x80 } else { 0x83 }];
+    answer.extend_from_slice(&[0, 1, 0, u8::from(is_listed), 0, 0, 0, 0]);
+    answer.extend_from_slice(question);
+    if is_listed {
+        // The name of the question, an address, for a minute.
+        answer.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 2]);
+    }
+    Some(answer)
+}
+
+fn server(lists: &[&str], more: &[&str]) -> Server {
+    let address = name_server().to_string();
+    let lists = lists.iter().flat_map(|list| ["--registration-dnsbl", *list]);
+    let flags: Vec<&str> = ["--dns-server", &address].into_iter().chain(lists).chain(more.iter().copied()).collect();
+    open(&flags)
+}
+
+#[test]
+fn who_comes_from_a_listed_address_is_refused() {
+    let server = server(&["listed.test"], &[]);
+    let try_from = |address: &str, name: &str| register(&mut stranger_between(address, server.address), name, "secret");
+    refused(&try_from("127.7.0.7", "bot"), "auth", "forbidden");
+    assert!(try_from("127.7.0.8", "juliet").contains("type='result'"));
+    assert!(try_from("127.0.0.1", "romeo").contains("type='result'"), "who is trusted is not looked for");
+    let log = rondel().args(["registration", "log", "--only", "refused", "--data-dir"]).arg(server.data()).output();
+    let log = String::from_utf8(log.unwrap().stdout).unwrap();
+    assert!(log.contains(" 127.7.0.7 bot@localhost refused: listed-address"), "{log}");
+}
+
+#[test]
+fn administrators_are_warned() {
+    let server = server(&["watched.test=warn"], &["--admin", "admin@localhost", "--alert-disk-free", "0"]);
+    server.add_user("admin");
+    let mut admin = Raw::online(&server, "admin", "desk");
+    let answer = register(&mut stranger_between("127.7.0.7", server.address), "juliet", "secret");
+    assert!(answer.contains("type='result'"), "{answer}");
+    admin.hear("Somebody registers from 127.7.0.7, which is on the list watched.test");
+}
+
+#[test]
+fn an_account_from_a_listed_address_is_held_to_limits() {
+    let server = server(&["watched.test=limit"], &["--new-account-limits", "0"]);
+    for (address, name) in [("127.7.0.7", "listed"), ("127.7.0.8", "other")] {
+        let answer = register(&mut stranger_between(address, server.address), name, "secret");
+        assert!(answer.contains("type='result'"), "{answer}");
+    }
+    let show = |name: &str| {
+        let output = common::user(&server.data(), &["show", &format!("{name}@localhost")], "");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(show("listed").contains("limited   for good"));
+    assert!(!show("other").contains("limited"));
+}
+
+#[test]
+fn a_list_that_does_not_answer_refuses_nobody() {
+    let mut server = server(&["silent.test", "watched.test"], &[]);
+    let answer = register(&mut stranger_between("127.7.0.8", server.address), "juliet", "secret");
+    assert!(answer.contains("type='result'"), "{answer}");
+    server.wait_for_log(|line| line.contains("a block list does not answer") && line.contains("silent.test"));
+}
