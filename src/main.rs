@@ -29,6 +29,7 @@ fn main() -> ExitCode {
             server::Ended::ForGood => Ok(()),
             server::Ended::ToRestart => Err(start_again()),
         }),
+        Action::Check(flags) => cli::inspect::run(&flags),
         Action::User(action) => cli::user::run(action),
         Action::Registration(action) => cli::registrations::run(&action),
         Action::Invite(action) => cli::invite::run(&action),

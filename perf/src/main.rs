@@ -8,6 +8,7 @@ mod measure;
 mod relay;
 mod report;
 mod scenario;
+mod strangers;
 mod xmpp;
 
 fn main() -> std::process::ExitCode {

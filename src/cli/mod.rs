@@ -12,6 +12,7 @@ pub mod audit;
 pub mod ban;
 mod check;
 mod contact;
+pub mod inspect;
 pub mod invite;
 mod keeping;
 pub mod log;
@@ -44,6 +45,7 @@ pub use archive::Archive;
 pub use audit::AuditFlags;
 pub use ban::BanAction;
 pub use contact::Contact;
+pub use inspect::CheckFlags;
 pub use invite::InviteAction;
 pub use keeping::Keeping;
 pub use log::LogAction;
@@ -85,6 +87,8 @@ pub struct Command {
 pub enum Action {
     /// Runs the server
     Serve(Box<ServeOptions>),
+    /// Says what a public server should do otherwise than with these flags, which are those of rondel serve
+    Check(Box<CheckFlags>),
     /// Adds, changes and shows accounts, of a running server or of a data directory not in use
     #[command(subcommand, arg_required_else_help = true)]
     User(UserAction),
@@ -151,10 +155,15 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, M
         .try_get_matches_from_mut(&arguments.all)
         .and_then(|matches| Ok((Command::from_arg_matches(&matches)?, matches)));
     let (mut command, matches) = parsed.map_err(|error| mistake::explain(&error, &arguments, &definition))?;
-    if let Action::Serve(options) = &mut command.action {
-        if let Some(serve) = matches.subcommand_matches("serve") {
-            split_variable(serve, "tls_cert", &mut options.tls_cert);
-            split_variable(serve, "tls_key", &mut options.tls_key);
+    let (options, name) = match &mut command.action {
+        Action::Serve(options) => (Some(&mut **options), "serve"),
+        Action::Check(flags) => (Some(&mut flags.serve), "check"),
+        _ => (None, ""),
+    };
+    if let Some(options) = options {
+        if let Some(given) = matches.subcommand_matches(name) {
+            split_variable(given, "tls_cert", &mut options.tls_cert);
+            split_variable(given, "tls_key", &mut options.tls_key);
         }
         check::complete(options).map_err(Mistake::Usage)?;
     }

@@ -36,13 +36,19 @@ fn describe_all(page: &mut String, command: &Command) {
         let name = format!("rondel {}", sub.get_bin_name().unwrap_or(sub.get_name()).trim_start_matches("rondel "));
         let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
         add(page, format_args!("\n## {name}\n\n{about}.\n"));
-        describe(page, sub);
+        // What it takes beside those of the server.
+        let others = command.get_subcommands().find(|other| other.get_name() == "serve" && sub.get_name() == "check");
+        describe(page, sub, others);
         describe_all(page, sub);
     }
 }
 
-fn describe(page: &mut String, command: &Command) {
-    let arguments: Vec<_> = command.get_arguments().filter(|argument| !is_own(argument)).collect();
+fn describe(page: &mut String, command: &Command, except: Option<&Command>) {
+    let is_elsewhere = |argument: &Arg| {
+        except.is_some_and(|other| other.get_arguments().any(|known| known.get_id() == argument.get_id()))
+    };
+    let arguments: Vec<_> =
+        command.get_arguments().filter(|argument| !is_own(argument) && !is_elsewhere(argument)).collect();
     let mut headings: Vec<_> = arguments.iter().map(|argument| argument.get_help_heading()).collect();
     headings.sort_by_key(|heading| arguments.iter().position(|argument| argument.get_help_heading() == *heading));
     headings.dedup();

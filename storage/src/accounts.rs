@@ -302,8 +302,8 @@ mod tests {
             let disabled = disabled.map(|(since, reason, until)| Disabled { since, reason, until });
             let role = if is_admin { Role::Admin } else { Role::Member };
             let flags = AccountFlags(flags);
-            let account = Account { disabled, flags, role, muted_until_s, limited_until_s, ..Account::new(keys, created) };
-            Account { leaves_at_s, ..account }
+            let account = Account { disabled, flags, role, ..Account::new(keys, created) };
+            Account { muted_until_s, limited_until_s, leaves_at_s, ..account }
         }
     }
 

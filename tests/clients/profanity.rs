@@ -18,25 +18,41 @@ impl Profanity {
     /// Starts it with an account for Juliet, which connects at once.
     pub fn start(mode: Mode, address: SocketAddr, certificate: &Path) -> Profanity {
         let profanity = Profanity { home: tempfile::tempdir().unwrap() };
-        profanity.configure(mode, address);
-        let mut tmux = profanity.tmux();
-        tmux.args(["-f", "/dev/null", "-u", "new-session", "-d", "-x", "200", "-y", "60"]);
-        tmux.args(["profanity", "--account", "juliet"]);
-        tmux.env_remove("TMUX").env("LC_ALL", "C.UTF-8").env("HOME", profanity.home.path());
+        profanity.configure();
+        profanity.add_juliet(mode, address);
+        profanity.run(&["--account", "juliet"], certificate)
+    }
+
+    /// Starts it for somebody who has no account yet.
+    #[allow(dead_code, reason = "not every test that talks with it registers")]
+    pub fn start_alone(certificate: &Path) -> Profanity {
+        let profanity = Profanity { home: tempfile::tempdir().unwrap() };
+        profanity.configure();
+        profanity.run(&[], certificate)
+    }
+
+    fn run(self, arguments: &[&str], certificate: &Path) -> Profanity {
+        let mut tmux = self.tmux();
+        tmux.args(["-f", "/dev/null", "-u", "new-session", "-d", "-x", "200", "-y", "60", "profanity"]);
+        tmux.args(arguments);
+        tmux.env_remove("TMUX").env("LC_ALL", "C.UTF-8").env("HOME", self.home.path());
         for variable in ["XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
-            tmux.env(variable, profanity.home.path());
+            tmux.env(variable, self.home.path());
         }
         let output = trust(&mut tmux, certificate).output();
         let output = output.unwrap_or_else(|error| panic!("tmux: {error}; is it installed (.ci/setup tests)?"));
         assert!(output.status.success(), "{output:?}");
-        profanity
+        self
     }
 
-    fn configure(&self, mode: Mode, address: SocketAddr) {
+    fn configure(&self) {
         let folder = self.home.path().join("profanity");
         fs::create_dir(&folder).unwrap();
         // Not a path of certificates of its own, but OpenSSL's, which the environment may name.
         fs::write(folder.join("profrc"), "[connection]\ntls.certpath=none\n").unwrap();
+    }
+
+    fn add_juliet(&self, mode: Mode, address: SocketAddr) {
         let policy = match mode {
             Mode::Starttls => "force",
             Mode::Direct => "legacy",
@@ -47,7 +63,7 @@ impl Profanity {
             address.ip(),
             address.port()
         );
-        fs::write(folder.join("accounts"), account).unwrap();
+        fs::write(self.home.path().join("profanity").join("accounts"), account).unwrap();
     }
 
     /// Types a line and sends it off.

@@ -57,6 +57,37 @@ pub enum Command {
     Value(ValueFlags),
     /// Prints the accounts, one per line, for rondel user add --stdin
     Accounts(AccountsFlags),
+    /// Has strangers from many addresses try to register, over STARTTLS, and counts who may
+    Register(RegisterFlags),
+}
+
+/// The flags of `rondel-perf register`.
+#[derive(Args, Debug)]
+pub struct RegisterFlags {
+    /// Where the server is.
+    #[arg(long, value_name = "HOST:PORT", value_parser = values::server)]
+    pub server: SocketAddr,
+    /// Its domain.
+    #[arg(long, value_name = "DOMAIN", default_value = "localhost")]
+    pub domain: String,
+    /// Addresses of this machine from which they come, in turn, such as 127.77.0.1-127.77.3.232.
+    #[arg(long, value_name = "FIRST-LAST", value_parser = values::addresses)]
+    pub source_addresses: Sources,
+    /// How many attempts there are, each with another name.
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = clap::value_parser!(u64).range(1..))]
+    pub attempts: u64,
+    /// Attempts a second.
+    #[arg(long, value_name = "N", default_value = "200", value_parser = values::positive)]
+    pub rate: f64,
+    /// Threads that wait for answers.
+    #[arg(long, value_name = "N", default_value = "16", value_parser = values::threads)]
+    pub threads: usize,
+    /// The names without their numbers.
+    #[arg(long, value_name = "PREFIX", default_value = "bot")]
+    pub prefix: String,
+    /// The password.
+    #[arg(long, value_name = "PASSWORD", default_value = "correct horse battery staple")]
+    pub password: String,
 }
 
 #[derive(Args, Debug)]

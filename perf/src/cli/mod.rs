@@ -16,7 +16,9 @@ use clap::Parser;
 
 use crate::relay;
 use crate::report::{Report, compare, html, median, number};
+use crate::strangers;
 
+pub use flags::RegisterFlags;
 use flags::{Cli, Command, CompareFlags, ValueFlags};
 
 /// What went wrong.
@@ -61,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Relay(flags) => relay::run(flags.listen, flags.shards).map_err(Failure::Run),
         Command::Compare(flags) => side_by_side(&flags),
         Command::Value(flags) => print_value(&flags),
+        Command::Register(flags) => strangers::run(&flags).map_err(Failure::Run),
         Command::Accounts(flags) => accounts::print(&flags).map_err(Failure::Run),
     };
     match outcome {
