@@ -233,6 +233,35 @@ fn administrators_are_appointed() {
 }
 
 #[test]
+fn nobody_becomes_an_administrator_by_taking_a_name() {
+    let flags = ["--tombstone-expiry", "1s", "--registration-interval", "0"];
+    let server = Server::start(&[&["--admin", "prince@localhost"], OPEN, &flags].concat());
+    let refused = register(&mut stranger(&server), "prince", "secret");
+    assert!(refused.contains("<not-acceptable"), "a name of the flags is nobody's to take: {refused}");
+    server.add_user("juliet");
+    let role = |role: &str| {
+        let mut command = rondel();
+        command.args(["user", "role", "juliet@localhost", role, "--data-dir"]).arg(server.data());
+        assert!(command.output().unwrap().status.success());
+    };
+    role("admin");
+    let mut juliet = Raw::online(&server, "juliet", "balcony");
+    tells(&mut juliet, "get-online-users-num");
+    juliet.ask("set", None, "<query xmlns='jabber:iq:register'><remove/></query>");
+    juliet.hear_rest();
+    let until = std::time::Instant::now() + common::PATIENCE;
+    while !register(&mut stranger(&server), "juliet", "secret").contains("type='result'") {
+        assert!(std::time::Instant::now() < until, "the name is never had again");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    let mut other = Raw::online(&server, "juliet", "balcony");
+    assert!(run(&mut other, &node("get-online-users-num"), "", &[]).contains("<forbidden"));
+    let server = server.kill_and_restart(&[&["--admin", "prince@localhost"], OPEN, &flags].concat());
+    let mut other = Raw::online(&server, "juliet", "balcony");
+    assert!(run(&mut other, &node("get-online-users-num"), "", &[]).contains("<forbidden"));
+}
+
+#[test]
 fn registrations_reports_and_bans_are_seen_to_from_a_client() {
     let (server, mut admin) =
         server(&[OPEN, &["--registration", "approve", "--registration-field", "reason"]].concat());

@@ -13,13 +13,11 @@ use rondel_shards::{Rate, TokenBucket};
 use rondel_storage::accounts::{Account, AccountFlags};
 
 use super::{IqType, MessageType, PresenceType, StanzaKind, subscription::SubscriptionType};
+use crate::limits::HOUR_MS;
 use crate::stream::Refusal;
 
 /// People who have written to an account and may be answered, however many strangers it has written to.
 const HEARD_MAX: usize = 64;
-
-/// For how long a stranger counts, in milliseconds.
-const HOUR_MS: u64 = 3_600_000;
 
 /// What new accounts are held to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,7 +53,6 @@ pub struct Sent {
     stanzas: TokenBucket,
     /// The strangers it has written to, and when it has first, in milliseconds.
     strangers: Vec<(Box<str>, u64)>,
-    used_ms: u64,
 }
 
 /// Why an account may not send something.
@@ -155,12 +152,11 @@ pub fn is_unsolicited(kind: StanzaKind) -> bool {
 impl Sent {
     /// Nothing so far.
     pub fn new(limits: &NewAccountLimits, now_ms: u64) -> Sent {
-        Sent { stanzas: TokenBucket::full(limits.stanzas, now_ms), strangers: Vec::new(), used_ms: now_ms }
+        Sent { stanzas: TokenBucket::full(limits.stanzas, now_ms), strangers: Vec::new() }
     }
 
     /// Something is to be sent, to this stranger if it is one.
     pub fn take(&mut self, stranger: Option<&str>, limits: &NewAccountLimits, now_ms: u64) -> Result<(), Restrained> {
-        self.used_ms = now_ms;
         self.stanzas.take(limits.stanzas, 1.0, now_ms).map_err(|_| Restrained::Rate)?;
         let Some(stranger) = stranger else { return Ok(()) };
         self.strangers.retain(|(_, since_ms)| now_ms.saturating_sub(*since_ms) < HOUR_MS);
@@ -172,11 +168,6 @@ impl Sent {
         }
         self.strangers.push((stranger.into(), now_ms));
         Ok(())
-    }
-
-    /// Whether it would be the same if nothing had been sent.
-    pub fn is_forgotten(&self, now_ms: u64) -> bool {
-        now_ms.saturating_sub(self.used_ms) >= HOUR_MS
     }
 }
 
@@ -223,7 +214,6 @@ mod tests {
         assert_eq!(sent.take(None, &limits(), 4000), Ok(()), "a contact");
         assert_eq!(sent.take(Some("c@x"), &limits(), HOUR_MS), Ok(()), "the first is an hour ago");
         assert_eq!(sent.take(Some("d@x"), &limits(), HOUR_MS), Err(Restrained::Strangers));
-        assert!(!sent.is_forgotten(HOUR_MS) && sent.is_forgotten(2 * HOUR_MS));
     }
 
     #[test]

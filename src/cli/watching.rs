@@ -62,7 +62,7 @@ pub struct Watching {
 
     /// Administrators get a message when a certificate holds for less than this.
     #[arg(long, env = "RONDEL_ALERT_CERTIFICATE", value_name = "DURATION", default_value = "14d")]
-    #[arg(value_parser = values::duration(Duration::ZERO, Duration::from_secs(365 * 86_400)))]
+    #[arg(value_parser = values::duration(Duration::ZERO, Duration::from_secs(3650 * 86_400)))]
     pub alert_certificate: Duration,
 
     /// Administrators get a message when limits refuse more connections and stanzas than this within ten minutes. 0:

@@ -5,6 +5,8 @@
 
 mod addresses;
 mod banned;
+mod remembered;
 
 pub use addresses::{AddressLimits, Addresses, Refusal};
 pub use banned::Banned;
+pub use remembered::{HOUR_MS, Remembered};

@@ -17,7 +17,8 @@ use crate::jid::Jid;
 use crate::logging::LevelControl;
 use crate::registration::Mode;
 use crate::shard::{
-    Announcement, Census, EndSessions, Message, NotRemoved, RemoveAccount, Sessions, Settings, Traced, Watch,
+    Announcement, Census, EndSessions, Message, NotRemoved, Reconsider, RemoveAccount, Sessions, Settings, Traced,
+    Watch,
 };
 use crate::stream::StreamError;
 
@@ -165,7 +166,11 @@ impl Running {
             | Request::Unlimit { ref jid } => {
                 let jid = jid.clone();
                 let done = self.desk.carry_out(by, request)?;
-                self.to_home(&jid, Message::Reconsider(jid.as_str().into()));
+                let (answer, reconsidered) = crossbeam::channel::bounded(1);
+                self.to_home(&jid, Message::Reconsider(Box::new(Reconsider { account: jid.clone(), answer })));
+                if reconsidered.recv_timeout(PATIENCE).is_err() {
+                    tracing::warn!(target: "admin", "a shard did not take over in time what was decided");
+                }
                 return Ok(done);
             }
             Request::SetRole { .. } => {

@@ -62,8 +62,8 @@ pub enum Message {
     Sessions(Box<Sessions>),
     /// Ends a session, of which the full JID is given.
     EndSession(Box<EndSessions>),
-    /// Something has been decided about the account of this bare JID.
-    Reconsider(Box<str>),
+    /// Something has been decided about an account: what is in memory of it follows.
+    Reconsider(Box<Reconsider>),
     /// Who is banned has changed: the sessions of those who are end.
     EndBanned,
     /// Somebody with this bare JID has been let in, and is welcomed.
@@ -80,6 +80,14 @@ pub enum Message {
 
 // Every ring between two shards has room for thousands; what is seldom is boxed.
 const _: () = assert!(std::mem::size_of::<Message>() <= 64);
+
+/// An account about which something was decided.
+pub struct Reconsider {
+    /// The bare JID.
+    pub account: String,
+    /// Where it is answered that what was decided holds.
+    pub answer: crossbeam::channel::Sender<()>,
+}
 
 /// What ends an account's sessions.
 pub struct EndSessions {

@@ -52,7 +52,7 @@ use slab::Slab;
 use crate::account::archive_size::SizeCheck;
 use crate::account::restraint::Sent;
 use crate::account::{Accounts, SessionKey, Standing};
-use crate::limits::Addresses;
+use crate::limits::{Addresses, Remembered};
 use crate::registration::{Lookout, Throttle};
 use crate::sasl::Bindings;
 use crate::stream::management::Total;
@@ -67,7 +67,7 @@ pub use census::{Census, Sessions};
 use commands::Commands;
 use hashbrown::HashMap;
 use load::Loading;
-pub use message::{EndSessions, Message, Routed};
+pub use message::{EndSessions, Message, Reconsider, Routed};
 pub use notices::Announcement;
 pub use offline::OfflineLimits;
 use offline::Uncounted;
@@ -188,10 +188,10 @@ pub struct Shard {
     noting: Option<TokenBucket>,
     /// The time of the last entry of the log of registrations that was made here, in microseconds since 1970.
     last_noted_us: u64,
-    /// How many reports accounts have sent, and when last, in milliseconds.
-    reporting: HashMap<Owner, (TokenBucket, u64)>,
+    /// How many reports accounts may send.
+    reporting: Remembered<Box<str>, TokenBucket>,
     /// What accounts have sent that are held to limits.
-    sent: HashMap<Box<str>, Sent>,
+    sent: Remembered<Box<str>, Sent>,
     /// The last number that was given to what has come to an account.
     last_number: u64,
     /// Streams that were opened here so far.
@@ -211,8 +211,8 @@ impl Shard {
             lookout: Lookout::default(),
             alerts: Lookout::default(),
             noting: None,
-            reporting: HashMap::new(),
-            sent: HashMap::new(),
+            reporting: Remembered::default(),
+            sent: Remembered::default(),
             last_noted_us: io.shard() as u64,
             last_number: settings.numbers_after_us,
             settings,
@@ -491,7 +491,7 @@ impl Application for Shard {
                 let EndSessions { account, error, answer } = *order;
                 let _ = answer.send(self.end_session(io, &account, &error));
             }
-            Message::Reconsider(account) => self.reconsider(io, account),
+            Message::Reconsider(order) => self.reconsider(io, *order),
             Message::EndBanned => self.end_banned(io),
             Message::Welcome(account) => {
                 if let Ok(owner) = Owner::parse(&account) {

@@ -28,7 +28,7 @@ use super::{Shard, now_s};
 use crate::credentials::to_store;
 use crate::jid;
 use crate::names;
-use crate::registration::{Declined, Mode, Request, Submission, registered};
+use crate::registration::{Declined, Mode, NameFault, Request, Submission, registered};
 use crate::sasl::{PASSWORD_BYTES_MAX, prepare_password};
 use crate::service::{Action, Answer};
 use crate::stream::{Refusal, StreamError};
@@ -183,6 +183,8 @@ impl Shard {
                 let refusal = Refusal::not_acceptable().with_text("The invitation is for another name.");
                 Err(Declined::new("other-name", refusal))
             }
+            // Nobody administers the server by taking a name that the flags have and nobody else.
+            None if self.settings.is_administrator(&owner.to_string()) => Err(NameFault::Reserved.into()),
             None => policy.names.check(owner.local()).map_err(Declined::from),
         };
         let checked = name.and_then(|()| {

@@ -102,6 +102,7 @@ impl Shard {
     /// An account is no more, and its contacts know.
     fn gone(&mut self, io: &mut Io<Shard>, account: &str) {
         self.settings.account_changes.fetch_add(1, Ordering::SeqCst);
+        self.settings.dismiss(account);
         self.forget_invitations_of(io, account.to_owned());
         self.end_account(io, account, true, &StreamError::not_authorized("this account was removed"));
     }

@@ -17,12 +17,6 @@ use crate::limited_event;
 /// Reports that an account may send. What is beyond is dropped; who is reported is blocked all the same.
 const REPORTS: Rate = Rate { per_second: 20.0 / 3600.0, burst: 20.0 };
 
-/// Accounts of which is remembered how many reports they have sent, beyond which those are forgotten that have been
-/// quiet for an hour.
-const REMEMBERED: usize = 1024;
-
-const HOUR_MS: u64 = 3_600_000;
-
 /// Messages that are kept with a report.
 const MESSAGES_MAX: usize = 20;
 
@@ -110,12 +104,7 @@ impl Shard {
 
     fn may_report(&mut self, io: &Io<Shard>, owner: &Owner) -> bool {
         let now_ms = io.now_ms();
-        if self.reporting.len() >= REMEMBERED {
-            self.reporting.retain(|_, (_, used_ms)| now_ms.saturating_sub(*used_ms) < HOUR_MS);
-        }
-        let (bucket, used_ms) =
-            self.reporting.entry(owner.clone()).or_insert_with(|| (TokenBucket::full(REPORTS, now_ms), now_ms));
-        *used_ms = now_ms;
+        let bucket = self.reporting.of(&*owner.to_string(), now_ms, || TokenBucket::full(REPORTS, now_ms));
         bucket.take(REPORTS, 1.0, now_ms).is_ok()
     }
 }

@@ -7,6 +7,7 @@ use rondel_shards::Io;
 use rondel_storage::{Owner, accounts};
 
 use super::deliver::is_blocked;
+use super::message::Reconsider;
 use super::task::{Step, Task};
 use super::{End, Shard, now_s};
 use crate::account::restraint::{Restrained, Restraint, Sent, is_unsolicited, reaches_others};
@@ -16,8 +17,14 @@ use crate::jid::Jid;
 use crate::limited_event;
 use crate::stream::{Refusal, StreamError};
 
-/// Accounts of which is remembered what they have sent, beyond which those are forgotten that have been quiet.
-const REMEMBERED: usize = 1024;
+/// What an account is held to that sends something to somebody.
+#[derive(Clone, Copy)]
+struct Held {
+    is_muted: bool,
+    is_limited: bool,
+    /// Whether the addressee is a contact, or has written before.
+    knows: bool,
+}
 
 impl Shard {
     /// Why a session's stanza does not go to somebody, if so.
@@ -39,11 +46,13 @@ impl Shard {
             return Some(Refusal::not_allowed().with_text("This server exchanges nothing with this address."));
         }
         let restraint = account.restraint.as_deref()?;
-        let is_contact = is_contact(account.contacts.state(to.bare()));
-        let (is_muted, is_limited) = (restraint.is_muted(now_s()), restraint.is_limited(now_s()));
-        let is_known = is_contact || restraint.has_heard(to.bare());
-        let outcome = self.restrain(io, address, kind, to, is_muted, is_limited, is_known);
-        let why = outcome.err()?;
+        let (now_s, is_contact) = (now_s(), is_contact(account.contacts.state(to.bare())));
+        let held = Held {
+            is_muted: restraint.is_muted(now_s),
+            is_limited: restraint.is_limited(now_s),
+            knows: is_contact || restraint.has_heard(to.bare()),
+        };
+        let why = self.restrain(io, address, kind, to, held).err()?;
         self.trace(kind, address.as_str(), to.as_str(), |_| format!("refused: {}", why.reason()));
         self.settings.refused[io.shard()].add(1);
         Some(why.refusal())
@@ -61,34 +70,28 @@ impl Shard {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what is known of sender and addressee, in one place")]
     fn restrain(
         &mut self,
         io: &Io<Shard>,
         address: &Address,
         kind: StanzaKind,
         to: &Jid<'_>,
-        is_muted: bool,
-        is_limited: bool,
-        is_known: bool,
+        held: Held,
     ) -> Result<(), Restrained> {
         let policy = self.settings.registration();
         let is_own = to.bare() == address.bare() || to.local().is_none();
         if is_own || !reaches_others(kind) || self.settings.is_administrator(to.bare()) {
             return Ok(());
         }
-        if is_muted {
+        if held.is_muted {
             return Err(Restrained::Muted);
         }
-        if !is_limited {
+        if !held.is_limited {
             return Ok(());
         }
         let (limits, now_ms) = (&policy.new_accounts, io.now_ms());
-        if self.sent.len() >= REMEMBERED && !self.sent.contains_key(address.bare()) {
-            self.sent.retain(|_, sent| !sent.is_forgotten(now_ms));
-        }
-        let sent = self.sent.entry_ref(address.bare()).or_insert_with(|| Sent::new(limits, now_ms));
-        sent.take((is_unsolicited(kind) && !is_known).then(|| to.bare()), limits, now_ms)
+        let sent = self.sent.of(address.bare(), now_ms, || Sent::new(limits, now_ms));
+        sent.take((is_unsolicited(kind) && !held.knows).then(|| to.bare()), limits, now_ms)
     }
 
     /// Whether an address is not let in just now.
@@ -110,7 +113,8 @@ impl Shard {
     }
 
     /// What was decided about an account has changed: what is in memory of it follows.
-    pub(super) fn reconsider(&mut self, io: &mut Io<Shard>, account: Box<str>) {
+    pub(super) fn reconsider(&mut self, io: &mut Io<Shard>, order: Reconsider) {
+        let Reconsider { account, answer } = order;
         let Ok(owner) = Owner::parse(&account) else { return };
         self.run(
             io,
@@ -126,6 +130,8 @@ impl Shard {
                     }
                     Err(error) => limited_event!(WARN, "storage", "an account cannot be read: {error}"),
                 }
+                // Whoever asked may have stopped waiting.
+                let _ = answer.send(());
                 Step::Done
             }),
         );

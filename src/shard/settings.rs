@@ -169,6 +169,14 @@ impl Settings {
         self.registration.load().administrators.iter().any(is_it) || self.appointed.load().iter().any(is_it)
     }
 
+    /// An account is gone: whoever has its name later is no administrator because of it.
+    pub fn dismiss(&self, bare: &str) {
+        let is_it = |jid: &Jid<'_>| jid.as_str() == bare;
+        if self.appointed.load().iter().any(is_it) {
+            self.appointed.rcu(|appointed| appointed.iter().filter(|jid| !is_it(jid)).cloned().collect::<Vec<_>>());
+        }
+    }
+
     /// Who administers the server, each once.
     pub fn administrators(&self) -> Vec<Jid<'static>> {
         let mut all = self.registration.load().administrators.clone();
