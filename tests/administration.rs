@@ -191,6 +191,9 @@ fn words_are_said_now_and_to_those_who_come() {
     does(&mut admin, "set-welcome", &[("welcome", "Come in, $username.")]);
     assert!(register(&mut stranger(&server), "tybalt", "secret").contains("type='result'"));
     Raw::online(&server, "tybalt", "square").hear("<body>Come in, tybalt.</body>");
+    tells(&mut admin, "delete-welcome");
+    assert!(register(&mut stranger(&server), "paris", "secret").contains("type='result'"));
+    assert!(!Raw::online(&server, "paris", "square").round_trip().contains("<body>"));
 }
 
 #[test]
@@ -292,6 +295,19 @@ fn registrations_reports_and_bans_are_seen_to_from_a_client() {
     assert_eq!(value(&shown, "reported"), "tybalt@localhost");
     let done = fill(&mut admin, "rondel:report-act", &[("report", &id), ("action", "mute"), ("duration", "3600")]);
     assert!(done.contains("It has been done."), "{done}");
+    for (node, duration) in
+        [("unmute", None), ("mute", Some("60")), ("unmute", None), ("limit", Some("0")), ("unlimit", None)]
+    {
+        let account = if duration.is_some() { "accountjid" } else { "accountjids" };
+        let fields: Vec<_> =
+            [(account, "tybalt@localhost")].into_iter().chain(duration.map(|time| ("duration", time))).collect();
+        let done = fill(&mut admin, &format!("rondel:{node}"), &fields);
+        assert!(done.contains("It has been done."), "{node}: {done}");
+    }
+    let refused = fill(&mut admin, "rondel:registrations-refused", &[("since", "3600")]);
+    assert!(refused.contains("status='completed'"), "{refused}");
+    let missing = fill(&mut admin, "rondel:registrations-reject", &[("accountjids", "juliet@localhost")]);
+    assert!(missing.contains("<note type='error'>"), "juliet does not wait: {missing}");
     let done = fill(&mut admin, "rondel:ban", &[("network", "127.9.0.0/16"), ("duration", "3600"), ("reason", "bots")]);
     assert!(done.contains("It has been done."), "{done}");
     let bans = run(&mut admin, "rondel:bans", "", &[]);
