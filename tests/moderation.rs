@@ -8,13 +8,6 @@ use common::{Raw, Server, rondel};
 
 const ADMIN: &[&str] = &["--admin", "admin@localhost", "--alert-disk-free", "0"];
 
-/// What the command line prints, which must succeed.
-fn rondel_says(server: &Server, arguments: &[&str]) -> String {
-    let output = rondel().args(arguments).arg("--data-dir").arg(server.data()).output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
 fn rondel_refuses(server: &Server, arguments: &[&str]) -> String {
     let output = rondel().args(arguments).arg("--data-dir").arg(server.data()).output().unwrap();
     assert!(!output.status.success(), "{arguments:?}");
@@ -46,7 +39,7 @@ fn report(raw: &mut Raw, jid: &str, report: &str) {
 
 /// The reports that nobody has seen to, as they are listed.
 fn reports(server: &Server) -> Vec<String> {
-    rondel_says(server, &["report", "list"]).lines().map(str::to_owned).collect()
+    server.rondel_says(&["report", "list"]).lines().map(str::to_owned).collect()
 }
 
 fn id_of(line: &str) -> &str {
@@ -78,23 +71,23 @@ fn a_report_comes_with_its_messages_and_is_seen_to_once() {
     assert_eq!(listed.len(), 1);
     let report = id_of(&listed[0]).to_owned();
     assert!(words.ends_with(&format!("rondel report show {report}")), "{words}");
-    let shown = rondel_says(&server, &["report", "show", &report]);
+    let shown = server.rondel_says(&["report", "show", &report]);
     for expected in ["buy my swords", "reporter    juliet@localhost", "1 report of that account", "its own server"] {
         assert!(shown.contains(expected), "{expected}: {shown}");
     }
     assert!(!shown.contains("no word of this"), "what is not said by who is reported is nobody's business: {shown}");
     let act = ["report", "act", &report, "ban", "--for", "1h", "--words", "Stop it.", "--answer", "Thank you."];
-    assert_eq!(rondel_says(&server, &act), format!("ban {report}\n"));
+    assert_eq!(server.rondel_says(&act), format!("ban {report}\n"));
     assert_eq!(told(&mut romeo), "Stop it.");
     assert!(romeo.hear_rest().contains("<not-authorized"));
     assert_eq!(told(&mut juliet), "Thank you.");
-    let shown = rondel_says(&server, &["user", "show", "romeo@localhost"]);
+    let shown = server.rondel_says(&["user", "show", "romeo@localhost"]);
     assert!(shown.contains(" until 20") && shown.contains("reported for spam"), "{shown}");
     assert!(reports(&server).is_empty());
     let refused = rondel_refuses(&server, &["report", "act", &report, "dismiss"]);
     assert!(refused.contains("has seen to it already: ban"), "{refused}");
-    assert!(rondel_says(&server, &["report", "list", "--all"]).contains("[ban, by user "));
-    let audit = rondel_says(&server, &["audit"]);
+    assert!(server.rondel_says(&["report", "list", "--all"]).contains("[ban, by user "));
+    let audit = server.rondel_says(&["audit"]);
     assert!(audit.contains(" act-on-report by user ") && audit.contains(" failed: "), "{audit}");
 }
 
@@ -110,7 +103,7 @@ fn reports_of_old_clients_and_without_a_block_that_is_new_count_too() {
     assert_eq!(listed.len(), 1, "one without a reason is none: {listed:?}");
     assert!(listed[0].contains("romeo@localhost reported for abuse by juliet@localhost"), "{listed:?}");
     assert_eq!(
-        rondel_says(&server, &["report", "act", id_of(&listed[0]), "dismiss"]),
+        server.rondel_says(&["report", "act", id_of(&listed[0]), "dismiss"]),
         format!("dismiss {}\n", id_of(&listed[0]))
     );
 }
@@ -143,7 +136,7 @@ fn who_is_muted_reaches_administrators_only() {
     let mut admin = Raw::online(&server, "admin", "desk");
     let mut juliet = Raw::online(&server, "juliet", "balcony");
     let mut romeo = Raw::online(&server, "romeo", "orchard");
-    assert_eq!(rondel_says(&server, &["user", "mute", "romeo@localhost"]), "muted romeo@localhost\n");
+    assert_eq!(server.rondel_says(&["user", "mute", "romeo@localhost"]), "muted romeo@localhost\n");
     let sends = |romeo: &mut Raw, stanza: &str| {
         romeo.say(stanza);
         romeo.hear("type='error'");
@@ -155,8 +148,8 @@ fn who_is_muted_reaches_administrators_only() {
     sends(&mut romeo, "<presence type='subscribe' to='juliet@localhost' id='p'/>");
     chat(&mut romeo, "admin@localhost", "why");
     admin.hear("<body>why</body>");
-    assert!(rondel_says(&server, &["user", "show", "romeo@localhost"]).contains("muted     for good\n"));
-    rondel_says(&server, &["user", "unmute", "romeo@localhost"]);
+    assert!(server.rondel_says(&["user", "show", "romeo@localhost"]).contains("muted     for good\n"));
+    server.rondel_says(&["user", "unmute", "romeo@localhost"]);
     chat(&mut romeo, "juliet@localhost", "there you are");
     juliet.hear("<body>there you are</body>");
 }
@@ -189,9 +182,9 @@ fn a_new_account_writes_to_a_few_strangers() {
     bot.hear("<body>who are you</body>");
     assert!(!refused(&mut bot, "juliet@localhost"));
     assert!(!refused(&mut bot, "admin@localhost"), "administrators are no strangers");
-    assert_eq!(rondel_says(&server, &["user", "unlimit", "bot@localhost"]), "trusted bot@localhost\n");
+    assert_eq!(server.rondel_says(&["user", "unlimit", "bot@localhost"]), "trusted bot@localhost\n");
     assert!(!refused(&mut bot, "c@localhost"));
-    rondel_says(&server, &["user", "limit", "juliet@localhost", "--for", "1h"]);
+    server.rondel_says(&["user", "limit", "juliet@localhost", "--for", "1h"]);
     assert!(!refused(&mut juliet, "a@localhost") && !refused(&mut juliet, "b@localhost"));
     assert!(refused(&mut juliet, "c@localhost"), "an old account can be held to it, too");
 }
@@ -223,19 +216,19 @@ fn an_address_is_banned_for_a_time() {
     let mut juliet = Raw::online(&server, "juliet", "balcony");
     let mut bot = stranger_between("127.7.0.1", server.address);
     assert_eq!(
-        rondel_says(&server, &["ban", "add", "127.7.0.0/16", "--for", "1d", "--reason", "bots"]),
+        server.rondel_says(&["ban", "add", "127.7.0.0/16", "--for", "1d", "--reason", "bots"]),
         "banned 127.7.0.0/16\n"
     );
     assert!(bot.hear_rest().contains("<policy-violation"));
     let knock = || std::panic::catch_unwind(|| stranger_between("127.7.3.4", server.address)).is_ok();
-    let listed = rondel_says(&server, &["ban", "list"]);
+    let listed = server.rondel_says(&["ban", "list"]);
     assert!(listed.starts_with("127.7.0.0/16 until 20") && listed.trim_end().ends_with(": bots"), "{listed}");
     assert!(!knock(), "nobody from there is let in");
     assert!(juliet.round_trip().contains("type='result'"), "others are not disturbed");
     let server_again = server.kill_and_restart(ADMIN);
     let knock = || std::panic::catch_unwind(|| stranger_between("127.7.3.4", server_again.address)).is_ok();
     assert!(!knock(), "a ban outlives the server");
-    assert_eq!(rondel_says(&server_again, &["ban", "remove", "127.7.0.0/16"]), "let in 127.7.0.0/16\n");
+    assert_eq!(server_again.rondel_says(&["ban", "remove", "127.7.0.0/16"]), "let in 127.7.0.0/16\n");
     assert!(knock());
     assert!(rondel_refuses(&server_again, &["ban", "remove", "127.7.0.0/16"]).contains("is not banned"));
 }
@@ -243,7 +236,7 @@ fn an_address_is_banned_for_a_time() {
 #[test]
 fn an_account_is_barred_for_a_time_only() {
     let server = server(&[]);
-    rondel_says(&server, &["user", "ban", "romeo@localhost", "--for", "1s", "--reason", "shouting"]);
+    server.rondel_says(&["user", "ban", "romeo@localhost", "--for", "1s", "--reason", "shouting"]);
     assert!(!common::people::is_right(&server, "romeo", "secret"));
     let until = std::time::Instant::now() + common::PATIENCE;
     while !common::people::is_right(&server, "romeo", "secret") {
@@ -263,8 +256,8 @@ fn who_leaves_can_be_brought_back_for_a_while() {
     assert!(romeo.hear_rest().contains("<not-authorized"));
     let failure = common::people::try_to_log_in(&server, "romeo", "secret");
     assert!(failure.contains("<account-disabled/><text xml:lang='en'>Account deleted</text>"), "{failure}");
-    assert!(rondel_says(&server, &["user", "show", "romeo@localhost"]).contains("leaves    "));
-    rondel_says(&server, &["user", "enable", "romeo@localhost"]);
+    assert!(server.rondel_says(&["user", "show", "romeo@localhost"]).contains("leaves    "));
+    server.rondel_says(&["user", "enable", "romeo@localhost"]);
     let mut romeo = Raw::login(&server, "romeo", "orchard");
     let roster = romeo.ask("get", None, "<query xmlns='jabber:iq:roster'/>");
     assert!(roster.contains("juliet@localhost"), "{roster}");

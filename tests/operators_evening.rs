@@ -3,7 +3,7 @@
 mod common;
 
 use common::strangers::{newcomer, register, stranger_between};
-use common::{Raw, Server, rondel};
+use common::{Raw, Server};
 
 /// Bots, from a network of theirs, and honest people, from everywhere.
 const BOTS: usize = 300;
@@ -12,12 +12,6 @@ const REPORTERS: usize = 5;
 
 /// The network of the bots.
 const NETWORK: &str = "127.66.0.0/16";
-
-fn rondel_says(server: &Server, arguments: &[&str]) -> String {
-    let output = rondel().args(arguments).arg("--data-dir").arg(server.data()).output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
 
 #[test]
 fn a_wave_is_noticed_found_and_undone_and_no_honest_session_is_dropped() {
@@ -72,28 +66,28 @@ fn a_wave_is_noticed_found_and_undone_and_no_honest_session_is_dropped() {
 
     // The operator sees the alert, looks at a report, and at where the account has come from.
     admin.hear(" reports qxz");
-    let reports = rondel_says(&server, &["report", "list"]);
+    let reports = server.rondel_says(&["report", "list"]);
     assert_eq!(reports.lines().count(), REPORTERS, "{reports}");
     let first = reports.lines().next().unwrap().split(' ').next().unwrap();
-    let shown = rondel_says(&server, &["report", "show", first]);
+    let shown = server.rondel_says(&["report", "show", first]);
     assert!(shown.contains("<body>buy ") && shown.contains(" from 127.66."), "{shown}");
     assert_eq!(shown.matches("neighbour   ").count(), 2, "the other two of the same address: {shown}");
-    let stats = rondel_says(&server, &["registration", "stats", "--since", "1h"]);
+    let stats = server.rondel_says(&["registration", "stats", "--since", "1h"]);
     assert!(stats.contains("127.66."), "{stats}");
-    let found = rondel_says(&server, &["registration", "log", "--only", "made", "--from-address", NETWORK]);
+    let found = server.rondel_says(&["registration", "log", "--only", "made", "--from-address", NETWORK]);
     assert_eq!(found.lines().count(), BOTS);
 
     // The network is banned for a day, registration is closed by a reload, and the wave is undone.
     assert_eq!(
-        rondel_says(&server, &["ban", "add", NETWORK, "--for", "1d", "--reason", "bots"]),
+        server.rondel_says(&["ban", "add", NETWORK, "--for", "1d", "--reason", "bots"]),
         format!("banned {NETWORK}\n")
     );
     std::fs::write(&flags_file, format!("--registration=closed\n{flags}")).unwrap();
     server.signal("-HUP");
     server.wait_for_log(|line| line.contains("rules of registration read again"));
-    let dry = rondel_says(&server, &["registration", "purge", "--from-address", NETWORK, "--since", "1h"]);
+    let dry = server.rondel_says(&["registration", "purge", "--from-address", NETWORK, "--since", "1h"]);
     assert_eq!(dry.lines().filter(|line| line.contains("@localhost")).count(), BOTS, "{dry}");
-    let purged = rondel_says(&server, &["registration", "purge", "--from-address", NETWORK, "--since", "1h", "--yes"]);
+    let purged = server.rondel_says(&["registration", "purge", "--from-address", NETWORK, "--since", "1h", "--yes"]);
     assert_eq!(purged, format!("{BOTS} accounts removed\n"));
 
     // They are gone, nobody comes from there, nobody registers; honest people have noticed nothing.
@@ -107,13 +101,13 @@ fn a_wave_is_noticed_found_and_undone_and_no_honest_session_is_dropped() {
     for (name, person) in &mut people {
         assert!(person.round_trip().contains("type='result'"), "{name} is still there");
     }
-    let left = rondel_says(&server, &["user", "list"]);
+    let left = server.rondel_says(&["user", "list"]);
     assert_eq!(left.lines().count(), PEOPLE + 1, "{left}");
-    let dismiss = rondel_says(&server, &["report", "act", first, "dismiss", "--answer", "They are gone."]);
+    let dismiss = server.rondel_says(&["report", "act", first, "dismiss", "--answer", "They are gone."]);
     assert_eq!(dismiss, format!("dismiss {first}\n"));
     let told = people.iter_mut().take(REPORTERS).map(|(_, person)| person.round_trip().contains("They are gone."));
     assert_eq!(told.filter(|told| *told).count(), 1);
-    let audit = rondel_says(&server, &["audit"]);
+    let audit = server.rondel_says(&["audit"]);
     assert!(
         audit.contains(" ban-address by user ") && audit.matches(" remove-user by user ").count() == BOTS,
         "{audit}"

@@ -49,9 +49,7 @@ fn flood(server: &Server, wave: usize) -> usize {
 
 /// Lines that `rondel registration …` prints.
 fn lines(server: &Server, arguments: &[&str]) -> Vec<String> {
-    let output = rondel().arg("registration").args(arguments).arg("--data-dir").arg(server.data()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+    server.rondel_says(&[&["registration"], arguments].concat()).lines().map(str::to_owned).collect()
 }
 
 #[test]

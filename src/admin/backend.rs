@@ -183,6 +183,11 @@ impl Failure {
         Failure::new(FailureKind::Exists, format!("{jid} exists already"))
     }
 
+    /// The server does not come to it just now.
+    pub fn busy() -> Failure {
+        Failure::new(FailureKind::Busy, "the server has too much to do; try again")
+    }
+
     /// There is no such account.
     pub fn not_found(jid: &Jid<'_>) -> Failure {
         Failure::new(FailureKind::NotFound, format!("there is no account {jid}"))

@@ -114,14 +114,15 @@ impl Running {
         self.settings.account_changes.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Ends an account's sessions at its home, and waits until that is done.
-    fn end_sessions(&self, jid: &Jid<'_>, error: StreamError) {
-        let account = jid.bare().to_owned();
-        let (answer, ended) = crossbeam::channel::bounded(1);
-        self.to_home(jid.bare(), Message::EndSessions(Box::new(EndSessions { account, error, answer })));
-        if ended.recv_timeout(PATIENCE).is_err() {
-            tracing::warn!(target: "admin", "a shard did not end an account's sessions in time");
+    /// Tells something to the shard on which an account is at home, and waits for its answer. `None`: it has not come.
+    fn ask_home<T>(&self, bare_jid: &str, message: impl FnOnce(Sender<T>) -> Message) -> Option<T> {
+        let (answer, answers) = crossbeam::channel::bounded(1);
+        self.to_home(bare_jid, message(answer));
+        let outcome = answers.recv_timeout(PATIENCE).ok();
+        if outcome.is_none() {
+            tracing::warn!(target: "admin", "a shard does not answer in time");
         }
+        outcome
     }
 }
 
@@ -129,84 +130,24 @@ impl Running {
     fn carry_out(&self, by: &By, request: Request, tell: &mut dyn FnMut(Done) -> bool) -> Result<Done, Failure> {
         match request {
             Request::Status => return Ok(Done::Status(self.status())),
-            Request::AddUser { ref jid, .. } => {
-                self.require_served(account(jid)?.domain())?;
-                return self.desk.carry_out(by, request);
-            }
-            Request::SetKeys { .. } => {
-                let done = self.desk.carry_out(by, request)?;
-                self.account_changed();
-                return Ok(done);
-            }
             Request::RemoveUser { jid, made_s } => self.remove_user(&account(&jid)?, made_s)?,
             Request::Reject { jid } => {
                 let jid = account(&jid)?;
                 self.remove_user(&jid, Some(self.desk.applicants.made_s(&jid)?))?;
             }
-            Request::Approve { ref jid } => {
-                let jid = jid.clone();
-                let done = self.desk.carry_out(by, request)?;
-                self.to_home(&jid, Message::Welcome(jid.as_str().into()));
-                return Ok(done);
-            }
             Request::CreateInvite(new) => {
                 let new = NewInvite { domain: Some(self.domain_for(&new)?), ..new };
                 return self.desk.carry_out(by, Request::CreateInvite(new));
-            }
-            Request::DisableUser { ref jid, .. } => {
-                let jid = jid.clone();
-                let done = self.desk.carry_out(by, request)?;
-                self.account_changed();
-                self.end_sessions(&account(&jid)?, StreamError::not_authorized("this account was disabled"));
-                return Ok(done);
-            }
-            Request::Mute { ref jid, .. }
-            | Request::Unmute { ref jid }
-            | Request::Limit { ref jid, .. }
-            | Request::Unlimit { ref jid } => {
-                let jid = jid.clone();
-                let done = self.desk.carry_out(by, request)?;
-                let (answer, reconsidered) = crossbeam::channel::bounded(1);
-                self.to_home(&jid, Message::Reconsider(Box::new(Reconsider { account: jid.clone(), answer })));
-                if reconsidered.recv_timeout(PATIENCE).is_err() {
-                    tracing::warn!(target: "admin", "a shard did not take over in time what was decided");
-                }
-                return Ok(done);
-            }
-            Request::SetRole { .. } => {
-                let done = self.desk.carry_out(by, request)?;
-                self.settings.take_decisions(&self.desk)?;
-                return Ok(done);
-            }
-            Request::BanAddress { .. } | Request::UnbanAddress { .. } => {
-                let done = self.desk.carry_out(by, request)?;
-                self.bans_changed()?;
-                return Ok(done);
             }
             Request::EndSessions { jid } => self.end_for_administrator(&jid)?,
             Request::Census { which: which @ (Which::Online | Which::Active | Which::Idle), names_max } => {
                 return Ok(Done::Census(self.census(which, names_max)));
             }
-            Request::ShowActivity { ref jid } => {
-                let jid = jid.clone();
-                let Done::Activity(mut activity) = self.desk.carry_out(by, request)? else { return Ok(Done::Nothing) };
-                activity.sessions = self.sessions(&jid);
+            Request::ShowActivity { jid } => {
+                let jid = account(&jid)?;
+                let mut activity = self.desk.people.activity(&jid)?;
+                activity.sessions = self.sessions(jid.as_str());
                 return Ok(Done::Activity(activity));
-            }
-            Request::SetMessageOfTheDay { ref words } => {
-                let words = words.clone();
-                self.desk.carry_out(by, request)?;
-                self.settings.take_decisions(&self.desk)?;
-                if !words.is_empty() {
-                    self.announce(&words, None, false)?;
-                }
-            }
-            Request::SetBlacklist { .. }
-            | Request::SetWhitelist { .. }
-            | Request::SetWelcome { .. }
-            | Request::SetAdministrators { .. } => {
-                self.desk.carry_out(by, request)?;
-                self.settings.take_decisions(&self.desk)?;
             }
             Request::ShutDown { delay_s, words, restarts } => self.shut_down(delay_s, &words, restarts)?,
             Request::ActOnReport(act) => self.act_on_report(by, &act)?,
@@ -222,9 +163,58 @@ impl Running {
                 let invalid = |text| Failure::new(FailureKind::Invalid, text);
                 return self.levels.change(&changes).map(|levels| Done::Levels(levels.to_string())).map_err(invalid);
             }
-            request => return self.desk.carry_out(by, request),
+            request => {
+                if let Request::AddUser { jid, .. } = &request {
+                    self.require_served(account(jid)?.domain())?;
+                }
+                let done = self.desk.carry_out(by, request.clone())?;
+                self.take_over(&request)?;
+                return Ok(done);
+            }
         }
         Ok(Done::Nothing)
+    }
+
+    /// Something has been changed in the store: what is in memory of it follows, before whoever has asked is answered.
+    fn take_over(&self, request: &Request) -> Result<(), Failure> {
+        match request {
+            Request::SetKeys { .. } => self.account_changed(),
+            Request::Approve { jid } => {
+                let jid = account(jid)?;
+                self.to_home(jid.as_str(), Message::Welcome(jid.as_str().into()));
+            }
+            Request::DisableUser { jid, .. } => {
+                self.account_changed();
+                let (jid, error) = (account(jid)?, StreamError::not_authorized("this account was disabled"));
+                let order = |answer| EndSessions { account: jid.to_string(), error, answer };
+                self.ask_home(jid.as_str(), |answer| Message::EndSessions(Box::new(order(answer))));
+            }
+            Request::Mute { jid, .. }
+            | Request::Unmute { jid }
+            | Request::Limit { jid, .. }
+            | Request::Unlimit { jid } => {
+                let jid = account(jid)?;
+                let order = |answer| Reconsider { account: jid.to_string(), answer };
+                self.ask_home(jid.as_str(), |answer| Message::Reconsider(Box::new(order(answer))));
+            }
+            Request::BanAddress { .. } | Request::UnbanAddress { .. } => {
+                self.settings.take_decisions(&self.desk)?;
+                self.remotes.iter().for_each(|remote| remote.send(Message::EndBanned));
+            }
+            Request::SetMessageOfTheDay { words } => {
+                self.settings.take_decisions(&self.desk)?;
+                if !words.is_empty() {
+                    self.announce(words, None, false)?;
+                }
+            }
+            Request::SetRole { .. }
+            | Request::SetBlacklist { .. }
+            | Request::SetWhitelist { .. }
+            | Request::SetWelcome { .. }
+            | Request::SetAdministrators { .. } => self.settings.take_decisions(&self.desk)?,
+            _ => {}
+        }
+        Ok(())
     }
 
     fn status(&self) -> Status {
@@ -250,17 +240,15 @@ impl Running {
     }
 
     fn remove_user(&self, jid: &Jid<'_>, made_s: Option<u64>) -> Result<(), Failure> {
-        let busy = || Failure::new(FailureKind::Busy, "the server has too much to do; try again");
-        let (answer, removed) = crossbeam::channel::bounded(1);
         let account = jid.bare().to_owned();
-        self.to_home(jid.bare(), Message::RemoveAccount(Box::new(RemoveAccount { account, made_s, answer })));
-        match removed.recv_timeout(PATIENCE) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(NotRemoved::Absent)) => Err(Failure::not_found(jid)),
-            Ok(Err(NotRemoved::Failed)) => {
+        let order = |answer| Message::RemoveAccount(Box::new(RemoveAccount { account, made_s, answer }));
+        match self.ask_home(jid.bare(), order) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(NotRemoved::Absent)) => Err(Failure::not_found(jid)),
+            Some(Err(NotRemoved::Failed)) => {
                 Err(Failure::new(FailureKind::Failed, "the storage has failed; the log says more"))
             }
-            Err(_) => Err(busy()),
+            None => Err(Failure::busy()),
         }
     }
 
@@ -291,21 +279,15 @@ impl Running {
         }
     }
 
-    /// Who is banned has changed: shards know it from now on, and end the sessions of those who are.
-    fn bans_changed(&self) -> Result<(), Failure> {
-        self.settings.take_decisions(&self.desk)?;
-        self.remotes.iter().for_each(|remote| remote.send(Message::EndBanned));
-        Ok(())
-    }
-
     fn act_on_report(&self, by: &By, act: &ActOnReport) -> Result<(), Failure> {
         let stored = self.desk.reports.open(&act.report)?;
         let (jid, for_s) = (stored.report.reported.clone(), act.for_s);
-        let words = act.words.as_deref().map(str::trim).filter(|words| !words.is_empty());
+        let said = |words: &Option<String>| words.as_deref().map(str::trim).unwrap_or_default().to_owned();
+        let (words, answer) = (said(&act.words), said(&act.answer));
         let reason = || format!("reported for {}", stored.report.reason);
         let request = match act.action {
             ReportAction::Dismiss => None,
-            ReportAction::Warn if words.is_none() => {
+            ReportAction::Warn if words.is_empty() => {
                 return Err(Failure::new(FailureKind::Invalid, "a warning says something: --words"));
             }
             ReportAction::Warn => None,
@@ -315,15 +297,15 @@ impl Running {
             ReportAction::Remove => Some(Request::RemoveUser { jid: jid.clone(), made_s: None }),
         };
         // Before it loses the sessions that could hear it.
-        if let Some(words) = words {
+        if !words.is_empty() {
             self.desk.users.show(&account(&jid)?)?;
-            self.tell(&jid, words);
+            self.tell(&jid, &words);
         }
         let mut nobody = |_| true;
         request.map(|request| self.carry_out(by, request, &mut nobody)).transpose()?;
         self.desk.reports.close(by, &stored, act.action)?;
-        if let Some(answer) = act.answer.as_deref().map(str::trim).filter(|answer| !answer.is_empty()) {
-            self.tell(&stored.report.reporter, answer);
+        if !answer.is_empty() {
+            self.tell(&stored.report.reporter, &answer);
         }
         Ok(())
     }
@@ -333,14 +315,15 @@ impl Running {
         let parsed = Jid::parse(jid).ok().filter(|jid| jid.local().is_some());
         let parsed = parsed.ok_or_else(|| Failure::new(FailureKind::Invalid, format!("{jid:?} is no account")))?;
         let error = StreamError::reset("an administrator has ended this session");
-        let (answer, ended) = crossbeam::channel::bounded(1);
-        let order = Box::new(EndSessions { account: parsed.to_string(), error, answer });
-        let message = if parsed.is_full() { Message::EndSession(order) } else { Message::EndSessions(order) };
-        self.to_home(parsed.bare(), message);
-        match ended.recv_timeout(PATIENCE) {
-            Ok(0) => Err(missing()),
-            Ok(_) => Ok(()),
-            Err(_) => Err(Failure::new(FailureKind::Busy, "the server has too much to do; try again")),
+        let is_full = parsed.is_full();
+        let order = |answer| {
+            let order = Box::new(EndSessions { account: parsed.to_string(), error, answer });
+            if is_full { Message::EndSession(order) } else { Message::EndSessions(order) }
+        };
+        match self.ask_home(parsed.bare(), order) {
+            Some(0) => Err(missing()),
+            Some(_) => Ok(()),
+            None => Err(Failure::busy()),
         }
     }
 
@@ -361,9 +344,9 @@ impl Running {
     }
 
     fn sessions(&self, bare_jid: &str) -> Vec<SessionFacts> {
-        let (answer, answers) = crossbeam::channel::bounded(1);
-        self.to_home(bare_jid, Message::Sessions(Box::new(Sessions { account: bare_jid.to_owned(), answer })));
-        answers.recv_timeout(PATIENCE).unwrap_or_default()
+        let account = bare_jid.to_owned();
+        let asked = |answer| Message::Sessions(Box::new(Sessions { account, answer }));
+        self.ask_home(bare_jid, asked).unwrap_or_default()
     }
 
     /// Ends the server after a while, as a signal does.

@@ -57,8 +57,7 @@ impl Administration {
         match self.jobs.try_send(Job { token, remote, by, errand }) {
             Ok(()) => None,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                let busy = Failure::new(FailureKind::Busy, "the server has too much to do; try again");
-                Some(Aside::Errand(vec![Err(busy)]))
+                Some(Aside::Errand(vec![Err(Failure::busy())]))
             }
         }
     }

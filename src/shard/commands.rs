@@ -10,7 +10,7 @@ use rondel_shards::Io;
 use rondel_storage::accounts::{self, StoredAccount};
 use rondel_storage::{Outcome as Stored, Owner};
 
-use super::login::{cheapest, credentials_in};
+use super::login::{cheapest, credentials_in, existing};
 use super::roster::written;
 use super::stream::Stream;
 use super::task::{Asker, Step, Task};
@@ -184,13 +184,9 @@ impl Shard {
                 self.addresses.login_failed(peer.ip(), io.now_ms());
                 let change = Change { owner, account, peer, connection, close_others, running };
                 Ok(Step::read(accounts::get(&change.owner), move |shard, _, _, outcome| {
-                    match accounts::decode(&change.owner, outcome) {
-                        Ok(Some(stored)) => shard.verify_and_change(change, stored, current, new),
-                        Ok(None) => Step::refuse(Refusal::item_not_found()),
-                        Err(error) => {
-                            limited_event!(WARN, "storage", "an account cannot be read: {error}");
-                            Step::refuse(Refusal::internal_server_error())
-                        }
+                    match existing(&change.owner, outcome) {
+                        Ok(stored) => shard.verify_and_change(change, stored, current, new),
+                        Err(refusal) => Step::refuse(refusal),
                     }
                 }))
             }

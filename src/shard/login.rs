@@ -17,7 +17,7 @@ use crate::jid::Jid;
 use crate::random;
 use crate::sasl::{Failure, Hash, ScramKeys};
 use crate::stream::management::write_failed;
-use crate::stream::{Action, BindRefusal, BindRequests, BoundResource, Credentials, StreamError};
+use crate::stream::{Action, BindRefusal, BindRequests, BoundResource, Credentials, Refusal, StreamError};
 use crate::{limited_event, logging, session_event};
 
 impl Shard {
@@ -396,6 +396,18 @@ fn credentials(account: &Jid<'_>, outcome: Outcome) -> Result<Option<Credentials
         Err(error) => {
             limited_event!(WARN, "storage", "an account cannot be read: {error}");
             Err(Unreadable)
+        }
+    }
+}
+
+/// An account that has to be there, in the outcome of [`accounts::get`], or what its owner is answered.
+pub(super) fn existing(owner: &Owner, outcome: Outcome) -> Result<StoredAccount, Refusal> {
+    match accounts::decode(owner, outcome) {
+        Ok(Some(stored)) => Ok(stored),
+        Ok(None) => Err(Refusal::item_not_found()),
+        Err(error) => {
+            limited_event!(WARN, "storage", "an account cannot be read: {error}");
+            Err(Refusal::internal_server_error())
         }
     }
 }

@@ -19,6 +19,7 @@ use rondel_storage::{Outcome, Owner, WriteRequest};
 
 use super::dnsbl::Listed;
 use super::invites::used_up;
+use super::login::existing;
 use super::message::Message;
 use super::roster::{now_micros, written};
 use super::stream::{Phase, Stream};
@@ -430,13 +431,9 @@ impl Shard {
                 Err(error) => return Step::refuse(refused(error).refusal),
             };
             Step::read(accounts::get(&owner), move |_, _, _, outcome| {
-                let stored = match accounts::decode(&owner, outcome) {
-                    Ok(Some(stored)) => stored,
-                    Ok(None) => return Step::refuse(Refusal::item_not_found()),
-                    Err(error) => {
-                        limited_event!(WARN, "storage", "an account cannot be read: {error}");
-                        return Step::refuse(Refusal::internal_server_error());
-                    }
+                let stored = match existing(&owner, outcome) {
+                    Ok(stored) => stored,
+                    Err(refusal) => return Step::refuse(refusal),
                 };
                 let request = stored.set_keys(keys.into_iter().map(to_store).collect());
                 Step::write(request, move |shard, io, task: &Task, outcome| {

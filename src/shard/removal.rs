@@ -8,12 +8,13 @@ use rondel_shards::Io;
 use rondel_storage::accounts;
 use rondel_storage::{Outcome, Owner, WriteRequest};
 
+use super::login::existing;
 use super::roster::written;
 use super::task::{Step, Task};
 use super::{Shard, now_s};
 use crate::names;
 use crate::service::Answer;
-use crate::stream::{Refusal, StreamError};
+use crate::stream::StreamError;
 use crate::{limited_event, logging, session_event};
 
 /// An operator wants an account to be gone.
@@ -111,13 +112,9 @@ impl Shard {
 /// An account is not one that anybody can log in to any more, and is removed at this time, in seconds since 1970.
 fn leave_later(owner: Owner, at_s: u64, number: u64, peer: SocketAddr) -> Step {
     Step::read(accounts::get(&owner), move |_, _, _: &Task, outcome| {
-        let stored = match accounts::decode(&owner, outcome) {
-            Ok(Some(stored)) => stored,
-            Ok(None) => return Step::refuse(Refusal::item_not_found()),
-            Err(error) => {
-                limited_event!(WARN, "storage", "an account cannot be read: {error}");
-                return Step::refuse(Refusal::internal_server_error());
-            }
+        let stored = match existing(&owner, outcome) {
+            Ok(stored) => stored,
+            Err(refusal) => return Step::refuse(refusal),
         };
         Step::write(stored.leave(at_s), move |shard, io, task: &Task, outcome| {
             if matches!(outcome, Outcome::Refused(_)) {

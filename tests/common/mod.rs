@@ -105,6 +105,14 @@ impl Server {
         self.directory.path().join("data")
     }
 
+    /// What `rondel` prints that is asked something about this server, which must succeed.
+    #[track_caller]
+    pub fn rondel_says(&self, arguments: &[&str]) -> String {
+        let output = rondel().args(arguments).arg("--data-dir").arg(self.data()).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// The development certificate, in PEM.
     pub fn certificate(&self) -> PathBuf {
         self.data().join("tls").join("localhost.crt")

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::super::commands::{Command, Context, Step};
-use super::{Errand, Secret, Shown, account_field, account_in, accounts_field, accounts_in, ask, asking};
+use super::{Errand, Secret, Shown, account_field, account_in, accounts_field, ask, asking, each};
 use crate::admin::Request;
 use crate::forms::{Field, FieldKind, Form};
 use crate::sasl::{PASSWORD_BYTES_MAX, prepare_password};
@@ -42,19 +42,19 @@ fn add_user(_: &Context<'_>, submitted: &[Form]) -> Step {
 }
 
 fn delete_user(_: &Context<'_>, submitted: &[Form]) -> Step {
-    let words = ("Deleting users", "They and all that belongs to them are removed.");
-    each(submitted, words, "The Jabber ID(s) to delete", |jid| Request::RemoveUser { jid, made_s: None })
+    let form = asking("Deleting users", "They and all that belongs to them are removed.");
+    each(submitted, form, "The Jabber ID(s) to delete", |jid| Request::RemoveUser { jid, made_s: None })
 }
 
 fn disable_user(_: &Context<'_>, submitted: &[Form]) -> Step {
-    let words = ("Disabling users", "They cannot log in until they are enabled again.");
     let request = |jid| Request::DisableUser { jid, reason: String::new(), for_s: None };
-    each(submitted, words, "The Jabber ID(s) to disable", request)
+    let form = asking("Disabling users", "They cannot log in until they are enabled again.");
+    each(submitted, form, "The Jabber ID(s) to disable", request)
 }
 
 fn reenable_user(_: &Context<'_>, submitted: &[Form]) -> Step {
-    let words = ("Re-enabling users", "They can log in again.");
-    each(submitted, words, "The Jabber ID(s) to re-enable", |jid| Request::EnableUser { jid })
+    let form = asking("Re-enabling users", "They can log in again.");
+    each(submitted, form, "The Jabber ID(s) to re-enable", |jid| Request::EnableUser { jid })
 }
 
 fn end_sessions(_: &Context<'_>, submitted: &[Form]) -> Step {
@@ -117,23 +117,6 @@ fn statistics(_: &Context<'_>, submitted: &[Form]) -> Step {
         let jid = account_in(form, "accountjid")?;
         Ok((Errand::One(Request::ShowActivity { jid }), Shown::Statistics))
     })
-}
-
-/// The same for each of some accounts.
-fn each(
-    submitted: &[Form],
-    (title, instructions): (&str, &str),
-    label: &str,
-    request: impl Fn(String) -> Request,
-) -> Step {
-    ask(
-        submitted,
-        || asking(title, instructions).with_field(accounts_field(label)),
-        |form| {
-            let requests = accounts_in(form, "accountjids")?.into_iter().map(request).collect();
-            Ok((Errand::Each(requests), Shown::Done))
-        },
-    )
 }
 
 fn password_in(form: &Form) -> Result<Secret, &'static str> {

@@ -133,6 +133,18 @@ fn accounts_field(label: &str) -> Field {
     Field::new(FieldKind::JidMulti, "accountjids").with_label(label).required()
 }
 
+/// Asks for accounts, at the end of a form, and wants the same for each.
+fn each(submitted: &[Form], form: Form, label: &str, request: impl Fn(String) -> Request) -> Step {
+    ask(
+        submitted,
+        || form.with_field(accounts_field(label)),
+        |form| {
+            let requests = accounts_in(form, "accountjids")?.into_iter().map(request).collect();
+            Ok((Errand::Each(requests), Shown::Done))
+        },
+    )
+}
+
 /// The number of seconds in a field; `None` if it is empty or says that it is for good.
 fn seconds_in(form: &Form, var: &str) -> Result<Option<u64>, &'static str> {
     match form.value(var) {

@@ -1,7 +1,7 @@
 //! Commands that XEP-0133 does not have: registrations, reports and bans.
 
 use super::super::commands::{Command, Context, Step};
-use super::{Errand, Shown, account_in, accounts_field, accounts_in, administer, ask, just, lasting_field, seconds_in};
+use super::{Errand, Shown, account_in, administer, ask, each, just, lasting_field, seconds_in};
 use crate::admin::{ActOnReport, ListLog, Part, ReportAction, Request};
 use crate::forms::{Field, FieldKind, Form, FormKind};
 use crate::registration::Network;
@@ -58,19 +58,23 @@ fn pending(_: &Context<'_>, _: &[Form]) -> Step {
 }
 
 fn approve(_: &Context<'_>, submitted: &[Form]) -> Step {
-    each(submitted, "Letting somebody in", |jid| Request::Approve { jid })
+    let form = Form::new(FormKind::Form).with_words("Letting somebody in", "Who it is.");
+    each(submitted, form, "Accounts", |jid| Request::Approve { jid })
 }
 
 fn reject(_: &Context<'_>, submitted: &[Form]) -> Step {
-    each(submitted, "Not letting somebody in", |jid| Request::Reject { jid })
+    let form = Form::new(FormKind::Form).with_words("Not letting somebody in", "Who it is.");
+    each(submitted, form, "Accounts", |jid| Request::Reject { jid })
 }
 
 fn unmute(_: &Context<'_>, submitted: &[Form]) -> Step {
-    each(submitted, "Letting an account write again", |jid| Request::Unmute { jid })
+    let form = Form::new(FormKind::Form).with_words("Letting an account write again", "Who it is.");
+    each(submitted, form, "Accounts", |jid| Request::Unmute { jid })
 }
 
 fn unlimit(_: &Context<'_>, submitted: &[Form]) -> Step {
-    each(submitted, "Not holding an account to the limits of new ones", |jid| Request::Unlimit { jid })
+    let form = Form::new(FormKind::Form).with_words("Not holding an account to the limits of new ones", "Who it is.");
+    each(submitted, form, "Accounts", |jid| Request::Unlimit { jid })
 }
 
 fn mute(_: &Context<'_>, submitted: &[Form]) -> Step {
@@ -150,13 +154,6 @@ fn unban(_: &Context<'_>, submitted: &[Form]) -> Step {
     let form = || Form::new(FormKind::Form).with_words(words.0, words.1).with_field(network_field());
     ask(submitted, form, |form| {
         just(Request::UnbanAddress { network: form.value("network").ok_or("A network is missing.").and_then(parsed)? })
-    })
-}
-
-fn each(submitted: &[Form], title: &str, request: impl Fn(String) -> Request) -> Step {
-    let form = || Form::new(FormKind::Form).with_words(title, "Who it is.").with_field(accounts_field("Accounts"));
-    ask(submitted, form, |form| {
-        Ok((Errand::Each(accounts_in(form, "accountjids")?.into_iter().map(request).collect()), Shown::Done))
     })
 }
 
