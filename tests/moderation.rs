@@ -306,11 +306,14 @@ fn flags_are_checked_before_they_are_used() {
 
 #[test]
 fn administrators_hear_of_what_goes_wrong_slowly() {
-    let server = server(&[]);
-    let alarm = ["--admin", "admin@localhost", "--alert-disk-free", "99", "--alert-certificate", "400d"];
-    let server = server.kill_and_restart(&alarm);
-    // It has waited for somebody to come.
-    let mut admin = Raw::online(&server, "admin", "desk");
-    admin.hear("is nearly full: ");
-    admin.hear("localhost.crt expires in ");
+    // One at a time: what comes soon after another is told with it, a minute later.
+    let mut server = server(&[]);
+    for (alarm, words) in [
+        (["--alert-disk-free", "99"], "is nearly full: "),
+        (["--alert-disk-free=0", "--alert-certificate=400d"], "localhost.crt expires in "),
+    ] {
+        server = server.kill_and_restart(&[&["--admin", "admin@localhost"], &alarm[..]].concat());
+        // It has waited for somebody to come.
+        Raw::online(&server, "admin", "desk").hear(words);
+    }
 }
