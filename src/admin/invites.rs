@@ -33,6 +33,10 @@ pub struct NewInvite {
 pub struct MadeInvite {
     /// What is passed on to whoever is invited.
     pub uri: String,
+    /// The web page that shows it, if there is one.
+    pub page: Option<String>,
+    /// The token in both.
+    pub token: String,
     /// Until when it holds, in seconds since 1970.
     pub expires_s: u64,
 }
@@ -90,8 +94,7 @@ impl Invites {
             request = names::reserve(request, &named, expires_s);
         }
         self.write(request)?;
-        let (contact, username) = (new.contact.as_deref(), new.username.as_deref());
-        Ok(MadeInvite { uri: invite_uri(domain, contact, true, contact.is_some(), username, &token), expires_s })
+        Ok(MadeInvite { uri: invite_uri(domain, &invite, &token), page: None, token, expires_s })
     }
 
     /// Those that are open.

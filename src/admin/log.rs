@@ -209,6 +209,7 @@ fn word(source: Source) -> &'static str {
         Source::Invite => "invite",
         Source::Import => "import",
         Source::Admin => "admin",
+        Source::Web => "web",
     }
 }
 

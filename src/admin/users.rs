@@ -205,5 +205,6 @@ fn source_name(source: Source) -> &'static str {
         Source::Invite => "by an invitation",
         Source::Import => "by an import",
         Source::Admin => "by an administrator",
+        Source::Web => "on the web page",
     }
 }

@@ -19,6 +19,9 @@ use super::select::{Current, Selection};
 /// The application protocol of clients on connections that begin with TLS (XEP-0368 §2).
 const ALPN_CLIENT: &[u8] = b"xmpp-client";
 
+/// The one of browsers (RFC 7301 §6).
+const ALPN_HTTP: &[u8] = b"http/1.1";
+
 /// The certificates in use. Configurations made from it follow every [`CertificateStore::reload`].
 #[derive(Debug)]
 pub struct CertificateStore {
@@ -27,6 +30,7 @@ pub struct CertificateStore {
     pub(super) current: Arc<Current>,
     starttls: Arc<ServerConfig>,
     direct_tls: Arc<ServerConfig>,
+    https: Arc<ServerConfig>,
 }
 
 impl CertificateStore {
@@ -44,7 +48,8 @@ impl CertificateStore {
         };
         let starttls = make(Vec::new())?;
         let direct_tls = make(vec![ALPN_CLIENT.to_vec()])?;
-        Ok((CertificateStore { files, domains, current, starttls, direct_tls }, warnings))
+        let https = make(vec![ALPN_HTTP.to_vec()])?;
+        Ok((CertificateStore { files, domains, current, starttls, direct_tls, https }, warnings))
     }
 
     /// Reads all files again. New handshakes use what they hold from now on; on an error, everything stays as it was.
@@ -62,6 +67,11 @@ impl CertificateStore {
     /// How TLS is spoken on connections that begin with it (XEP-0368).
     pub fn direct_tls(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.direct_tls)
+    }
+
+    /// How TLS is spoken with browsers.
+    pub fn https(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.https)
     }
 
     /// The certificate that expires first, and in how many seconds.

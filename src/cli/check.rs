@@ -21,6 +21,7 @@ pub fn complete(options: &mut ServeOptions) -> Result<(), String> {
     first_twice(&options.domain).map_or(Ok(()), |domain| Err(format!("--domain: {domain} is given twice")))?;
     check_certificates(options)?;
     complete_listeners(options)?;
+    options.web.check(&options.domain)?;
     if let Some(anonymous) = options.anonymous.as_ref().filter(|anonymous| !options.domain.contains(anonymous)) {
         let domains = options.domain.join(", ");
         return Err(format!("--anonymous: {anonymous:?} is not served; name one of {domains}"));
@@ -68,11 +69,15 @@ fn complete_listeners(options: &mut ServeOptions) -> Result<(), String> {
     if options.listen_direct_tls.is_empty() && tls {
         options.listen_direct_tls = everywhere(PORT_DIRECT_TLS, options.dev);
     }
-    let all: Vec<_> = options.listen.iter().chain(&options.listen_direct_tls).filter(|at| at.port() != 0).collect();
-    if let Some(address) = first_twice(&all) {
-        return Err(format!("--listen and --listen-direct-tls: {address} is given twice"));
+    if !tls && !options.web.https.is_empty() {
+        return Err("--https needs --tls-cert and --tls-key".into());
     }
-    let open = options.listen.iter().chain(&options.listen_direct_tls).find(|address| !address.ip().is_loopback());
+    let all = || options.listen.iter().chain(&options.listen_direct_tls).chain(&options.web.https);
+    let fixed: Vec<_> = all().filter(|at| at.port() != 0).collect();
+    if let Some(address) = first_twice(&fixed) {
+        return Err(format!("--listen, --listen-direct-tls and --https: {address} is given twice"));
+    }
+    let open = all().find(|address| !address.ip().is_loopback());
     match open {
         Some(address) if options.dev => Err(format!(
             "--dev: {address} is not a loopback address, and a development certificate protects nobody; 127.0.0.1 or \

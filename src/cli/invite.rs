@@ -110,7 +110,8 @@ fn create(backend: &dyn Backend, flags: &CreateInvite) -> Result<String, String>
         lifetime_s: flags.lifetime.as_secs(),
     };
     let made: MadeInvite = ask(backend, Request::CreateInvite(new)).map_err(|failure| failure.text)?;
-    Ok(format!("{}\nuntil {}\n", made.uri, datetime::utc_s(made.expires_s)))
+    let page = made.page.map(|page| format!("{page}\n")).unwrap_or_default();
+    Ok(format!("{}\n{page}until {}\n", made.uri, datetime::utc_s(made.expires_s)))
 }
 
 fn line(open: &OpenInvite) -> String {

@@ -33,6 +33,7 @@ pub mod trace;
 pub mod user;
 pub mod values;
 mod watching;
+mod web;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -62,6 +63,7 @@ pub use status::StatusFlags;
 pub use trace::TraceFlags;
 pub use user::UserAction;
 pub use watching::Watching;
+pub use web::Web;
 
 /// Exit code: a mistake in the flags.
 pub const EXIT_USAGE: u8 = 2;

@@ -300,7 +300,7 @@ fn asked(text: &str) -> Result<Asked, String> {
     })
 }
 
-fn networks(flag: &str, sources: &[NetworkSource]) -> Result<Networks, String> {
+pub(super) fn networks(flag: &str, sources: &[NetworkSource]) -> Result<Networks, String> {
     sources.iter().try_fold(Networks::default(), |all, source| {
         Ok(all.join(match source {
             NetworkSource::Network(network) => [*network].into_iter().collect(),
@@ -316,7 +316,7 @@ fn listed(path: &Path) -> Result<Networks, String> {
     Networks::parse(&text).map_err(|(line, error)| format!("{shown}:{line}: {error}"))
 }
 
-fn network_source(text: &str) -> Result<NetworkSource, String> {
+pub(super) fn network_source(text: &str) -> Result<NetworkSource, String> {
     match text.parse::<Network>() {
         Ok(network) => Ok(NetworkSource::Network(network)),
         // Nobody names a list like this, but many mistype an address.

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 
 use crate::certificates::{CertificateError, CertificateFiles, CertificateStore, Warning, development_certificate};
 use crate::cli::{
-    Archive, Contact, Keeping, Newcomers, Publishing, RegistrationFlags, Sessions, Watching, names, values,
+    Archive, Contact, Keeping, Newcomers, Publishing, RegistrationFlags, Sessions, Watching, Web, names, values,
 };
 use crate::logging;
 use crate::registration::Policy;
@@ -153,6 +153,10 @@ pub struct ServeOptions {
     /// Who may make an account.
     #[command(flatten)]
     pub registration: RegistrationFlags,
+
+    /// Web pages.
+    #[command(flatten)]
+    pub web: Web,
 
     /// What new accounts are held to.
     #[command(flatten)]

@@ -7,6 +7,6 @@ mod addresses;
 mod banned;
 mod remembered;
 
-pub use addresses::{AddressLimits, Addresses, Refusal};
+pub use addresses::{AddressLimits, Addresses, Refusal, prefix};
 pub use banned::Banned;
 pub use remembered::{HOUR_MS, Remembered};

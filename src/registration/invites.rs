@@ -1,5 +1,7 @@
 //! Invitations: their tokens, and the addresses that people are given (XEP-0401, XEP-0445, XEP-0379).
 
+use rondel_storage::invites::Invite;
+
 use crate::jid::Jid;
 use crate::random;
 
@@ -49,18 +51,12 @@ pub fn is_token(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
-/// What whoever is invited opens.
-pub fn invite_uri(
-    domain: &str,
-    inviter: Option<&str>,
-    registers: bool,
-    befriends: bool,
-    username: Option<&str>,
-    token: &str,
-) -> String {
+/// What whoever is invited to a domain opens.
+pub fn invite_uri(domain: &str, invite: &Invite, token: &str) -> String {
+    let (inviter, username) = (invite.inviter.as_deref(), invite.username.as_deref());
     // With a name that is fixed, the account is to be made first.
-    match inviter.and_then(|inviter| Jid::parse(inviter).ok()).filter(|_| befriends && username.is_none()) {
-        Some(inviter) => roster_uri(&inviter, token, registers),
+    match inviter.and_then(|inviter| Jid::parse(inviter).ok()).filter(|_| invite.befriends && username.is_none()) {
+        Some(inviter) => roster_uri(&inviter, token, invite.registers),
         None => register_uri(domain, username, token),
     }
 }

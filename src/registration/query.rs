@@ -26,6 +26,7 @@ pub enum Request {
 }
 
 /// What was filled in.
+#[derive(Default)]
 pub struct Submission {
     values: Vec<(String, Zeroizing<String>)>,
 }
@@ -73,6 +74,11 @@ impl Request {
 }
 
 impl Submission {
+    /// Names and what was filled in under them.
+    pub fn of(values: impl Iterator<Item = (String, String)>) -> Submission {
+        Submission { values: values.map(|(name, value)| (name, Zeroizing::new(value))).collect() }
+    }
+
     /// What was filled in under this name, if it is anything.
     pub fn value(&self, name: &str) -> Option<&str> {
         let found = self.values.iter().find(|(known, _)| known == name);

@@ -75,7 +75,8 @@ pub struct Questionnaire {
 impl Questionnaire {
     /// What is to be filled in to register (XEP-0077 §3.1): a form, and beside it elements for clients that know no
     /// forms. Some clients look at nothing else where they see those, so that there are none where they are not enough.
-    pub fn offer(&self) -> Element {
+    /// People whose clients know no forms are then shown where the web page is, if there is one.
+    pub fn offer(&self, page: Option<&str>) -> Element {
         let words = if self.instructions.is_empty() { INSTRUCTIONS } else { &self.instructions };
         let form = Form::new(FormKind::Form)
             .with_type(ns::REGISTER)
@@ -101,7 +102,10 @@ impl Questionnaire {
         let demands_more =
             self.question.is_some() || self.terms.is_some() || self.fields.iter().any(|asked| asked.is_required);
         let query = match demands_more {
-            true => query,
+            true => page.into_iter().fold(query, |query, page| {
+                let url = Element::new("url", ns::OUT_OF_BAND).with_text(page);
+                query.with_child(Element::new("x", ns::OUT_OF_BAND).with_child(url))
+            }),
             false => {
                 let known = self.fields.iter().map(|asked| asked.name).filter(|name| *name != REASON);
                 let names = ["username", "password"].into_iter().chain(known);
@@ -203,18 +207,24 @@ mod tests {
     fn clients_without_forms_see_fields_where_these_are_enough() {
         let asked = |text| Asked::parse(text).unwrap();
         let mut questionnaire = Questionnaire::default();
-        assert_eq!(names(&questionnaire.offer()), ["instructions", "username", "password", "x"]);
+        assert_eq!(names(&questionnaire.offer(None)), ["instructions", "username", "password", "x"]);
         let limits = FormLimits { fields_max: 10, values_max: 10, bytes_max: 1000 };
-        let offer = questionnaire.offer();
+        let offer = questionnaire.offer(None);
         let form = Form::parse(offer.child("x", ns::DATA_FORMS).unwrap(), &limits).unwrap();
         assert_eq!(form.form_type(), Some(ns::REGISTER));
         assert!(["username", "password"].iter().all(|name| form.field(name).unwrap().is_required));
         questionnaire.fields = vec![asked("email"), asked("reason")];
-        assert_eq!(names(&questionnaire.offer()), ["instructions", "username", "password", "email", "x"]);
+        assert_eq!(names(&questionnaire.offer(None)), ["instructions", "username", "password", "email", "x"]);
         questionnaire.fields = vec![asked("email+")];
-        assert_eq!(names(&questionnaire.offer()), ["instructions", "x"]);
+        assert_eq!(names(&questionnaire.offer(None)), ["instructions", "x"]);
         let terms = Questionnaire { terms: Some("https://x.org/terms".into()), ..Questionnaire::default() };
-        assert_eq!(names(&terms.offer()), ["instructions", "x"]);
+        assert_eq!(names(&terms.offer(None)), ["instructions", "x"]);
+        let page = Some("https://x.org/register");
+        assert_eq!(names(&terms.offer(page)), ["instructions", "x", "x"]);
+        let web =
+            terms.offer(page).child("x", ns::OUT_OF_BAND).and_then(|x| Some(x.child("url", ns::OUT_OF_BAND)?.text()));
+        assert_eq!(web.as_deref(), page);
+        assert_eq!(names(&Questionnaire::default().offer(page)), ["instructions", "username", "password", "x"]);
         assert_eq!((Asked::parse("colour"), Asked::parse("email++")), (None, None));
     }
 

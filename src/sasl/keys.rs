@@ -59,7 +59,8 @@ impl Hash {
         }
     }
 
-    pub(super) fn hmac(self, key: &[u8], data: &[u8]) -> Vec<u8> {
+    /// The HMAC (RFC 2104) of some data with this function.
+    pub fn hmac(self, key: &[u8], data: &[u8]) -> Vec<u8> {
         match self {
             Hash::Sha1 => hmac::<Hmac<Sha1>>(key, data),
             Hash::Sha256 => hmac::<Hmac<Sha256>>(key, data),

@@ -9,8 +9,8 @@ use rondel_shards::{Metrics, Remote};
 use rondel_storage::{Store, WriteRequest, departures};
 
 use crate::admin::{
-    ActOnReport, Backend, By, CensusOutcome, Counted, Desk, Done, Failure, FailureKind, ListUsers, NewInvite,
-    ReportAction, Request, SessionFacts, Status, Which, account,
+    ActOnReport, Backend, By, CensusOutcome, Counted, Desk, Done, Failure, FailureKind, ListUsers, MadeInvite,
+    NewInvite, ReportAction, Request, SessionFacts, Status, Which, account,
 };
 use crate::home::home;
 use crate::jid::Jid;
@@ -136,8 +136,12 @@ impl Running {
                 self.remove_user(&jid, Some(self.desk.applicants.made_s(&jid)?))?;
             }
             Request::CreateInvite(new) => {
-                let new = NewInvite { domain: Some(self.domain_for(&new)?), ..new };
-                return self.desk.carry_out(by, Request::CreateInvite(new));
+                let domain = self.domain_for(&new)?;
+                let new = NewInvite { domain: Some(domain.clone()), ..new };
+                let done = self.desk.carry_out(by, Request::CreateInvite(new))?;
+                let (Done::Invite(made), Some(site)) = (&done, &self.settings.site) else { return Ok(done) };
+                let page = Some(site.invitation_url(&domain, &made.token));
+                return Ok(Done::Invite(MadeInvite { page, ..made.clone() }));
             }
             Request::EndSessions { jid } => self.end_for_administrator(&jid)?,
             Request::Census { which: which @ (Which::Online | Which::Active | Which::Idle), names_max } => {

@@ -100,6 +100,7 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     let tls = certificates.as_ref().map(|store| Tls {
         starttls: prepared(&store.starttls()),
         direct: prepared(&store.direct_tls()),
+        https: prepared(&store.https()),
         certificates: Arc::clone(store),
     });
     let (listeners, kinds) = listeners(options, tls.is_some());
@@ -109,6 +110,7 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     settings.registered = registered_lately(&store, not_before_us)?;
     let info = options.contact.server_info(&options.archive, options.sasl_mechanisms.contains(&SaslMechanism::Plain));
     settings.server_info = info.forms();
+    settings.site = options.web.site(&options.domain)?;
     settings.take_policy(options.registration()?);
     settings.dns = match Dns::start(options.dns_server) {
         Ok(dns) => Some(dns),
@@ -243,7 +245,8 @@ fn listeners(options: &ServeOptions, has_tls: bool) -> (Vec<Listener>, Vec<Liste
     let starttls = options.listen.iter().map(|&address| (Listener { address }, ListenerKind::Starttls));
     let direct = options.listen_direct_tls.iter().filter(|_| has_tls);
     let direct = direct.map(|&address| (Listener { address }, ListenerKind::DirectTls));
-    starttls.chain(direct).unzip()
+    let https = options.web.https.iter().map(|&address| (Listener { address }, ListenerKind::Https));
+    starttls.chain(direct).chain(https).unzip()
 }
 
 fn settings(
@@ -302,6 +305,7 @@ fn settings(
         sessions_max_per_account: options.max_sessions_per_account,
         token_clients_max: TOKEN_CLIENTS_MAX,
         roster: options.keeping.roster(),
+        site: None,
         registration: ArcSwap::default(),
         dns: None,
         appointed: ArcSwap::default(),
@@ -336,10 +340,16 @@ fn settings(
 
 fn announce(runtime: &Runtime<Shard>, settings: &Settings, shards: usize) {
     let domains = settings.negotiation.domains.join(",");
-    for (address, kind) in runtime.addresses().iter().zip(&settings.listeners) {
+    let all = || runtime.addresses().iter().zip(&settings.listeners);
+    let first_https = all().find(|(_, kind)| **kind == ListenerKind::Https);
+    if let (Some((address, _)), Some(site)) = (first_https, &settings.site) {
+        site.set_port(address.port());
+    }
+    for (address, kind) in all() {
         let kind = match kind {
             ListenerKind::Starttls => "starttls",
             ListenerKind::DirectTls => "direct-tls",
+            ListenerKind::Https => "https",
         };
         tracing::info!(target: "server", %address, kind, "listening");
     }
@@ -407,7 +417,8 @@ fn registered_lately(store: &Store, now_us: u64) -> Result<Vec<(IpAddr, u64)>, S
     while let Some(current) = request {
         let page = store.page(current.clone()).map_err(|failure| format!("the store cannot be used: {failure}"))?;
         let entries = registrations::decode_page(&page).into_iter().flatten();
-        let by_strangers = entries.filter(|entry| matches!(entry.registration.source, Source::Ibr | Source::Invite));
+        let is_of_stranger = |source| matches!(source, Source::Ibr | Source::Invite | Source::Web);
+        let by_strangers = entries.filter(|entry| is_of_stranger(entry.registration.source));
         all.extend(by_strangers.filter_map(|entry| Some((entry.registration.address?, entry.at_micros))));
         request = current.next(&page);
     }

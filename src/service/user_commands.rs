@@ -88,13 +88,17 @@ fn create_account(_context: &Context<'_>, submitted: &[Form]) -> Step {
 }
 
 /// What whoever has made an invitation is shown (XEP-0401 §3.3).
-pub fn invitation(uri: &str, expires_s: u64) -> Form {
-    Form::new(FormKind::Result)
-        .with_type("urn:xmpp:invite#invitation")
-        .with_field(Field::new(FieldKind::TextSingle, "uri").with_label("Address to be opened").with_value(uri))
-        .with_field(
-            Field::new(FieldKind::TextSingle, "expire").with_label("Until").with_value(&datetime::utc_s(expires_s)),
-        )
+pub fn invitation(uri: &str, page: Option<&str>, expires_s: u64) -> Form {
+    let field = |name: &str, label: &str, value: &str| {
+        Field::new(FieldKind::TextSingle, name).with_label(label).with_value(value)
+    };
+    let form = Form::new(FormKind::Result).with_type("urn:xmpp:invite#invitation").with_field(field(
+        "uri",
+        "Address to be opened",
+        uri,
+    ));
+    let form = page.into_iter().fold(form, |form, page| form.with_field(field("landing-url", "Web page", page)));
+    form.with_field(field("expire", "Until", &datetime::utc_s(expires_s)))
 }
 
 const CHANGE_PASSWORD: &str = "change-password";

@@ -6,7 +6,7 @@ use rondel_shards::Io;
 
 use super::Shard;
 use super::message::Message;
-use super::registration::ToRegistrar;
+use super::registrar::ToRegistrar;
 use super::task::{Aside, Step, Task};
 use crate::dns::blocklist::Listing;
 use crate::limited_event;

@@ -26,7 +26,10 @@ impl Shard {
         loop {
             // Whoever has lost its resource, or does not read, goes before anything else happens.
             self.end_doomed(io);
-            let Some(mut stream) = self.take(connection) else { break };
+            let Some(mut stream) = self.take(connection) else {
+                used += self.visitor_input(io, connection, &bytes[used..]);
+                break;
+            };
             stream.heard_ms = io.now_ms();
             if stream.waits
                 || stream.is_held_back
@@ -157,7 +160,7 @@ impl Shard {
 
     /// A deadline has passed: of a login that takes too long, or of a session that has been silent.
     pub(super) fn look_after(&mut self, io: &mut Io<Shard>, connection: ConnectionId) {
-        let Some(mut stream) = self.take(connection) else { return };
+        let Some(mut stream) = self.take(connection) else { return self.visitor_is_late(io, connection) };
         match &mut stream.phase {
             Phase::Login(negotiation) => {
                 let actions = negotiation.fail(StreamError::connection_timeout("login takes too long"));

@@ -5,8 +5,8 @@ use rondel_shards::Io;
 use rondel_storage::invites::{self, Invite, StoredInvite};
 use rondel_storage::{Outcome, Owner, PageRequest, ReadRequest, WriteRequest, names};
 
+use super::applicant::Applicant;
 use super::message::Message;
-use super::registration::Applicant;
 use super::roster::written;
 use super::stream::Phase;
 use super::task::{Asker, Step, Task};
@@ -41,7 +41,7 @@ impl Shard {
         if !is_token(&token) {
             return self.decline(io, applicant, None, unknown());
         }
-        let domain = applicant.domain().to_owned();
+        let domain = applicant.domain.clone();
         let request = invites::get(&domain, &token);
         let step = Step::read(request, move |shard, io, _: &Task, outcome| {
             match found(&domain, &token, outcome) {
@@ -58,7 +58,7 @@ impl Shard {
     }
 
     fn note_invitation(&mut self, applicant: &Applicant, token: &str) {
-        let Some(mut stream) = self.take(applicant.connection()) else { return };
+        let Some(mut stream) = self.take(applicant.connection) else { return };
         if let Phase::Login(negotiation) = &mut stream.phase {
             negotiation.on_invitation(token);
         }
@@ -74,7 +74,7 @@ impl Shard {
         submission: Submission,
         token: String,
     ) {
-        let domain = applicant.domain().to_owned();
+        let domain = applicant.domain.clone();
         let request = invites::get(&domain, &token);
         let step = Step::read(request, move |shard, io, _: &Task, outcome| {
             match found(&domain, &token, outcome) {
@@ -195,11 +195,12 @@ impl Shard {
         let expires_s = made_s + self.settings.registration().invites.lifetime_s;
         let inviter = Some(inviter);
         let invite = Invite { inviter, registers, befriends, username, made_s, expires_s, uses_left: 1 };
-        self.make_invite(domain.clone(), invite.clone(), move |_, _, _, made| match made {
+        self.make_invite(domain.clone(), invite.clone(), move |shard, _, _, made| match made {
             Err(refusal) => Step::refuse(refusal),
             Ok(token) => {
-                let done =
-                    Done { form: Some(invitation(&uri(&domain, &invite, &token), expires_s)), ..Done::default() };
+                let page = shard.settings.site.as_ref().map(|site| site.invitation_url(&domain, &token));
+                let form = invitation(&invite_uri(&domain, &invite, &token), page.as_deref(), expires_s);
+                let done = Done { form: Some(form), ..Done::default() };
                 Step::Answer(Answer::Result(Some(running.finish_with(done))))
             }
         })
@@ -245,15 +246,11 @@ impl Shard {
 }
 
 /// The invitation that was read.
-fn found(domain: &str, token: &str, outcome: Outcome) -> Result<Option<StoredInvite>, Declined> {
+pub(super) fn found(domain: &str, token: &str, outcome: Outcome) -> Result<Option<StoredInvite>, Declined> {
     invites::decode(domain, token, outcome).map_err(|error| {
         limited_event!(WARN, "storage", "an invitation cannot be read: {error}");
         Declined::new("failed", Refusal::new("wait", "internal-server-error"))
     })
-}
-
-fn uri(domain: &str, invite: &Invite, token: &str) -> String {
-    invite_uri(domain, invite.inviter.as_deref(), invite.registers, invite.befriends, invite.username.as_deref(), token)
 }
 
 /// Nobody else registers with an invitation.
@@ -262,7 +259,7 @@ pub(super) fn used_up() -> Declined {
     Declined::new("used-invitation", refusal)
 }
 
-fn unknown() -> Declined {
+pub(super) fn unknown() -> Declined {
     let refusal = Refusal::item_not_found().with_text("The invitation is unknown, or holds no more.");
     Declined::new("unknown-invitation", refusal)
 }

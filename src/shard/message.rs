@@ -9,7 +9,7 @@ use super::census::{Census, Sessions};
 use super::invites::Befriend;
 use super::notices::Announcement;
 use super::pep::{Event, Question};
-use super::registration::ToRegistrar;
+use super::registrar::ToRegistrar;
 use super::removal::RemoveAccount;
 use super::task::Aside;
 use super::ticket::{Settled, TicketId};

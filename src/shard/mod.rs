@@ -7,6 +7,7 @@
 mod activity;
 mod administration;
 mod answers;
+mod applicant;
 mod archive;
 mod archiving;
 mod broadcast;
@@ -27,6 +28,7 @@ mod offline;
 mod packed;
 mod pep;
 mod presence;
+mod registrar;
 mod registration;
 mod removal;
 mod reports;
@@ -40,6 +42,7 @@ mod ticket;
 mod tokens;
 mod trace;
 mod verify;
+mod visitors;
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -72,7 +75,7 @@ pub use notices::Announcement;
 pub use offline::OfflineLimits;
 use offline::Uncounted;
 use pep::Pep;
-pub use registration::ToRegistrar;
+pub use registrar::ToRegistrar;
 pub use removal::{NotRemoved, RemoveAccount};
 use resumption::Waiting;
 pub use settings::{Kept, ListenerKind, Settings, Tls};
@@ -83,6 +86,7 @@ use ticket::Tickets;
 use trace::Watches;
 pub use trace::{Traced, Watch};
 pub use verify::Verifier;
+use visitors::Visitors;
 
 /// Why a stream ends, as its log line says.
 #[derive(Clone, Debug)]
@@ -165,6 +169,7 @@ pub struct Shard {
     doomed: Vec<(SessionKey, End)>,
     tickets: Tickets,
     watches: Watches,
+    visitors: Visitors,
     waiting: Waiting,
     /// What sessions were sent and have not acknowledged.
     unacknowledged: Total,
@@ -203,7 +208,7 @@ impl Shard {
     pub fn new(io: &Io<Shard>, settings: Arc<Settings>, storage: Client, verifier: Verifier) -> Shard {
         let addresses = Addresses::new(settings.address_limits.divided_by(io.shards()));
         let mut throttle = Throttle::new(settings.registration().throttle);
-        if io.shard() == registration::REGISTRAR {
+        if io.shard() == registrar::REGISTRAR {
             settings.registered.iter().for_each(|(address, at_us)| throttle.remember(*address, *at_us));
         }
         Shard {
@@ -231,6 +236,7 @@ impl Shard {
             doomed: Vec::new(),
             tickets: Tickets::default(),
             watches: Watches::default(),
+            visitors: Visitors::default(),
             waiting: Waiting::default(),
             unacknowledged: Total::default(),
             touched: Vec::new(),
@@ -380,17 +386,28 @@ impl Application for Shard {
             limited_event!(INFO, "limits", about; "refusing a connection: the address is banned");
             return Verdict::Refuse;
         }
-        if let Err(refusal) = self.addresses.connected(accepted.peer.ip(), now_ms) {
+        let kind = self.settings.listeners.get(accepted.listener).copied().unwrap_or(ListenerKind::Starttls);
+        // A proxy stands for many.
+        let is_proxy = kind == ListenerKind::Https && self.settings.is_proxy(accepted.peer.ip());
+        if !is_proxy && let Err(refusal) = self.addresses.connected(accepted.peer.ip(), now_ms) {
             self.settings.refused[io.shard()].add(1);
             limited_event!(WARN, "limits", about; "refusing a connection: {refusal}");
             return Verdict::Refuse;
         }
-        let is_direct = self.settings.listeners.get(accepted.listener) == Some(&ListenerKind::DirectTls);
-        if let (true, Some(tls)) = (is_direct, &self.settings.tls)
-            && io.start_tls(connection, &tls.direct).is_err()
-        {
-            self.addresses.disconnected(accepted.peer.ip());
+        let begins = match (kind, &self.settings.tls) {
+            (ListenerKind::Starttls, _) | (_, None) => Ok(()),
+            (ListenerKind::DirectTls, Some(tls)) => io.start_tls(connection, &tls.direct),
+            (ListenerKind::Https, Some(tls)) => io.start_tls(connection, &tls.https),
+        };
+        if begins.is_err() {
+            if !is_proxy {
+                self.addresses.disconnected(accepted.peer.ip());
+            }
             return Verdict::Refuse;
+        }
+        if kind == ListenerKind::Https {
+            self.visitor_comes(io, connection, number, accepted.peer, !is_proxy);
+            return Verdict::Accept;
         }
         let stream = Stream {
             connection,
@@ -449,6 +466,7 @@ impl Application for Shard {
     fn closed(&mut self, io: &mut Io<Self>, connection: ConnectionId, why: Closed) {
         match self.take(connection) {
             Some(stream) => self.end(io, stream, End::Gone(why)),
+            None if self.visitor_goes(connection) => {}
             None => self.lost(io, connection),
         }
         self.after(io);
@@ -553,6 +571,7 @@ impl Application for Shard {
             };
             self.act(io, stream, actions);
         }
+        self.visitors_go(io);
         let waiting = self.accounts.all_sessions().filter(|(_, session)| session.connection.is_none());
         let waiting: Vec<SessionKey> = waiting.map(|(key, _)| key).collect();
         for key in waiting {

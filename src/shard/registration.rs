@@ -1,29 +1,26 @@
 //! Registration (XEP-0077): of strangers, before they log in, and what an account may change about its own. What is
 //! asked and who may is decided in [`crate::registration`]; here it is carried out.
-//!
-//! How often accounts are made is counted by one shard, so that limits are exact for the whole server: few register
-//! compared with all else that happens.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rondel_shards::{ConnectionId, Io, Rate, TokenBucket};
+use rondel_shards::Io;
 use rondel_storage::accounts::{self, Account, Disabled};
 use rondel_storage::applicants;
-use rondel_storage::attempts::{self, Attempt};
 use rondel_storage::invites::StoredInvite;
 use rondel_storage::names as stored_names;
 use rondel_storage::registrations::{Registration, Source};
-use rondel_storage::{Outcome, Owner, WriteRequest};
+use rondel_storage::{Outcome, Owner};
 
+use super::applicant::{Applicant, Way};
 use super::dnsbl::Listed;
 use super::invites::used_up;
 use super::login::existing;
-use super::message::Message;
-use super::roster::{now_micros, written};
-use super::stream::{Phase, Stream};
-use super::task::{Aside, Asker, Step, Task};
+use super::registrar::ToRegistrar;
+use super::roster::written;
+use super::stream::Stream;
+use super::task::{Asker, Step, Task};
 use super::verify::{NewPassword, NoKeys};
 use super::{Shard, now_s};
 use crate::credentials::to_store;
@@ -33,72 +30,14 @@ use crate::registration::{Declined, Mode, NameFault, Request, Submission, regist
 use crate::sasl::{PASSWORD_BYTES_MAX, prepare_password};
 use crate::service::{Action, Answer};
 use crate::stream::{Refusal, StreamError};
-use crate::xml::{Element, escape, namespaces as ns};
+use crate::xml::{Element, namespaces as ns};
 use crate::{limited_event, logging, session_event};
-
-/// The shard that counts.
-pub(super) const REGISTRAR: usize = 0;
 
 /// From the form to what is filled in: people choose names, and passwords.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Attempts that are noted in the log of registrations, on the whole server: a flood of them must not fill the disk.
-const NOTED: Rate = Rate { per_second: 100.0, burst: 20_000.0 };
-
 /// Why somebody cannot log in whom nobody has let in yet.
 const WAITS: &str = "waits to be let in";
-
-/// For the shard that counts.
-pub enum ToRegistrar {
-    /// Somebody wants to register; the answer goes to a task of a shard.
-    Try {
-        /// From where.
-        address: IpAddr,
-        /// The shard.
-        shard: usize,
-        /// The task.
-        token: u64,
-    },
-    /// Somebody who was let pass has an account since then, in microseconds since 1970, or has none.
-    Ended {
-        /// From where.
-        address: IpAddr,
-        /// Since when.
-        made_us: Option<u64>,
-    },
-    /// Somebody has registered: these words are for those who watch.
-    Tell(String),
-    /// Something has happened that administrators have to know.
-    Alert(String),
-}
-
-/// Somebody who asks before login.
-pub(super) struct Applicant {
-    connection: ConnectionId,
-    number: u64,
-    peer: SocketAddr,
-    domain: String,
-    id: Option<String>,
-    gets: bool,
-    /// The token of an invitation that was shown on this stream.
-    token: Option<String>,
-}
-
-impl Applicant {
-    fn about(&self, io: &Io<Shard>) -> logging::About<'_> {
-        logging::About { shard: io.shard(), connection: self.number, address: Some(self.peer), account: None }
-    }
-
-    /// The domain that it is about.
-    pub fn domain(&self) -> &str {
-        &self.domain
-    }
-
-    /// The connection that asks.
-    pub fn connection(&self) -> ConnectionId {
-        self.connection
-    }
-}
 
 /// What somebody wants to have.
 struct Wanted {
@@ -117,19 +56,6 @@ struct Wanted {
 }
 
 impl Shard {
-    /// Whoever asks about registration on a stream that nobody has logged in on.
-    pub(super) fn applicant(&self, stream: &Stream, domain: String, iq: &Element, token: Option<String>) -> Applicant {
-        Applicant {
-            connection: stream.connection,
-            number: stream.number,
-            peer: stream.peer,
-            domain,
-            id: iq.attribute("id").map(str::to_owned),
-            gets: iq.attribute("type") == Some("get"),
-            token,
-        }
-    }
-
     /// A question about registration before login, or a wish.
     pub(super) fn register(&mut self, io: &mut Io<Shard>, applicant: Applicant, iq: &Element) {
         let request = match self.registration_request_of(&applicant, iq) {
@@ -142,7 +68,8 @@ impl Shard {
         let submission = match request {
             Request::Get => {
                 io.set_deadline(applicant.connection, Some(PATIENCE));
-                let offer = self.settings.registration().questionnaire.offer();
+                let page = self.settings.site.as_ref().map(|site| site.registration_url(&applicant.domain));
+                let offer = self.settings.registration().questionnaire.offer(page.as_deref());
                 return self.answer_applicant(io, &applicant, Answer::Result(Some(offer)));
             }
             Request::Remove => {
@@ -153,12 +80,17 @@ impl Shard {
         };
         match applicant.token.clone() {
             Some(token) => self.register_invited(io, applicant, submission, token),
-            None if self.settings.registration().mode == Mode::Invite => {
-                let refusal = Refusal::not_acceptable().with_text("Registration is by invitation only.");
-                self.decline(io, applicant, None, Declined::new("uninvited", refusal));
-            }
-            None => self.consider(io, applicant, &submission, None),
+            None => self.register_uninvited(io, applicant, &submission),
         }
+    }
+
+    /// Somebody wants to register who has no invitation.
+    pub(super) fn register_uninvited(&mut self, io: &mut Io<Shard>, applicant: Applicant, submission: &Submission) {
+        if self.settings.registration().mode == Mode::Invite {
+            let refusal = Refusal::not_acceptable().with_text("Registration is by invitation only.");
+            return self.decline(io, applicant, None, Declined::new("uninvited", refusal));
+        }
+        self.consider(io, applicant, submission, None);
     }
 
     /// Somebody wants to register who may, as far as that is known; with an invitation or without.
@@ -221,12 +153,18 @@ impl Shard {
         self.run(io, step);
     }
 
-    /// What is asked, if the one who asks may.
-    fn registration_request_of(&self, applicant: &Applicant, iq: &Element) -> Result<Request, Declined> {
+    /// Whether somebody may ask at all.
+    pub(super) fn may_apply(&self, applicant: &Applicant) -> Result<(), Declined> {
         self.settings.registration().admits(applicant.peer.ip())?;
         if self.settings.negotiation.anonymous.as_deref() == Some(&*applicant.domain) {
             return Err(Declined::new("closed", Refusal::service_unavailable()));
         }
+        Ok(())
+    }
+
+    /// What is asked, if the one who asks may.
+    fn registration_request_of(&self, applicant: &Applicant, iq: &Element) -> Result<Request, Declined> {
+        self.may_apply(applicant)?;
         let bad = |refusal| Declined::new("bad-request", refusal);
         let sets = match iq.attribute("type") {
             Some("get") => false,
@@ -238,63 +176,6 @@ impl Shard {
         }
         let query = iq.child("query", ns::REGISTER).ok_or_else(|| bad(Refusal::bad_request()))?;
         Request::read(sets, query).map_err(bad)
-    }
-
-    /// Refuses an attempt, once it stands in the log of registrations: it was for this account, if that is known.
-    pub(super) fn decline(
-        &mut self,
-        io: &mut Io<Shard>,
-        applicant: Applicant,
-        owner: Option<Owner>,
-        declined: Declined,
-    ) {
-        let Declined { reason, refusal } = declined;
-        let name = owner.as_ref().map(Owner::local).unwrap_or_default();
-        limited_event!(INFO, "registration", applicant.about(io); name, reason, "refused");
-        let answer = Answer::Refused(refusal);
-        match self.note_of(io, &applicant, owner, reason) {
-            None => self.answer_applicant(io, &applicant, answer),
-            Some(note) => self.run(
-                io,
-                Step::write(note, move |shard, io, _: &Task, outcome| {
-                    // A failure is logged where it is told, and no reason to let the attempt pass.
-                    let _ = written(outcome);
-                    shard.answer_applicant(io, &applicant, answer);
-                    Step::Done
-                }),
-            ),
-        }
-    }
-
-    /// The entry of the log for an attempt that is refused, unless there were too many of them.
-    fn note_of(
-        &mut self,
-        io: &Io<Shard>,
-        applicant: &Applicant,
-        owner: Option<Owner>,
-        reason: &str,
-    ) -> Option<WriteRequest> {
-        if applicant.gets {
-            return None;
-        }
-        let owner = owner.or_else(|| Owner::new("", &applicant.domain).ok())?;
-        let shards = io.shards() as f64;
-        let rate = Rate { per_second: NOTED.per_second / shards, burst: NOTED.burst / shards };
-        let bucket = self.noting.get_or_insert_with(|| TokenBucket::full(rate, io.now_ms()));
-        if bucket.take(rate, 1.0, io.now_ms()).is_err() {
-            limited_event!(WARN, "registration", "so many attempts that not all are in the log of registrations");
-            return None;
-        }
-        let attempt = Attempt { address: applicant.peer.ip().to_canonical(), reason: reason.to_owned() };
-        Some(attempts::append(owner, &attempt, self.noted_us(io)))
-    }
-
-    /// The time in microseconds since 1970, another one for each entry of the log, whichever shard makes it.
-    pub(super) fn noted_us(&mut self, io: &Io<Shard>) -> u64 {
-        let (shard, shards) = (io.shard() as u64, io.shards() as u64);
-        let now_us = now_micros();
-        self.last_noted_us = (now_us - now_us % shards + shard).max(self.last_noted_us + shards);
-        self.last_noted_us
     }
 
     fn not_registered(&mut self, io: &mut Io<Shard>, wanted: Wanted, declined: Declined) {
@@ -315,7 +196,11 @@ impl Shard {
         let policy = self.settings.registration();
         if !policy.notices.watchers.is_empty() {
             let ip = wanted.applicant.peer.ip().to_canonical().to_string();
-            let source = if wanted.invite.is_some() { "invite" } else { "ibr" };
+            let source = match (&wanted.invite, &wanted.applicant.way) {
+                (Some(_), _) => "invite",
+                (None, Way::Stream { .. }) => "ibr",
+                (None, Way::Page(_)) => "web",
+            };
             let mut words = policy.notices.registered(wanted.owner.local(), wanted.owner.domain(), &ip, source);
             if wanted.waits {
                 words.push_str(" and waits to be let in");
@@ -324,58 +209,6 @@ impl Shard {
                 words.push_str(&format!("\n{name}: {value}"));
             }
             self.tell_registrar(io, ToRegistrar::Tell(words));
-        }
-    }
-
-    pub(super) fn answer_applicant(&mut self, io: &mut Io<Shard>, applicant: &Applicant, answer: Answer) {
-        let mut reply = Vec::new();
-        let (id, domain) = (applicant.id.as_deref(), &*applicant.domain);
-        match answer {
-            Answer::Refused(refusal) | Answer::RefusedBehind(_, refusal) => {
-                // Some clients know the answer to a question by what is in it.
-                let query = if applicant.gets { format!("<query xmlns='{}'/>", ns::REGISTER) } else { String::new() };
-                refusal.write_reply_behind(&mut reply, "iq", id, domain, "", query.as_bytes());
-            }
-            Answer::Result(payload) => {
-                reply.extend_from_slice(b"<iq type='result' from='");
-                escape::attribute(&mut reply, domain);
-                reply.extend_from_slice(b"' id='");
-                escape::attribute(&mut reply, id.unwrap_or_default());
-                reply.extend_from_slice(b"'>");
-                if let Some(payload) = payload {
-                    payload.write_to(&mut reply, ns::CLIENT);
-                }
-                reply.extend_from_slice(b"</iq>");
-            }
-            Answer::Payload(_) => {}
-        }
-        let Some(mut stream) = self.take(applicant.connection) else { return };
-        let Phase::Login(negotiation) = &mut stream.phase else { return self.put(stream) };
-        let actions = negotiation.on_registration(reply);
-        self.act(io, stream, actions);
-    }
-
-    /// Asks the shard that counts whether somebody may try to register now; the answer is for a task.
-    pub(super) fn ask_registrar(&mut self, io: &mut Io<Shard>, address: IpAddr, token: u64) {
-        let shard = io.shard();
-        self.tell_registrar(io, ToRegistrar::Try { address, shard, token });
-    }
-
-    pub(super) fn tell_registrar(&mut self, io: &mut Io<Shard>, order: ToRegistrar) {
-        io.send(REGISTRAR, Message::Registrar(Box::new(order)), size_of::<ToRegistrar>());
-    }
-
-    /// Somebody asks the shard that counts, or tells it something.
-    pub(super) fn register_at(&mut self, io: &mut Io<Shard>, order: ToRegistrar) {
-        match order {
-            ToRegistrar::Try { address, shard, token } => {
-                self.throttle.set_limits(self.settings.registration().throttle);
-                let outcome = self.throttle.may_try(address, now_micros());
-                io.send(shard, Message::Aside { token, aside: Aside::Admission(outcome) }, 0);
-            }
-            ToRegistrar::Tell(words) => self.watch_registration(io, words),
-            ToRegistrar::Alert(words) => self.alert(io, words),
-            ToRegistrar::Ended { address, made_us } => self.throttle.ended(address, made_us),
         }
     }
 
@@ -505,7 +338,11 @@ fn make_keys(wanted: Wanted, password: NewPassword) -> Step {
         let limited_until_s = wanted.is_limited.then_some(u64::MAX);
         let account = Account { disabled, limited_until_s, ..Account::new(keys, since) };
         let address = Some(wanted.applicant.peer.ip().to_canonical());
-        let source = if wanted.invite.is_some() { Source::Invite } else { Source::Ibr };
+        let source = match (&wanted.invite, &wanted.applicant.way) {
+            (Some(_), _) => Source::Invite,
+            (None, Way::Stream { .. }) => Source::Ibr,
+            (None, Way::Page(_)) => Source::Web,
+        };
         let registration = Registration { address, source, client: None };
         let mut request = names::create(&wanted.owner, &account, &registration, made_us);
         if wanted.waits || !wanted.said.is_empty() {
@@ -540,7 +377,7 @@ fn make_keys(wanted: Wanted, password: NewPassword) -> Step {
                         if let Some(stored) = &wanted.invite {
                             shard.befriend_inviter(io, &wanted.owner, &stored.invite);
                         }
-                        shard.answer_applicant(io, &wanted.applicant, Answer::Result(None));
+                        shard.accept_applicant(io, &wanted.applicant, wanted.waits);
                     }
                 },
             }

@@ -7,7 +7,7 @@ use rondel_storage::reports::{self, Message, Report as StoredReport};
 use rondel_storage::{Outcome, Owner, ReadRequest, TimedId};
 
 use super::Shard;
-use super::registration::ToRegistrar;
+use super::registrar::ToRegistrar;
 use super::roster::written;
 use super::task::{Step, Task};
 use crate::account::reporting::{Reason, Report};

@@ -25,6 +25,7 @@ use crate::account::{Conflict, ManagementLimits};
 use crate::admin::{Desk, Failure};
 use crate::certificates::CertificateStore;
 use crate::dns::Dns;
+use crate::http::Site;
 use crate::jid::Jid;
 use crate::limits::{AddressLimits, Banned};
 use crate::pubsub::PubsubLimits;
@@ -40,6 +41,8 @@ pub enum ListenerKind {
     Starttls,
     /// With TLS.
     DirectTls,
+    /// With TLS; HTTP follows.
+    Https,
 }
 
 /// TLS for both kinds of listeners.
@@ -48,6 +51,8 @@ pub struct Tls {
     pub starttls: Arc<ServerConfig>,
     /// From the first byte.
     pub direct: Arc<ServerConfig>,
+    /// For web pages.
+    pub https: Arc<ServerConfig>,
     /// Where the certificates come from.
     pub certificates: Arc<CertificateStore>,
 }
@@ -101,6 +106,8 @@ pub struct Settings {
     pub pubsub: PubsubLimits,
     /// What bounds rosters.
     pub roster: RosterLimits,
+    /// The web pages, if there are any.
+    pub site: Option<Site>,
     /// Who may register, until it is said anew.
     pub registration: ArcSwap<Policy>,
     /// Who asks the domain name system, if anything is to be asked.
@@ -231,6 +238,11 @@ impl Settings {
             blacklist: sorted(&decisions.blacklist),
             whitelist: sorted(&decisions.whitelist),
         }
+    }
+
+    /// Whether somebody at this address asks for web pages on behalf of others.
+    pub fn is_proxy(&self, address: IpAddr) -> bool {
+        self.site.as_ref().is_some_and(|site| site.proxies.contain(address))
     }
 
     /// Who may register just now.

@@ -42,6 +42,8 @@ pub enum Source {
     Import,
     /// An administrator's command in a client.
     Admin,
+    /// The server's web page.
+    Web,
 }
 
 impl Versioned for Registration {
@@ -100,7 +102,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn source() -> impl Strategy<Value = Source> {
-        prop::sample::select(vec![Source::Cli, Source::Ibr, Source::Invite, Source::Import, Source::Admin])
+        prop::sample::select(vec![Source::Cli, Source::Ibr, Source::Invite, Source::Import, Source::Admin, Source::Web])
     }
 
     proptest! {

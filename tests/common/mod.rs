@@ -5,6 +5,7 @@
 
 #![allow(dead_code)]
 
+pub mod browser;
 pub mod commands;
 pub mod follower;
 pub mod people;
@@ -235,6 +236,19 @@ impl<S: Read + Write> Raw<S> {
                 _ => return None,
             }
         }
+    }
+
+    /// So many bytes.
+    pub fn hear_bytes(&mut self, length: usize) -> String {
+        while self.heard.len() < length {
+            let mut buffer = [0; 4096];
+            match self.stream.read(&mut buffer) {
+                Ok(read @ 1..) => self.heard.push_str(&String::from_utf8_lossy(&buffer[..read])),
+                _ => panic!("expected {length} bytes, heard only {:?}", self.heard),
+            }
+        }
+        let rest = self.heard.split_off(length);
+        std::mem::replace(&mut self.heard, rest)
     }
 
     /// What stands between two texts in what comes next.

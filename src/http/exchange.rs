@@ -1,0 +1,246 @@
+//! HTTP/1.1 on one connection: bytes in, requests out; answers in, bytes out. hyper speaks it, over memory; whoever has
+//! the socket polls it when something has come.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request as Incomplete, StatusCode};
+
+use super::pipe::{Pipe, PipeEnd};
+use super::{Request, Response};
+
+/// Bytes of the body of a request at most. A form of everything that can be asked for has less.
+const BODY_BYTES_MAX: usize = 64 << 10;
+
+/// Headers of a request, and their bytes, at most.
+const HEADERS_MAX: usize = 64;
+const BUFFER_BYTES_MAX: usize = 16 << 10;
+
+/// Requests on one connection: whoever wants more comes again.
+const REQUESTS_MAX: u32 = 100;
+
+/// Where a connection is.
+#[derive(Debug)]
+pub enum Progress {
+    /// More has to come.
+    Reads,
+    /// Something is asked. It is answered with [`Exchange::answer`] before anything else is read.
+    Asks(Box<Request>),
+    /// The answer is waited for.
+    Waits,
+    /// The connection is to be closed.
+    IsOver,
+}
+
+/// HTTP on one connection.
+pub struct Exchange {
+    pipe: Rc<RefCell<Pipe>>,
+    counter: Rc<RefCell<Counter>>,
+    served: Pin<Box<dyn Future<Output = ()>>>,
+    woken: Arc<Woken>,
+    is_over: bool,
+}
+
+/// Where requests and answers change hands.
+#[derive(Default)]
+struct Counter {
+    asked: Option<Request>,
+    answer: Option<Response>,
+    waits: bool,
+    requests: u32,
+}
+
+/// Whether hyper wants to be polled once more.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Default for Exchange {
+    fn default() -> Exchange {
+        let pipe = Rc::new(RefCell::new(Pipe::default()));
+        let counter = Rc::new(RefCell::new(Counter::default()));
+        let at_counter = Rc::clone(&counter);
+        let service = service_fn(move |request| serve(Rc::clone(&at_counter), request));
+        let connection = http1::Builder::new()
+            .max_headers(HEADERS_MAX)
+            .max_buf_size(BUFFER_BYTES_MAX)
+            .serve_connection(PipeEnd(Rc::clone(&pipe)), service);
+        // What goes wrong is the peer's fault, which has been told.
+        let served = async move { drop(connection.await) };
+        Exchange { pipe, counter, served: Box::pin(served), woken: Arc::default(), is_over: false }
+    }
+}
+
+/// Takes a request to the counter, and waits for the answer.
+async fn serve(
+    counter: Rc<RefCell<Counter>>,
+    request: Incomplete<Incoming>,
+) -> Result<Response, std::convert::Infallible> {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
+        let mut refused = Response::new(Full::new(Bytes::from_static(b"This is too much.\n")));
+        *refused.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+        return Ok(last(refused));
+    };
+    {
+        let mut counter = counter.borrow_mut();
+        counter.asked = Some(Request::from_parts(parts, body.to_bytes()));
+        counter.requests += 1;
+    }
+    let answer = poll_fn(|_| counter.borrow_mut().answer.take().map_or(Poll::Pending, Poll::Ready)).await;
+    Ok(if counter.borrow().requests < REQUESTS_MAX { answer } else { last(answer) })
+}
+
+/// An answer behind which the connection ends.
+fn last(mut answer: Response) -> Response {
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+impl Exchange {
+    /// Takes what has come, as far as there is room; how much that is.
+    pub fn take(&mut self, bytes: &[u8]) -> usize {
+        if self.is_over { bytes.len() } else { self.pipe.borrow_mut().take(bytes) }
+    }
+
+    /// Goes on as far as possible. What is to be sent is appended to `out`.
+    pub fn advance(&mut self, out: &mut Vec<u8>) -> Progress {
+        if self.is_over {
+            return Progress::IsOver;
+        }
+        let waker = Waker::from(Arc::clone(&self.woken));
+        let mut context = Context::from_waker(&waker);
+        loop {
+            self.woken.0.store(false, Ordering::Relaxed);
+            self.is_over = self.served.as_mut().poll(&mut context).is_ready();
+            // hyper stops in between, so that others have their turn.
+            if self.is_over || !self.woken.0.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        self.pipe.borrow_mut().drain_to(out);
+        let mut counter = self.counter.borrow_mut();
+        match (self.is_over, counter.asked.take()) {
+            (true, _) => Progress::IsOver,
+            (false, Some(request)) => {
+                counter.waits = true;
+                Progress::Asks(Box::new(request))
+            }
+            (false, None) if counter.waits => Progress::Waits,
+            (false, None) => Progress::Reads,
+        }
+    }
+
+    /// Answers what was asked; [`Exchange::advance`] has to follow.
+    pub fn answer(&mut self, response: Response) {
+        let mut counter = self.counter.borrow_mut();
+        counter.waits = false;
+        counter.answer = Some(response);
+    }
+
+    /// Whether everything that was taken is read.
+    pub fn is_read(&self) -> bool {
+        self.is_over || self.pipe.borrow().is_read()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(exchange: &mut Exchange, bytes: &[u8]) -> (Progress, String) {
+        assert_eq!(exchange.take(bytes), bytes.len());
+        advanced(exchange)
+    }
+
+    fn advanced(exchange: &mut Exchange) -> (Progress, String) {
+        let mut out = Vec::new();
+        let progress = exchange.advance(&mut out);
+        (progress, String::from_utf8(out).unwrap())
+    }
+
+    fn page(text: &'static str) -> Response {
+        Response::new(Full::new(Bytes::from_static(text.as_bytes())))
+    }
+
+    #[test]
+    fn a_request_comes_in_pieces_and_is_answered_when_the_answer_is_there() {
+        let mut exchange = Exchange::default();
+        let request = b"POST /register?t=x HTTP/1.1\r\nHost: x.org\r\nContent-Length: 5\r\n\r\nab";
+        for piece in request.chunks(7) {
+            assert!(matches!(asked(&mut exchange, piece), (Progress::Reads, out) if out.is_empty()));
+        }
+        let (Progress::Asks(request), _) = asked(&mut exchange, b"c=d") else { panic!("a request") };
+        assert_eq!(
+            (request.uri().path(), request.uri().query(), &request.body()[..]),
+            ("/register", Some("t=x"), &b"abc=d"[..])
+        );
+        assert!(matches!(advanced(&mut exchange).0, Progress::Waits));
+        // The next one waits for its turn.
+        assert!(matches!(asked(&mut exchange, b"GET /two HTTP/1.1\r\n\r\n").0, Progress::Waits));
+        exchange.answer(page("first"));
+        let (progress, out) = advanced(&mut exchange);
+        assert!(out.starts_with("HTTP/1.1 200 OK\r\n") && out.ends_with("\r\n\r\nfirst"), "{out}");
+        let Progress::Asks(request) = progress else { panic!("{progress:?}") };
+        assert_eq!(request.uri().path(), "/two");
+    }
+
+    #[test]
+    fn what_is_no_http_or_too_much_of_it_ends_the_connection() {
+        let mut exchange = Exchange::default();
+        let (progress, out) = asked(&mut exchange, b"<?xml version='1.0'?>\r\n\r\n");
+        assert!(matches!(progress, Progress::IsOver) && out.starts_with("HTTP/1.1 400 "), "{out}");
+        assert_eq!(exchange.take(b"more"), 4);
+        let mut exchange = Exchange::default();
+        let mut heard = String::new();
+        let head = format!("POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n", BODY_BYTES_MAX + 1);
+        heard += &asked(&mut exchange, head.as_bytes()).1;
+        for _ in 0..BODY_BYTES_MAX / 1024 + 1 {
+            heard += &asked(&mut exchange, &[b'x'; 1024]).1;
+        }
+        assert!(heard.starts_with("HTTP/1.1 413 ") && heard.contains("connection: close"), "{heard}");
+        let mut exchange = Exchange::default();
+        let mut heard = String::new();
+        for number in 0..4000 {
+            heard += &asked(
+                &mut exchange,
+                format!("{}: a\r\n", if number == 0 { "GET / HTTP/1.1\r\na" } else { "a" }).as_bytes(),
+            )
+            .1;
+        }
+        assert!(heard.starts_with("HTTP/1.1 431 "), "{heard}");
+    }
+
+    #[test]
+    fn a_connection_has_an_end() {
+        let mut exchange = Exchange::default();
+        let mut answers = Vec::new();
+        loop {
+            let (progress, _) = asked(&mut exchange, b"GET / HTTP/1.1\r\n\r\n");
+            let Progress::Asks(_) = progress else { panic!("{progress:?}") };
+            exchange.answer(page("x"));
+            let (progress, out) = advanced(&mut exchange);
+            answers.push(out);
+            if matches!(progress, Progress::IsOver) {
+                break;
+            }
+        }
+        assert_eq!(answers.len(), REQUESTS_MAX as usize);
+        assert!(answers.last().unwrap().contains("connection: close"));
+    }
+}

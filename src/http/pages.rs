@@ -1,0 +1,232 @@
+//! The pages. They have no scripts, so that they work in every browser, and say what is wrong in words.
+
+use maud::{DOCTYPE, Markup, html};
+
+use super::site::{Filled, Invited};
+use crate::registration::{Asked, Mode, Policy};
+
+/// How all pages look.
+pub const STYLE: &str = include_str!("style.css");
+
+/// Clients for those who have none: which, for what, and where.
+const CLIENTS: [(&str, &str, &str); 4] = [
+    ("Conversations", "Android", "https://conversations.im/"),
+    ("Monal", "iPhone, iPad and Mac", "https://monal-im.org/"),
+    ("Gajim", "Windows, Mac and Linux", "https://gajim.org/"),
+    ("Dino", "Linux", "https://dino.im/"),
+];
+
+/// Where there are more.
+const ALL_CLIENTS: &str = "https://xmpp.org/software/";
+
+/// What a form shows beside what is asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shown<'a> {
+    /// What is wrong with what was sent.
+    pub wrong: Option<&'a str>,
+    /// The seal of the form.
+    pub seal: &'a str,
+}
+
+fn page(domain: &str, title: &str, content: Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="robots" content="noindex";
+                title { (title) " – " (domain) }
+                link rel="stylesheet" href="/style.css";
+            }
+            body {
+                header { p { (domain) } }
+                main {
+                    h1 { (title) }
+                    (content)
+                }
+            }
+        }
+    }
+}
+
+/// A few words and nothing to do.
+pub fn notice(domain: &str, title: &str, words: &str) -> Markup {
+    page(domain, title, html! { p { (words) } })
+}
+
+/// The page that the site begins with.
+pub fn front(domain: &str, mode: Mode) -> Markup {
+    let content = html! {
+        p { "This is a server for chat by XMPP. Who has an account here writes to everybody who has one anywhere." }
+        @match mode {
+            Mode::Open | Mode::Approve => { p { a class="deed" href="/register" { "Make an account" } } }
+            Mode::Invite => { p { "Accounts are made by invitation: ask somebody who has one." } }
+            Mode::Closed => { p { "Accounts are made by those who run the server." } }
+        }
+        (clients())
+    };
+    page(domain, &format!("Chat at {domain}"), content)
+}
+
+fn clients() -> Markup {
+    html! {
+        h2 { "Clients" }
+        ul {
+            @for (name, systems, address) in CLIENTS {
+                li { a href=(address) { (name) } " for " (systems) }
+            }
+        }
+        p { "There are " a href=(ALL_CLIENTS) { "many more" } "." }
+    }
+}
+
+/// What whoever is invited sees (XEP-0401 §6).
+pub fn invitation(domain: &str, invited: &Invited) -> Markup {
+    let title = match &invited.inviter {
+        Some(inviter) => format!("{inviter} invites you to chat"),
+        None => format!("You are invited to {domain}"),
+    };
+    let content = html! {
+        p {
+            @match (&invited.username, invited.registers) {
+                (Some(username), _) => {
+                    "With this invitation you make the account " b { (username) "@" (domain) } "."
+                }
+                (None, true) => { "With this invitation you make an account at " (domain) "." }
+                (None, false) => { "With this invitation the two of you become contacts." }
+            }
+        }
+        p { a class="deed" href=(invited.uri) { "Open the invitation in your client" } }
+        h2 { "If nothing opens" }
+        ol {
+            li { "Install a client, such as one of those below." }
+            li { "Come back to this page on that device, and open the invitation." }
+        }
+        p { "Some clients ask for its address instead: " code { (invited.uri) } }
+        @if invited.registers {
+            p {
+                "Or " a href=(format!("/register?t={}", invited.token)) { "make the account here" }
+                ", and log in with any client."
+            }
+        }
+        (clients())
+    };
+    page(domain, &title, content)
+}
+
+/// The form to register with, empty or as it was sent.
+pub fn registration(filled: &Filled, policy: &Policy, shown: Shown<'_>) -> Markup {
+    let questionnaire = &policy.questionnaire;
+    let fixed = filled.invited.as_ref().and_then(|invited| invited.username.as_deref());
+    let value = |name: &str| filled.submission.value(name).unwrap_or_default();
+    let title = if shown.wrong.is_some() { "There is no account yet" } else { "Make an account" };
+    let content = html! {
+        @if let Some(wrong) = shown.wrong {
+            p class="wrong" role="alert" { (wrong) }
+        }
+        @if !questionnaire.instructions.is_empty() {
+            p { (questionnaire.instructions) }
+        }
+        @if let Some(inviter) = filled.invited.as_ref().and_then(|invited| invited.inviter.as_deref()) {
+            p { (inviter) " has invited you." }
+        }
+        @if filled.invited.is_none() && policy.mode == Mode::Approve {
+            p { "Whoever runs this server has to let you in before you can log in." }
+        }
+        form method="post" action="/register" {
+            input type="hidden" name="seal" value=(shown.seal);
+            @if let Some(token) = &filled.token {
+                input type="hidden" name="t" value=(token);
+            }
+            label for="username" { "User name" }
+            @match fixed {
+                Some(name) => {
+                    input type="text" id="username" name="username" value=(name) readonly
+                        aria-describedby="username-hint";
+                }
+                None => {
+                    input type="text" id="username" name="username" value=(value("username")) required
+                        maxlength="100" autocomplete="username" autocapitalize="none" spellcheck="false"
+                        aria-describedby="username-hint";
+                }
+            }
+            p class="hint" id="username-hint" { "Others reach you by it: name@" (filled.domain) }
+            label for="password" { "Password" }
+            input type="password" id="password" name="password" required autocomplete="new-password"
+                aria-describedby="password-hint";
+            p class="hint" id="password-hint" {
+                "At least " (policy.passwords.chars_min) " characters. Nobody can find it out for you if you forget it."
+            }
+            label for="password2" { "The same password again" }
+            input type="password" id="password2" name="password2" required autocomplete="new-password";
+            @for asked in &questionnaire.fields {
+                (field(asked, value(asked.name)))
+            }
+            @if let (Some(question), None) = (&questionnaire.question, &filled.invited) {
+                label for="qa" { (question.text) }
+                input type="text" id="qa" name="qa" value=(value("qa")) required maxlength="200" autocomplete="off";
+            }
+            @if let Some(terms) = &questionnaire.terms {
+                label class="choice" for="terms" {
+                    input type="checkbox" id="terms" name="terms" value="1" required checked[value("terms") == "1"];
+                    span { "I accept the " a href=(terms) { "terms of service" } "." }
+                }
+            }
+            button type="submit" { "Make the account" }
+        }
+    };
+    page(&filled.domain, title, content)
+}
+
+/// A field that is asked for beside name and password.
+fn field(asked: &Asked, value: &str) -> Markup {
+    let label = if asked.is_required { asked.label.to_owned() } else { format!("{} (optional)", asked.label) };
+    let kind = if asked.name == "email" { "email" } else { "text" };
+    html! {
+        label for=(asked.name) { (label) }
+        @if asked.name == "reason" {
+            textarea id="reason" name="reason" rows="4" maxlength="2000" required[asked.is_required] { (value) }
+        } @else {
+            input type=(kind) id=(asked.name) name=(asked.name) value=(value) maxlength="2000"
+                required[asked.is_required] autocomplete=[purpose(asked.name)];
+        }
+    }
+}
+
+/// What browsers may fill a field in with (WCAG 1.3.5).
+fn purpose(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "nick" => "nickname",
+        "name" => "name",
+        "first" => "given-name",
+        "last" => "family-name",
+        "email" => "email",
+        "address" => "street-address",
+        "city" => "address-level2",
+        "state" => "address-level1",
+        "zip" => "postal-code",
+        "phone" => "tel",
+        "url" => "url",
+        "date" => "bday",
+        _ => return None,
+    })
+}
+
+/// What is seen by whoever has registered.
+pub fn registered(domain: &str, username: &str, waits: bool) -> Markup {
+    let (title, words) = match waits {
+        false => ("Welcome", "Log in with your client, by this name and your password."),
+        true => (
+            "Your account waits",
+            "Whoever runs this server has been told. Once they have let you in, log in with your client, by this name \
+             and your password.",
+        ),
+    };
+    let content = html! {
+        p { "Your account is " b { (username) "@" (domain) } "." }
+        p { (words) }
+        (clients())
+    };
+    page(domain, title, content)
+}

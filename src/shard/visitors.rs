@@ -1,0 +1,267 @@
+//! Visitors of the web pages: bytes to requests, requests to what is looked up or registered, answers to bytes.
+
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use hyper::{Method, StatusCode};
+use rondel_shards::{ConnectionId, Io, Rate, TokenBucket};
+use rondel_storage::invites::{self, StoredInvite};
+
+use super::applicant::{Applicant, Way};
+use super::invites::{found, unknown};
+use super::task::{Step, Task};
+use super::{Shard, now_s};
+use crate::http::{Exchange, Filled, Invited, Progress, Request, Response, Visit, site, visitor_behind};
+use crate::limits::{Remembered, prefix};
+use crate::registration::Declined;
+use crate::stream::Refusal;
+use crate::{limited_event, logging};
+
+/// What a visitor may ask for, by address: pages one after another, and forms seldom.
+const VISITS: Rate = Rate { per_second: 1.0, burst: 60.0 };
+const PAGE_COSTS: f64 = 1.0;
+const FORM_COSTS: f64 = 6.0;
+
+/// For how long a connection waits for the next request.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// For how long an answer may take: others may have to be asked.
+const WORKS: Duration = Duration::from_secs(60);
+
+/// Those who are here.
+#[derive(Default)]
+pub(super) struct Visitors {
+    here: HashMap<ConnectionId, Box<Visitor>>,
+    /// What each address may still ask for.
+    visits: Remembered<Box<str>, TokenBucket>,
+}
+
+/// A connection of a browser.
+struct Visitor {
+    number: u64,
+    peer: SocketAddr,
+    /// Whether limits of addresses hold for it.
+    is_counted: bool,
+    exchange: Exchange,
+    /// What it has asked is being looked at.
+    is_served: bool,
+}
+
+impl Shard {
+    /// A browser connects.
+    pub(super) fn visitor_comes(
+        &mut self,
+        io: &mut Io<Shard>,
+        connection: ConnectionId,
+        number: u64,
+        peer: SocketAddr,
+        is_counted: bool,
+    ) {
+        let visitor = Visitor { number, peer, is_counted, exchange: Exchange::default(), is_served: false };
+        self.visitors.here.insert(connection, Box::new(visitor));
+        io.set_deadline(connection, Some(self.settings.login_timeout));
+    }
+
+    /// A connection has ended. Whether it was one of a browser.
+    pub(super) fn visitor_goes(&mut self, connection: ConnectionId) -> bool {
+        let Some(visitor) = self.visitors.here.remove(&connection) else { return false };
+        self.visitor_left(&visitor);
+        true
+    }
+
+    fn visitor_left(&mut self, visitor: &Visitor) {
+        if visitor.is_counted {
+            self.addresses.disconnected(visitor.peer.ip());
+        }
+    }
+
+    /// The connection takes too long.
+    pub(super) fn visitor_is_late(&mut self, io: &mut Io<Shard>, connection: ConnectionId) {
+        if self.visitor_goes(connection) {
+            io.close(connection);
+        }
+    }
+
+    /// The server ends.
+    pub(super) fn visitors_go(&mut self, io: &mut Io<Shard>) {
+        let all: Vec<ConnectionId> = self.visitors.here.keys().copied().collect();
+        all.into_iter().for_each(|connection| self.visitor_is_late(io, connection));
+    }
+
+    /// A connection has brought something. Returns how much of it was used up.
+    pub(super) fn visitor_input(&mut self, io: &mut Io<Shard>, connection: ConnectionId, bytes: &[u8]) -> usize {
+        let mut used = 0;
+        while let Some(visitor) = self.visitors.here.get_mut(&connection) {
+            let taken = visitor.exchange.take(&bytes[used..]);
+            used += taken;
+            self.advance_visitor(io, connection);
+            if taken == 0 || used == bytes.len() {
+                break;
+            }
+        }
+        used
+    }
+
+    /// Goes on with a connection as far as possible.
+    fn advance_visitor(&mut self, io: &mut Io<Shard>, connection: ConnectionId) {
+        while let Some(visitor) = self.visitors.here.get_mut(&connection) {
+            let Ok(out) = io.outbox(connection) else { return self.visitor_is_late(io, connection) };
+            match visitor.exchange.advance(out) {
+                Progress::Reads => return io.set_deadline(connection, Some(IDLE)),
+                Progress::Waits => return io.pause(connection),
+                Progress::IsOver => return self.visitor_is_late(io, connection),
+                Progress::Asks(request) => {
+                    io.set_deadline(connection, Some(WORKS));
+                    visitor.is_served = true;
+                    let (number, peer) = (visitor.number, visitor.peer);
+                    self.serve_visitor(io, connection, number, peer, &request);
+                    if let Some(visitor) = self.visitors.here.get_mut(&connection) {
+                        visitor.is_served = false;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Answers what a visitor has asked, who may be gone.
+    pub(super) fn answer_visitor(&mut self, io: &mut Io<Shard>, connection: ConnectionId, response: Response) {
+        let Some(visitor) = self.visitors.here.get_mut(&connection) else { return };
+        visitor.exchange.answer(response);
+        if !visitor.is_served {
+            self.advance_visitor(io, connection);
+            io.resume(connection);
+        }
+    }
+
+    /// Answers a request, or begins to.
+    fn serve_visitor(
+        &mut self,
+        io: &mut Io<Shard>,
+        connection: ConnectionId,
+        number: u64,
+        peer: SocketAddr,
+        request: &Request,
+    ) {
+        let settings = Arc::clone(&self.settings);
+        let Some(site) = &settings.site else { return self.visitor_is_late(io, connection) };
+        let peer = SocketAddr::new(visitor_behind(peer.ip(), request, &site.proxies), peer.port());
+        if self.is_banned(peer.ip()) {
+            return self.answer_visitor(io, connection, site::banned());
+        }
+        let costs = if request.method() == Method::POST { FORM_COSTS } else { PAGE_COSTS };
+        if !self.may_visit(io, peer.ip(), costs) {
+            self.settings.refused[io.shard()].add(1);
+            let about = logging::About { shard: io.shard(), connection: number, address: Some(peer), account: None };
+            limited_event!(WARN, "limits", about; "a visitor of the web pages asks too often");
+            return self.answer_visitor(io, connection, site::too_often());
+        }
+        match site.visit(request, &settings.registration(), now_s()) {
+            Visit::Answered(response) => self.answer_visitor(io, connection, response),
+            Visit::Invitation { domain, token } => {
+                let at = domain.clone();
+                self.with_invitation(io, &domain, &token.clone(), move |shard, io, stored| {
+                    let invited = stored.map(|stored| stored.map(|stored| Invited::new(&at, &stored, &token)));
+                    let page = invited.map(|invited| site::invitation(&at, invited.as_ref()));
+                    shard.answer_visitor(io, connection, page.unwrap_or_else(|_| site::failed(&at)));
+                });
+            }
+            Visit::Form(filled) => self.visitor_wants_form(io, connection, filled),
+            Visit::Register(filled) => {
+                let applicant = Applicant::on_page(connection, number, peer, filled);
+                match self.may_apply(&applicant) {
+                    Ok(()) => self.visitor_registers(io, applicant),
+                    Err(declined) => self.decline(io, applicant, None, declined),
+                }
+            }
+        }
+    }
+
+    fn visitor_wants_form(&mut self, io: &mut Io<Shard>, connection: ConnectionId, mut filled: Filled) {
+        let Some(token) = filled.token.clone() else {
+            return self.show_form(io, connection, &filled, StatusCode::OK, None);
+        };
+        self.with_invitation(io, &filled.domain.clone(), &token.clone(), move |shard, io, stored| match stored {
+            Ok(Some(stored)) if stored.invite.registers => {
+                filled.invited = Some(Invited::new(&filled.domain, &stored, &token));
+                shard.show_form(io, connection, &filled, StatusCode::OK, None);
+            }
+            Ok(_) => shard.answer_visitor(io, connection, site::invitation(&filled.domain, None)),
+            Err(_) => shard.answer_visitor(io, connection, site::failed(&filled.domain)),
+        });
+    }
+
+    fn visitor_registers(&mut self, io: &mut Io<Shard>, mut applicant: Applicant) {
+        let Way::Page(filled) = &applicant.way else { return };
+        let submission = Rc::clone(&filled.submission);
+        let Some(token) = applicant.token.clone() else {
+            return self.register_uninvited(io, applicant, &submission);
+        };
+        self.with_invitation(io, &applicant.domain.clone(), &token.clone(), move |shard, io, stored| match stored {
+            Ok(Some(stored)) if stored.invite.registers => {
+                let invited = Invited::new(&applicant.domain, &stored, &token);
+                if let Way::Page(filled) = &mut applicant.way {
+                    filled.invited = Some(invited);
+                }
+                shard.consider(io, applicant, &submission, Some(stored));
+            }
+            Ok(_) => shard.decline(io, applicant, None, unknown()),
+            Err(declined) => shard.decline(io, applicant, None, declined),
+        });
+    }
+
+    /// Looks for an invitation that holds, and goes on.
+    fn with_invitation(
+        &mut self,
+        io: &mut Io<Shard>,
+        domain: &str,
+        token: &str,
+        then: impl FnOnce(&mut Shard, &mut Io<Shard>, Result<Option<StoredInvite>, Declined>) + 'static,
+    ) {
+        let (at, token) = (domain.to_owned(), token.to_owned());
+        let request = invites::get(&at, &token);
+        let step = Step::read(request, move |shard, io, _: &Task, outcome| {
+            let stored = found(&at, &token, outcome);
+            then(shard, io, stored.map(|stored| stored.filter(|stored| stored.is_valid(now_s()))));
+            Step::Done
+        });
+        self.run(io, step);
+    }
+
+    /// Shows the form to register with.
+    fn show_form(
+        &mut self,
+        io: &mut Io<Shard>,
+        connection: ConnectionId,
+        filled: &Filled,
+        status: StatusCode,
+        wrong: Option<&str>,
+    ) {
+        let settings = Arc::clone(&self.settings);
+        let Some(site) = &settings.site else { return };
+        let form = site.form(status, filled, &settings.registration(), wrong, now_s());
+        self.answer_visitor(io, connection, form);
+    }
+
+    /// Shows it once more to somebody who is refused.
+    pub(super) fn refuse_visitor(
+        &mut self,
+        io: &mut Io<Shard>,
+        connection: ConnectionId,
+        filled: &Filled,
+        refusal: &Refusal,
+    ) {
+        let (status, words) = site::refusal(refusal);
+        self.show_form(io, connection, filled, status, Some(words));
+    }
+
+    /// Whether somebody may ask for so much at this address.
+    fn may_visit(&mut self, io: &Io<Shard>, address: IpAddr, costs: f64) -> bool {
+        let now_ms = io.now_ms();
+        let key = prefix(address).to_string();
+        let bucket = self.visitors.visits.of(&*key, now_ms, || TokenBucket::full(VISITS, now_ms));
+        bucket.take(VISITS, costs, now_ms).is_ok()
+    }
+}
