@@ -29,6 +29,13 @@ impl Seal {
         Hash::Sha256.hmac(&self.key, &sealed)
     }
 
+    /// Whether this is the beginning of the mark of these values, of 16 bytes or more.
+    pub fn begins_mark(&self, beginning: &[u8], purpose: &str, values: &[&[u8]]) -> bool {
+        let mark = self.mark(purpose, values);
+        let begins = mark.get(..beginning.len()).is_some_and(|own| own.ct_eq(beginning).into());
+        begins && beginning.len() >= 16
+    }
+
     /// Whether this is the mark of these values.
     pub fn is_mark(&self, mark: &[u8], purpose: &str, values: &[&[u8]]) -> bool {
         self.mark(purpose, values).ct_eq(mark).into()
@@ -45,6 +52,9 @@ mod tests {
         let mark = seal.mark("a", &[b"bc", b"d"]);
         assert!(seal.is_mark(&mark, "a", &[b"bc", b"d"]));
         assert!(!seal.is_mark(&mark, "a", &[b"b", b"cd"]) && !seal.is_mark(&mark, "b", &[b"bc", b"d"]));
+        let begins = |length: usize| seal.begins_mark(&mark[..length], "a", &[b"bc", b"d"]);
+        assert!(begins(16) && begins(mark.len()) && !begins(15) && !begins(0));
+        assert!(!seal.begins_mark(&[0; 16], "a", &[b"bc", b"d"]));
         assert!(!seal.is_mark(&mark[1..], "a", &[b"bc", b"d"]) && !seal.is_mark(b"", "a", &[b"bc", b"d"]));
         assert!(!Seal::default().is_mark(&mark, "a", &[b"bc", b"d"]), "of another process");
     }

@@ -4,7 +4,6 @@
 mod common;
 
 #[path = "clients/conversation.rs"]
-#[allow(dead_code)]
 mod conversation;
 #[path = "clients/program.rs"]
 mod program;
@@ -33,6 +32,8 @@ fn an_account_is_made_in_chromium_and_all_pages_are_accessible() {
         "Who loves Juliet?",
         "--registration-answer",
         "Romeo",
+        "--registration-captcha",
+        "on",
     ];
     let mut server = Server::start(&[OPEN, &flags].concat());
     server.add_user("nurse");

@@ -182,6 +182,13 @@ pub struct RegistrationFlags {
     #[arg(long, env = "RONDEL_REGISTRATION_ANSWER", value_name = "TEXT")]
     pub registration_answer: Vec<String>,
 
+    /// Whether those who register have to read letters from a picture (CAPTCHA, XEP-0158). With --registration-question
+    /// beside it, either is enough: who sees no pictures needs a way, too. Programs read many such pictures: let it be
+    /// no gate that stands alone.
+    #[arg(long, env = "RONDEL_REGISTRATION_CAPTCHA", value_name = "on|off", default_value = "off")]
+    #[arg(value_parser = values::switch, action = clap::ArgAction::Set)]
+    pub registration_captcha: bool,
+
     /// The web address of terms of service that have to be accepted.
     #[arg(long, env = "RONDEL_REGISTRATION_TERMS", value_name = "URL", value_parser = server_info::web_address)]
     pub registration_terms: Option<String>,
@@ -289,7 +296,7 @@ impl RegistrationFlags {
             (None, false) => return Err("--registration-answer: there is no --registration-question".into()),
         };
         let (instructions, terms) = (self.registration_instructions.clone(), self.registration_terms.clone());
-        Ok(Questionnaire { instructions, fields, question, terms })
+        Ok(Questionnaire { instructions, fields, question, picture: self.registration_captcha, terms })
     }
 }
 

@@ -87,6 +87,21 @@ pub struct Field {
     pub choices: Vec<Choice>,
     /// Whether other values than the choices may be submitted (XEP-0122 §3.2.2).
     pub is_open: bool,
+    /// What is looked at to fill it in.
+    pub media: Option<Media>,
+}
+
+/// A picture that belongs to a field (XEP-0221).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Media {
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+    /// Its MIME type.
+    pub kind: &'static str,
+    /// Where it is.
+    pub uri: String,
 }
 
 /// A data form.
@@ -306,6 +321,9 @@ impl Form {
 
 /// The namespace of forms.
 const NAMESPACE: &str = ns::DATA_FORMS;
+
+/// The namespace of pictures (XEP-0221).
+const MEDIA: &str = ns::MEDIA_ELEMENT;
 
 /// The namespace of rules for values (XEP-0122).
 const VALIDATION: &str = "http://jabber.org/protocol/xdata-validate";

@@ -1,6 +1,6 @@
 //! Writing forms.
 
-use super::{Choice, Field, FieldKind, Form, FormKind, NAMESPACE, VALIDATION};
+use super::{Choice, Field, FieldKind, Form, FormKind, MEDIA, Media, NAMESPACE, VALIDATION};
 use crate::xml::Element;
 
 impl Form {
@@ -56,10 +56,24 @@ impl Field {
             None | Some("") => field,
             Some(value) => field.with_attribute(name, value),
         });
+        let field = match &self.media {
+            Some(media) => field.with_child(media.to_element()),
+            None => field,
+        };
         let field = if self.is_open { field.with_child(open()) } else { field };
         let field = if self.is_required { field.with_child(Element::new("required", NAMESPACE)) } else { field };
         let field = self.values.iter().fold(field, |field, value| field.with_child(text("value", value)));
         self.choices.iter().fold(field, |field, choice| field.with_child(choice.to_element()))
+    }
+}
+
+impl Media {
+    fn to_element(&self) -> Element {
+        let uri = Element::new("uri", MEDIA).with_attribute("type", self.kind).with_text(&self.uri);
+        Element::new("media", MEDIA)
+            .with_attribute("width", &self.width.to_string())
+            .with_attribute("height", &self.height.to_string())
+            .with_child(uri)
     }
 }
 

@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::site::{Filled, Invited};
-use crate::registration::{Asked, Mode, Policy};
+use crate::registration::{Asked, CHALLENGE, Challenge, LETTERS, Mode, Policy};
 
 /// How all pages look.
 pub const STYLE: &str = include_str!("style.css");
@@ -26,6 +26,10 @@ pub struct Shown<'a> {
     pub wrong: Option<&'a str>,
     /// The seal of the form.
     pub seal: &'a str,
+    /// The challenge whose picture has to be read.
+    pub challenge: Option<&'a Challenge>,
+    /// How those who run the server are reached.
+    pub help: Option<&'a str>,
 }
 
 fn page(domain: &str, title: &str, content: Markup) -> Markup {
@@ -163,9 +167,14 @@ pub fn registration(filled: &Filled, policy: &Policy, shown: Shown<'_>) -> Marku
             @for asked in &questionnaire.fields {
                 (field(asked, value(asked.name)))
             }
-            @if let (Some(question), None) = (&questionnaire.question, &filled.invited) {
+            @let question = questionnaire.question.as_ref().filter(|_| filled.invited.is_none());
+            @if let Some(challenge) = shown.challenge {
+                (picture(challenge, question.is_some(), shown.help))
+            }
+            @if let Some(question) = question {
                 label for="qa" { (question.text) }
-                input type="text" id="qa" name="qa" value=(value("qa")) required maxlength="200" autocomplete="off";
+                input type="text" id="qa" name="qa" value=(value("qa")) required[shown.challenge.is_none()]
+                    maxlength="200" autocomplete="off";
             }
             @if let Some(terms) = &questionnaire.terms {
                 label class="choice" for="terms" {
@@ -190,6 +199,25 @@ fn field(asked: &Asked, value: &str) -> Markup {
         } @else {
             input type=(kind) id=(asked.name) name=(asked.name) value=(value) maxlength="2000"
                 required[asked.is_required] autocomplete=[purpose(asked.name)];
+        }
+    }
+}
+
+/// A picture of letters, and where they are filled in.
+fn picture(challenge: &Challenge, has_question: bool, help: Option<&str>) -> Markup {
+    html! {
+        label for=(LETTERS) { "The letters of this picture" }
+        img class="picture" src=(challenge.picture.to_url()) alt="Letters that only people are to read";
+        input type="hidden" name=(CHALLENGE) value=(challenge.name);
+        input type="text" id=(LETTERS) name=(LETTERS) required[!has_question] maxlength="20" autocomplete="off"
+            autocapitalize="none" spellcheck="false" aria-describedby="picture-hint";
+        p class="hint" id="picture-hint" {
+            "Upper or lower case is the same. Reload the page for another picture. "
+            @match (has_question, help) {
+                (true, _) => { "If you cannot see it, leave this empty and answer the question below." }
+                (false, Some(help)) => { "If you cannot see it, " a href=(help) { "ask us for an account" } "." }
+                (false, None) => {}
+            }
         }
     }
 }

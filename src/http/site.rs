@@ -17,7 +17,7 @@ use super::guard::{Guard, is_foreign};
 use super::pages::{self, Shown};
 use super::{Request, Response};
 use crate::jid;
-use crate::registration::{Mode, Networks, Policy, Submission, invite_uri, is_token};
+use crate::registration::{Challenge, Mode, Networks, Policy, Submission, invite_uri, is_token};
 use crate::stream::Refusal;
 
 /// Nothing is loaded but how the pages look, nothing is sent elsewhere, and no other page shows them in itself.
@@ -38,6 +38,8 @@ pub struct Site {
     port: AtomicU16,
     /// Who asks on behalf of others.
     pub proxies: Networks,
+    /// How those who run the server are reached: a URI.
+    help: Option<String>,
     guard: Guard,
 }
 
@@ -57,7 +59,7 @@ pub struct Invited {
 }
 
 /// What was filled into the form to register with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Filled {
     /// The domain.
     pub domain: String,
@@ -85,6 +87,8 @@ pub enum Visit {
     },
     /// The form to register with; its invitation has to be looked up, if there is one.
     Form(Filled),
+    /// The form once more: it was not filled in as it has to be.
+    Wrong(Filled, StatusCode, &'static str),
     /// To register.
     Register(Filled),
 }
@@ -118,6 +122,11 @@ impl Site {
             hosts.insert(host_in(url.trim_start_matches("https://")).to_ascii_lowercase(), domain.clone());
         }
         Site { hosts, urls: urls.iter().cloned().collect(), proxies, ..Site::default() }
+    }
+
+    /// The same, where this URI is for those who cannot help themselves.
+    pub fn with_help(self, uri: Option<&str>) -> Site {
+        Site { help: uri.map(str::to_owned), ..self }
     }
 
     /// Has addresses name this port, if they have to.
@@ -162,7 +171,7 @@ impl Site {
                 "/" => known(page(StatusCode::OK, pages::front(&domain, policy.mode))),
                 "/style.css" => known(style()),
                 "/register" if is_get => self.form_asked(domain, request, policy),
-                "/register" if *request.method() == Method::POST => self.form_sent(domain, request, policy, now_s),
+                "/register" if *request.method() == Method::POST => self.form_sent(domain, request, now_s),
                 "/register" => Visit::Answered(only("GET, HEAD, POST")),
                 _ => Visit::Answered(page(
                     StatusCode::NOT_FOUND,
@@ -206,7 +215,7 @@ impl Site {
         }
     }
 
-    fn form_sent(&self, domain: String, request: &Request, policy: &Policy, now_s: u64) -> Visit {
+    fn form_sent(&self, domain: String, request: &Request, now_s: u64) -> Visit {
         let pairs = form_urlencoded::parse(request.body());
         let submission = Submission::of(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())));
         let token = submission.value("t").map(str::to_owned);
@@ -214,11 +223,11 @@ impl Site {
         let seal = filled.submission.value("seal").unwrap_or_default();
         if is_foreign(request.headers()) || !self.guard.holds(&filled.visitor, seal, now_s) {
             let wrong = "This page was open for too long, or your browser keeps no cookies. Please send it again.";
-            return Visit::Answered(self.form(StatusCode::FORBIDDEN, &filled, policy, Some(wrong), now_s));
+            return Visit::Wrong(filled, StatusCode::FORBIDDEN, wrong);
         }
         if filled.submission.value("password") != filled.submission.value("password2") {
             let wrong = "The two passwords are not the same.";
-            return Visit::Answered(self.form(StatusCode::UNPROCESSABLE_ENTITY, &filled, policy, Some(wrong), now_s));
+            return Visit::Wrong(filled, StatusCode::UNPROCESSABLE_ENTITY, wrong);
         }
         Visit::Register(filled)
     }
@@ -230,10 +239,11 @@ impl Site {
         filled: &Filled,
         policy: &Policy,
         wrong: Option<&str>,
+        challenge: Option<&Challenge>,
         now_s: u64,
     ) -> Response {
         let seal = self.guard.seal(&filled.visitor, now_s);
-        let shown = Shown { wrong, seal: &seal };
+        let shown = Shown { wrong, seal: &seal, challenge, help: self.help.as_deref() };
         let mut response = page(status, pages::registration(filled, policy, shown));
         set(&mut response, SET_COOKIE, &Guard::cookie(&filled.visitor));
         response

@@ -4,21 +4,25 @@
 //! to register has to pass, each a small unit with an error of its own. All of it is plain values in and out. What may
 //! not: sockets, clocks, storage and threads; those are the shard's.
 
+mod challenge;
 mod invites;
 mod names;
 mod networks;
 mod passwords;
+mod picture;
 mod query;
 mod questionnaire;
 mod throttle;
 mod watch;
 
+pub use challenge::{Challenge, Challenges, NotSpent, Proof, Returned, Spent, wrong_letters};
 pub use invites::{InviteRules, UserInvites, invite_uri, is_token, token};
 pub use names::{NameFault, NameRules, RESERVED_NAMES};
 pub use networks::{Network, Networks, ParseNetworkError};
 pub use passwords::{PasswordFault, PasswordRules};
+pub use picture::Picture;
 pub use query::{Request, Submission, registered};
-pub use questionnaire::{Asked, FIELDS, Question, Questionnaire};
+pub use questionnaire::{Answers, Asked, CHALLENGE, FIELDS, LETTERS, Offer, Question, Questionnaire};
 pub use throttle::{DAY_US, Prefixes, Throttle, ThrottleFault, ThrottleLimits};
 pub use watch::{Lookout, NoticeType, Notices, Telling};
 

@@ -2,6 +2,7 @@
 //! answer and programs cannot, terms to be accepted.
 
 use super::Declined;
+use super::challenge::{Challenge, Proof};
 use super::query::Submission;
 use crate::forms::{Field, FieldKind, Form, FormKind};
 use crate::stream::Refusal;
@@ -36,6 +37,11 @@ const REASON: &str = "reason";
 /// The field of the answer to the question (XEP-0158 §4.1).
 const ANSWER: &str = "qa";
 
+/// The fields of the letters of a picture, and of the name of the challenge (XEP-0158 §4).
+pub const LETTERS: &str = "ocr";
+/// See [`LETTERS`].
+pub const CHALLENGE: &str = "challenge";
+
 /// The field by which terms are accepted.
 const TERMS: &str = "terms";
 
@@ -68,15 +74,40 @@ pub struct Questionnaire {
     pub fields: Vec<Asked>,
     /// A question to be answered.
     pub question: Option<Question>,
+    /// Whether the letters of a picture have to be read, or the question to be answered if there is one: who does not
+    /// see pictures needs another way.
+    pub picture: bool,
     /// Where the terms are that have to be accepted.
     pub terms: Option<String>,
+}
+
+/// To whom the questionnaire is shown, and what belongs to it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Offer<'a> {
+    /// The web page on which one can register as well.
+    pub page: Option<&'a str>,
+    /// Whether whoever asks is invited.
+    pub is_invited: bool,
+    /// The challenge with the picture that is to be read.
+    pub challenge: Option<&'a Challenge>,
+    /// The id of the question.
+    pub id: &'a str,
+}
+
+/// What was filled in.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Answers {
+    /// Beside name and password.
+    pub said: Vec<(String, String)>,
+    /// What has to be right before there is an account.
+    pub proof: Option<Proof>,
 }
 
 impl Questionnaire {
     /// What is to be filled in to register (XEP-0077 §3.1): a form, and beside it elements for clients that know no
     /// forms. Some clients look at nothing else where they see those, so that there are none where they are not enough.
     /// People whose clients know no forms are then shown where the web page is, if there is one.
-    pub fn offer(&self, page: Option<&str>) -> Element {
+    pub fn offer(&self, offer: Offer<'_>) -> Element {
         let words = if self.instructions.is_empty() { INSTRUCTIONS } else { &self.instructions };
         let form = Form::new(FormKind::Form)
             .with_type(ns::REGISTER)
@@ -84,9 +115,24 @@ impl Questionnaire {
             .with_field(Field::new(FieldKind::TextSingle, "username").with_label("User name").required())
             .with_field(Field::new(FieldKind::TextPrivate, "password").with_label("Password").required());
         let form = self.fields.iter().fold(form, |form, asked| form.with_field(asked.field()));
-        let form = match &self.question {
+        let question = self.question.as_ref().filter(|_| !offer.is_invited);
+        let challenge = offer.challenge.filter(|_| self.is_picture_asked(offer.is_invited));
+        // One answer of two is enough.
+        let needed = |field: Field| if question.is_some() && challenge.is_some() { field } else { field.required() };
+        let form = match challenge {
+            Some(challenge) => {
+                let hidden = |name: &str, value: &str| Field::new(FieldKind::Hidden, name).with_value(value);
+                let field = Field::new(FieldKind::TextSingle, LETTERS).with_label("Enter the letters you see");
+                form.with_field(hidden(CHALLENGE, &challenge.name))
+                    .with_field(hidden("sid", offer.id))
+                    .with_field(hidden("answers", "1"))
+                    .with_field(needed(Field { media: Some(challenge.picture.media()), ..field }))
+            }
+            None => form,
+        };
+        let form = match question {
             Some(question) => {
-                form.with_field(Field::new(FieldKind::TextSingle, ANSWER).with_label(&question.text).required())
+                form.with_field(needed(Field::new(FieldKind::TextSingle, ANSWER).with_label(&question.text)))
             }
             None => form,
         };
@@ -99,10 +145,12 @@ impl Questionnaire {
         };
         let element = |name: &str| Element::new(name, ns::REGISTER);
         let query = element("query").with_child(element("instructions").with_text(words));
-        let demands_more =
-            self.question.is_some() || self.terms.is_some() || self.fields.iter().any(|asked| asked.is_required);
+        let demands_more = question.is_some()
+            || challenge.is_some()
+            || self.terms.is_some()
+            || self.fields.iter().any(|asked| asked.is_required);
         let query = match demands_more {
-            true => page.into_iter().fold(query, |query, page| {
+            true => offer.page.into_iter().fold(query, |query, page| {
                 let url = Element::new("url", ns::OUT_OF_BAND).with_text(page);
                 query.with_child(Element::new("x", ns::OUT_OF_BAND).with_child(url))
             }),
@@ -112,12 +160,21 @@ impl Questionnaire {
                 names.fold(query, |query, name| query.with_child(element(name)))
             }
         };
-        query.with_child(form.to_element())
+        let query = query.with_child(form.to_element());
+        match challenge {
+            Some(challenge) => query.with_child(challenge.picture.to_element()),
+            None => query,
+        }
+    }
+
+    /// Whether somebody has to be shown a picture.
+    pub fn is_picture_asked(&self, is_invited: bool) -> bool {
+        self.picture && !is_invited
     }
 
     /// What was filled in beside name and password, if it is all that is asked for. Whoever is invited need not answer
-    /// the question.
-    pub fn check(&self, submission: &Submission, is_invited: bool) -> Result<Vec<(String, String)>, Declined> {
+    /// the question, nor read letters.
+    pub fn check(&self, submission: &Submission, is_invited: bool) -> Result<Answers, Declined> {
         let mut filled = Vec::new();
         for asked in &self.fields {
             let wrong = |text: String| Refusal::not_acceptable().with_text(&text);
@@ -135,19 +192,27 @@ impl Questionnaire {
                 None => {}
             }
         }
-        if let Some(question) = self.question.as_ref().filter(|_| !is_invited) {
-            let answer = submission.value(ANSWER).unwrap_or_default();
-            if !question.is_answered_by(answer) {
-                let refusal =
-                    Refusal::new("cancel", "not-acceptable").with_text("The answer to the question is wrong.");
-                return Err(Declined::new("wrong-answer", refusal));
-            }
+        let is_picture_asked = self.is_picture_asked(is_invited);
+        let answer = submission.value(ANSWER).filter(|answer| !answer.trim().is_empty());
+        if let Some(question) = self.question.as_ref().filter(|_| !is_invited)
+            && (answer.is_some() || !is_picture_asked)
+            && !question.is_answered_by(answer.unwrap_or_default())
+        {
+            let refusal = Refusal::new("cancel", "not-acceptable").with_text("The answer to the question is wrong.");
+            return Err(Declined::new("wrong-answer", refusal));
         }
         if self.terms.is_some() && !matches!(submission.value(TERMS), Some("1" | "true")) {
             let refusal = Refusal::not_acceptable().with_text("The terms of service have to be accepted.");
             return Err(Declined::new("terms-refused", refusal));
         }
-        Ok(filled)
+        let proof = match is_picture_asked && (answer.is_none() || self.question.is_none()) {
+            true => Some(Proof {
+                challenge: submission.value(CHALLENGE).unwrap_or_default().to_owned(),
+                answer: submission.value(LETTERS).unwrap_or_default().to_owned(),
+            }),
+            false => None,
+        };
+        Ok(Answers { said: filled, proof })
     }
 }
 
@@ -184,6 +249,7 @@ fn is_email(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::picture::Picture;
     use super::super::query::Request;
     use super::*;
     use crate::forms::FormLimits;
@@ -199,6 +265,12 @@ mod tests {
         }
     }
 
+    fn written(element: &Element) -> String {
+        let mut out = Vec::new();
+        element.write_to(&mut out, ns::CLIENT);
+        String::from_utf8(out).unwrap()
+    }
+
     fn names(offer: &Element) -> Vec<&str> {
         offer.children().map(|child| child.name.as_str()).collect()
     }
@@ -207,24 +279,32 @@ mod tests {
     fn clients_without_forms_see_fields_where_these_are_enough() {
         let asked = |text| Asked::parse(text).unwrap();
         let mut questionnaire = Questionnaire::default();
-        assert_eq!(names(&questionnaire.offer(None)), ["instructions", "username", "password", "x"]);
+        assert_eq!(names(&questionnaire.offer(Offer::default())), ["instructions", "username", "password", "x"]);
         let limits = FormLimits { fields_max: 10, values_max: 10, bytes_max: 1000 };
-        let offer = questionnaire.offer(None);
+        let offer = questionnaire.offer(Offer::default());
         let form = Form::parse(offer.child("x", ns::DATA_FORMS).unwrap(), &limits).unwrap();
         assert_eq!(form.form_type(), Some(ns::REGISTER));
         assert!(["username", "password"].iter().all(|name| form.field(name).unwrap().is_required));
         questionnaire.fields = vec![asked("email"), asked("reason")];
-        assert_eq!(names(&questionnaire.offer(None)), ["instructions", "username", "password", "email", "x"]);
+        assert_eq!(
+            names(&questionnaire.offer(Offer::default())),
+            ["instructions", "username", "password", "email", "x"]
+        );
         questionnaire.fields = vec![asked("email+")];
-        assert_eq!(names(&questionnaire.offer(None)), ["instructions", "x"]);
+        assert_eq!(names(&questionnaire.offer(Offer::default())), ["instructions", "x"]);
         let terms = Questionnaire { terms: Some("https://x.org/terms".into()), ..Questionnaire::default() };
-        assert_eq!(names(&terms.offer(None)), ["instructions", "x"]);
+        assert_eq!(names(&terms.offer(Offer::default())), ["instructions", "x"]);
         let page = Some("https://x.org/register");
-        assert_eq!(names(&terms.offer(page)), ["instructions", "x", "x"]);
-        let web =
-            terms.offer(page).child("x", ns::OUT_OF_BAND).and_then(|x| Some(x.child("url", ns::OUT_OF_BAND)?.text()));
+        assert_eq!(names(&terms.offer(Offer { page, ..Offer::default() })), ["instructions", "x", "x"]);
+        let web = terms
+            .offer(Offer { page, ..Offer::default() })
+            .child("x", ns::OUT_OF_BAND)
+            .and_then(|x| Some(x.child("url", ns::OUT_OF_BAND)?.text()));
         assert_eq!(web.as_deref(), page);
-        assert_eq!(names(&Questionnaire::default().offer(page)), ["instructions", "username", "password", "x"]);
+        assert_eq!(
+            names(&Questionnaire::default().offer(Offer { page, ..Offer::default() })),
+            ["instructions", "username", "password", "x"]
+        );
         assert_eq!((Asked::parse("colour"), Asked::parse("email++")), (None, None));
     }
 
@@ -237,7 +317,8 @@ mod tests {
             ..Questionnaire::default()
         };
         let good = [("email", "j@x.org"), ("nick", ""), ("qa", " ROMEO "), ("terms", "true"), ("other", "x")];
-        assert_eq!(questionnaire.check(&submission(&good), false), Ok(vec![("email".into(), "j@x.org".into())]));
+        let said = questionnaire.check(&submission(&good), false).unwrap().said;
+        assert_eq!(said, [("email".to_owned(), "j@x.org".to_owned())]);
         let with = |at: usize, value| {
             let mut fields = good;
             fields[at].1 = value;
@@ -249,5 +330,43 @@ mod tests {
         let unasked = [("email", "j@x.org"), ("terms", "1")];
         assert!(questionnaire.check(&submission(&unasked), true).is_ok());
         assert_eq!([with(3, "false"), with(3, "")], ["terms-refused", "terms-refused"]);
+    }
+
+    #[test]
+    fn letters_are_read_or_the_question_is_answered_by_whoever_is_not_invited() {
+        let question = Question { text: "Who loves Juliet?".into(), answers: vec!["Romeo".into()] };
+        let mut questionnaire = Questionnaire { picture: true, ..Questionnaire::default() };
+        let challenge = Challenge { name: "F3A6".into(), picture: Picture { bytes: b"jpeg".to_vec() } };
+        let offer = Offer { challenge: Some(&challenge), id: "reg1", ..Offer::default() };
+        let shown = questionnaire.offer(offer);
+        assert_eq!(names(&shown), ["instructions", "x", "data"]);
+        let form = written(shown.child("x", ns::DATA_FORMS).unwrap());
+        for part in [
+            "<field var='challenge' type='hidden'><value>F3A6</value></field>",
+            "<field var='sid' type='hidden'><value>reg1</value></field>",
+            "<field var='ocr' type='text-single' label='Enter the letters you see'>\
+             <media xmlns='urn:xmpp:media-element' width='195' height='83'><uri type='image/jpeg'>cid:sha1+",
+            "</media><required/></field>",
+        ] {
+            assert!(form.contains(part), "{part}: {form}");
+        }
+        let invited = questionnaire.offer(Offer { is_invited: true, ..offer });
+        assert_eq!(names(&invited), ["instructions", "username", "password", "x"]);
+        let proof = |questionnaire: &Questionnaire, fields: &[(&str, &str)]| {
+            questionnaire.check(&submission(fields), false).map(|answers| answers.proof).map_err(|not| not.reason)
+        };
+        let read = Some(Proof { challenge: "F3A6".into(), answer: "abc".into() });
+        let letters = [("challenge", "F3A6"), ("ocr", "abc"), ("qa", "Romeo")];
+        assert_eq!(proof(&questionnaire, &letters), Ok(read.clone()), "where no question is asked, none is answered");
+        assert_eq!(proof(&questionnaire, &[]), Ok(Some(Proof { challenge: "".into(), answer: "".into() })));
+        assert_eq!(questionnaire.check(&submission(&[]), true), Ok(Answers::default()));
+        questionnaire.question = Some(question);
+        assert_eq!(proof(&questionnaire, &letters[..2]), Ok(read));
+        assert_eq!(proof(&questionnaire, &letters), Ok(None));
+        assert_eq!(proof(&questionnaire, &[("qa", "Paris"), letters[0], letters[1]]), Err("wrong-answer"));
+        let shown = questionnaire.offer(offer);
+        let form = written(shown.child("x", ns::DATA_FORMS).unwrap());
+        assert!(form.contains("<field var='answers' type='hidden'><value>1</value></field>"), "{form}");
+        assert!(form.contains("<field var='qa'") && !form.contains("</media><required/>"), "{form}");
     }
 }

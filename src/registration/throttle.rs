@@ -12,6 +12,10 @@ use crate::stream::Refusal;
 /// For how long an account counts against the address from which it was made.
 pub const DAY_US: u64 = 86_400 * 1_000_000;
 
+/// Tries of one address that may fail within the interval without its having to wait for the next: people mistype, and
+/// find that a name is taken.
+const CORRECTIONS_MAX: u8 = 5;
+
 /// How many bits of an address say whose it is: all addresses that have them in common count as one.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Prefixes {
@@ -43,7 +47,7 @@ impl Prefixes {
 pub struct ThrottleLimits {
     /// Which addresses count as one.
     pub prefixes: Prefixes,
-    /// From one try of an address to its next, in microseconds.
+    /// From one try of an address to its next, in microseconds. Few that fail are not counted.
     pub interval_us: u64,
     /// Accounts of one address within a day.
     pub per_day: usize,
@@ -78,8 +82,12 @@ impl From<ThrottleFault> for Refusal {
 /// What is known of an address.
 #[derive(Debug, Default)]
 struct Known {
-    /// When its last try was let pass, in microseconds since 1970; zero: never.
+    /// When its last try was let pass that counts, in microseconds since 1970; zero: never.
     tried_us: u64,
+    /// How many do not count since when.
+    corrections: u8,
+    /// See `corrections`.
+    corrected_us: u64,
     /// When its accounts of the last day were made.
     made_us: VecDeque<u64>,
     /// Tries that were let pass and have not come to an end.
@@ -95,7 +103,8 @@ impl Known {
 
     fn is_of_use(&mut self, limits: &ThrottleLimits, now_us: u64) -> bool {
         self.forget_old(now_us);
-        self.open > 0 || !self.made_us.is_empty() || now_us.saturating_sub(self.tried_us) < limits.interval_us
+        let last_us = self.tried_us.max(self.corrected_us);
+        self.open > 0 || !self.made_us.is_empty() || now_us.saturating_sub(last_us) < limits.interval_us
     }
 }
 
@@ -162,6 +171,9 @@ impl Throttle {
             self.full_us = full_us;
         }
         let known = self.known.entry(address).or_default();
+        if now_us.saturating_sub(known.corrected_us) >= limits.interval_us {
+            (known.corrections, known.corrected_us) = (0, now_us);
+        }
         known.tried_us = now_us;
         known.open += 1;
         Ok(())
@@ -172,6 +184,10 @@ impl Throttle {
         let first = self.limits.prefixes.first_of(address);
         if let Some(known) = self.known.get_mut(&first) {
             known.open = known.open.saturating_sub(1);
+            if made_us.is_none() && known.corrections < CORRECTIONS_MAX {
+                known.corrections += 1;
+                known.tried_us = 0;
+            }
         }
         if let Some(made_us) = made_us {
             self.remember(address, made_us);
@@ -214,6 +230,24 @@ mod tests {
         assert_eq!(register(&mut throttle, address(1), at(20)), Ok(()));
         assert_eq!(register(&mut throttle, address(1), at(30)), Err(ThrottleFault::TooMany));
         assert_eq!(register(&mut throttle, address(1), at(24 * 60)), Ok(()));
+    }
+
+    #[test]
+    fn who_mistypes_need_not_wait_a_few_times() {
+        let mut throttle = Throttle::new(LIMITS);
+        let now_us = 1 << 50;
+        for _ in 0..CORRECTIONS_MAX {
+            assert_eq!(throttle.may_try(address(1), now_us), Ok(()));
+            assert_eq!(throttle.may_try(address(1), now_us), Err(ThrottleFault::TooSoon), "while it is under way");
+            throttle.ended(address(1), None);
+        }
+        assert_eq!(throttle.may_try(address(1), now_us), Ok(()));
+        throttle.ended(address(1), None);
+        assert_eq!(throttle.may_try(address(1), now_us + 599 * SECOND), Err(ThrottleFault::TooSoon));
+        assert_eq!(throttle.may_try(address(1), now_us + 600 * SECOND), Ok(()));
+        throttle.ended(address(1), None);
+        assert_eq!(register(&mut throttle, address(1), now_us + 601 * SECOND), Ok(()));
+        assert_eq!(throttle.may_try(address(1), now_us + 602 * SECOND), Err(ThrottleFault::TooSoon));
     }
 
     #[test]

@@ -31,7 +31,7 @@ use crate::limits::AddressLimits;
 use crate::logging;
 use crate::names;
 use crate::random;
-use crate::registration::{DAY_US, Mode};
+use crate::registration::{Challenges, DAY_US, Mode};
 use crate::sasl::{Hash, UnknownUsers};
 use crate::shard::{Administration, ListenerKind, Message, Settings, Shard, Tls, Verifier};
 use crate::stream::{Config, SessionFeatures, TlsPolicy};
@@ -110,7 +110,7 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     settings.registered = registered_lately(&store, not_before_us)?;
     let info = options.contact.server_info(&options.archive, options.sasl_mechanisms.contains(&SaslMechanism::Plain));
     settings.server_info = info.forms();
-    settings.site = options.web.site(&options.domain)?;
+    settings.site = options.web.site(&options.domain)?.map(|site| site.with_help(info.help()));
     settings.take_policy(options.registration()?);
     settings.dns = match Dns::start(options.dns_server) {
         Ok(dns) => Some(dns),
@@ -306,6 +306,7 @@ fn settings(
         token_clients_max: TOKEN_CLIENTS_MAX,
         roster: options.keeping.roster(),
         site: None,
+        challenges: Challenges::default(),
         registration: ArcSwap::default(),
         dns: None,
         appointed: ArcSwap::default(),

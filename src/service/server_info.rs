@@ -74,6 +74,12 @@ impl ServerInfo {
         self.contacts.iter().any(|(known, _)| known == kind)
     }
 
+    /// How those are reached who help people: with the first address for one of these kinds.
+    pub fn help(&self) -> Option<&str> {
+        let first = |kind: &str| self.contacts.iter().find(|(known, _)| known == kind);
+        ["support", "admin", "feedback"].into_iter().find_map(first).map(|(_, uri)| uri.as_str())
+    }
+
     /// The forms; none for what is not said.
     pub fn forms(&self) -> Vec<Element> {
         let mut forms = Vec::new();

@@ -60,6 +60,14 @@ impl Applicant {
         Applicant { connection, number, peer, domain, token, way: Way::Page(Box::new(filled)) }
     }
 
+    /// The id of the question.
+    pub fn id(&self) -> &str {
+        match &self.way {
+            Way::Stream { id, .. } => id.as_deref().unwrap_or_default(),
+            Way::Page(_) => "",
+        }
+    }
+
     /// Whether nothing is to be changed.
     fn gets(&self) -> bool {
         matches!(self.way, Way::Stream { gets: true, .. })

@@ -56,7 +56,7 @@ use crate::account::archive_size::SizeCheck;
 use crate::account::restraint::Sent;
 use crate::account::{Accounts, SessionKey, Standing};
 use crate::limits::{Addresses, Remembered};
-use crate::registration::{Lookout, Throttle};
+use crate::registration::{Lookout, Spent, Throttle};
 use crate::sasl::Bindings;
 use crate::stream::management::Total;
 use crate::stream::{Negotiation, StreamError};
@@ -165,6 +165,8 @@ pub struct Shard {
     commands: Commands,
     /// On the first shard: how often accounts are made.
     throttle: Throttle,
+    /// On the same: which challenges were used.
+    spent: Spent,
     /// Sessions to end once the present callback is through.
     doomed: Vec<(SessionKey, End)>,
     tickets: Tickets,
@@ -213,6 +215,7 @@ impl Shard {
         }
         Shard {
             throttle,
+            spent: Spent::default(),
             lookout: Lookout::default(),
             alerts: Lookout::default(),
             noting: None,

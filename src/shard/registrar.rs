@@ -5,10 +5,11 @@ use std::net::IpAddr;
 
 use rondel_shards::Io;
 
-use super::Shard;
 use super::message::Message;
 use super::roster::now_micros;
 use super::task::Aside;
+use super::{Shard, now_s};
+use crate::registration::Returned;
 
 /// The shard that counts.
 pub(super) const REGISTRAR: usize = 0;
@@ -19,6 +20,15 @@ pub enum ToRegistrar {
     Try {
         /// From where.
         address: IpAddr,
+        /// The shard.
+        shard: usize,
+        /// The task.
+        token: u64,
+    },
+    /// Somebody wants to use a challenge; the answer goes to a task of a shard.
+    Spend {
+        /// The challenge.
+        challenge: Returned,
         /// The shard.
         shard: usize,
         /// The task.
@@ -44,6 +54,12 @@ impl Shard {
         self.tell_registrar(io, ToRegistrar::Try { address, shard, token });
     }
 
+    /// Asks it whether a challenge was used already; the answer is for a task.
+    pub(super) fn spend_at_registrar(&mut self, io: &mut Io<Shard>, challenge: Returned, token: u64) {
+        let shard = io.shard();
+        self.tell_registrar(io, ToRegistrar::Spend { challenge, shard, token });
+    }
+
     pub(super) fn tell_registrar(&mut self, io: &mut Io<Shard>, order: ToRegistrar) {
         io.send(REGISTRAR, Message::Registrar(Box::new(order)), size_of::<ToRegistrar>());
     }
@@ -55,6 +71,10 @@ impl Shard {
                 self.throttle.set_limits(self.settings.registration().throttle);
                 let outcome = self.throttle.may_try(address, now_micros());
                 io.send(shard, Message::Aside { token, aside: Aside::Admission(outcome) }, 0);
+            }
+            ToRegistrar::Spend { challenge, shard, token } => {
+                let outcome = self.spent.spend(&challenge, now_s());
+                io.send(shard, Message::Aside { token, aside: Aside::Spent(outcome) }, 0);
             }
             ToRegistrar::Tell(words) => self.watch_registration(io, words),
             ToRegistrar::Alert(words) => self.alert(io, words),

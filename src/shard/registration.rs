@@ -1,7 +1,7 @@
 //! Registration (XEP-0077): of strangers, before they log in, and what an account may change about its own. What is
 //! asked and who may is decided in [`crate::registration`]; here it is carried out.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -26,7 +26,10 @@ use super::{Shard, now_s};
 use crate::credentials::to_store;
 use crate::jid;
 use crate::names;
-use crate::registration::{Declined, Mode, NameFault, Request, Submission, registered};
+use crate::registration::{
+    Answers, Challenge, Declined, Mode, NameFault, NotSpent, Offer, Proof, Request, Submission, registered,
+    wrong_letters,
+};
 use crate::sasl::{PASSWORD_BYTES_MAX, prepare_password};
 use crate::service::{Action, Answer};
 use crate::stream::{Refusal, StreamError};
@@ -68,9 +71,7 @@ impl Shard {
         let submission = match request {
             Request::Get => {
                 io.set_deadline(applicant.connection, Some(PATIENCE));
-                let page = self.settings.site.as_ref().map(|site| site.registration_url(&applicant.domain));
-                let offer = self.settings.registration().questionnaire.offer(page.as_deref());
-                return self.answer_applicant(io, &applicant, Answer::Result(Some(offer)));
+                return self.offer(io, applicant);
             }
             Request::Remove => {
                 let refusal = Refusal::new("auth", "registration-required");
@@ -82,6 +83,48 @@ impl Shard {
             Some(token) => self.register_invited(io, applicant, submission, token),
             None => self.register_uninvited(io, applicant, &submission),
         }
+    }
+
+    /// Shows what is to be filled in, with a picture if one has to be read.
+    fn offer(&mut self, io: &mut Io<Shard>, applicant: Applicant) {
+        let policy = self.settings.registration();
+        if !policy.questionnaire.is_picture_asked(applicant.token.is_some()) {
+            return self.offer_with(io, &applicant, None);
+        }
+        self.with_challenge(io, applicant.peer.ip(), move |shard, io, challenge| match challenge {
+            Some(challenge) => shard.offer_with(io, &applicant, Some(&challenge)),
+            None => {
+                shard.answer_applicant(io, &applicant, Answer::Refused(Refusal::new("wait", "resource-constraint")))
+            }
+        });
+    }
+
+    fn offer_with(&mut self, io: &mut Io<Shard>, applicant: &Applicant, challenge: Option<&Challenge>) {
+        let page = self.settings.site.as_ref().map(|site| site.registration_url(&applicant.domain));
+        let (page, is_invited, id) = (page.as_deref(), applicant.token.is_some(), applicant.id());
+        let offer = Offer { page, is_invited, challenge, id };
+        let offer = self.settings.registration().questionnaire.offer(offer);
+        self.answer_applicant(io, applicant, Answer::Result(Some(offer)));
+    }
+
+    /// Makes a challenge for somebody at this address, and goes on with it. None if they have had many, or too many wait
+    /// for one.
+    pub(super) fn with_challenge(
+        &mut self,
+        io: &mut Io<Shard>,
+        address: IpAddr,
+        then: impl FnOnce(&mut Shard, &mut Io<Shard>, Option<Challenge>) + 'static,
+    ) {
+        if !self.may_have_picture(io, address) {
+            return then(self, io, None);
+        }
+        let step = Step::draw(move |shard, io, _: &Task, drawn| {
+            let challenges = &shard.settings.challenges;
+            let challenge = drawn.map(|(answer, picture)| challenges.new_challenge(&answer, picture, now_s()));
+            then(shard, io, challenge);
+            Step::Done
+        });
+        self.run(io, step);
     }
 
     /// Somebody wants to register who has no invitation.
@@ -124,7 +167,7 @@ impl Shard {
             let new = password_in(submission, Refusal::not_acceptable)?;
             Ok((new, policy.questionnaire.check(submission, invite.is_some())?))
         });
-        let (new, said) = match checked {
+        let (new, Answers { said, proof }) = match checked {
             Ok(checked) => checked,
             Err(declined) => return self.decline(io, applicant, Some(owner), declined),
         };
@@ -133,24 +176,30 @@ impl Shard {
         let is_counted = invite.is_none() && !policy.trusted.contain(address);
         let waits = invite.is_none() && policy.mode == Mode::Approve;
         let wanted = Wanted { applicant, owner, said, invite, waits, is_counted, is_limited: false };
-        let step = match is_counted {
-            false => look_for_name(wanted, password),
-            true => Step::admit(address, move |shard, io, _, outcome| match outcome {
-                Ok(()) => shard.look_for_listing(address, move |shard, io, listed| {
-                    if listed == Listed::Refused {
-                        let refusal = Refusal::forbidden().with_text("This address is on a block list.");
-                        shard.not_registered(io, wanted, Declined::new("listed-address", refusal));
-                        return Step::Done;
-                    }
-                    look_for_name(Wanted { is_limited: listed == Listed::ToBeLimited, ..wanted }, password)
-                }),
-                Err(fault) => {
-                    shard.decline(io, wanted.applicant, Some(wanted.owner), fault.into());
-                    Step::Done
-                }
-            }),
+        let step = match proof {
+            Some(proof) => self.prove(io, wanted, password, proof),
+            None => admit(wanted, password),
         };
         self.run(io, step);
+    }
+
+    /// Uses a challenge, and goes on if its letters were read.
+    fn prove(&mut self, io: &mut Io<Shard>, wanted: Wanted, password: NewPassword, proof: Proof) -> Step {
+        let Some(challenge) = self.settings.challenges.returned(&proof.challenge, now_s()) else {
+            self.decline(io, wanted.applicant, Some(wanted.owner), NotSpent::Void.into());
+            return Step::Done;
+        };
+        Step::spend(challenge, move |shard, io, _: &Task, outcome| {
+            let declined = match outcome {
+                Err(not) => not.into(),
+                Ok(()) if shard.settings.challenges.is_answer(&challenge, &proof.answer) => {
+                    return admit(wanted, password);
+                }
+                Ok(()) => wrong_letters(),
+            };
+            shard.decline(io, wanted.applicant, Some(wanted.owner), declined);
+            Step::Done
+        })
     }
 
     /// Whether somebody may ask at all.
@@ -293,6 +342,28 @@ impl Shard {
             })
         }))
     }
+}
+
+/// Waits for the throttle, and for block lists, where they are asked; then goes on.
+fn admit(wanted: Wanted, password: NewPassword) -> Step {
+    let address = wanted.applicant.peer.ip();
+    if !wanted.is_counted {
+        return look_for_name(wanted, password);
+    }
+    Step::admit(address, move |shard, io, _: &Task, outcome| match outcome {
+        Ok(()) => shard.look_for_listing(address, move |shard, io, listed| {
+            if listed == Listed::Refused {
+                let refusal = Refusal::forbidden().with_text("This address is on a block list.");
+                shard.not_registered(io, wanted, Declined::new("listed-address", refusal));
+                return Step::Done;
+            }
+            look_for_name(Wanted { is_limited: listed == Listed::ToBeLimited, ..wanted }, password)
+        }),
+        Err(fault) => {
+            shard.decline(io, wanted.applicant, Some(wanted.owner), fault.into());
+            Step::Done
+        }
+    })
 }
 
 /// Sees whether the name can be had, as far as others than its owner have had it or look like it.

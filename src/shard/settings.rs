@@ -29,7 +29,7 @@ use crate::http::Site;
 use crate::jid::Jid;
 use crate::limits::{AddressLimits, Banned};
 use crate::pubsub::PubsubLimits;
-use crate::registration::{Mode, Notices, Policy};
+use crate::registration::{Challenges, Mode, Notices, Policy};
 use crate::service::admin_commands::Facts;
 use crate::stream::{Config, StreamError};
 use crate::xml::{Element, Limits};
@@ -108,6 +108,8 @@ pub struct Settings {
     pub roster: RosterLimits,
     /// The web pages, if there are any.
     pub site: Option<Site>,
+    /// What those who register have to read.
+    pub challenges: Challenges,
     /// Who may register, until it is said anew.
     pub registration: ArcSwap<Policy>,
     /// Who asks the domain name system, if anything is to be asked.

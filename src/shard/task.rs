@@ -18,7 +18,7 @@ use super::{Shard, archiving};
 use crate::account::{Address, SessionKey};
 use crate::admin::{Done, Failure};
 use crate::dns::blocklist::Listing;
-use crate::registration::ThrottleFault;
+use crate::registration::{NotSpent, Picture, Returned, ThrottleFault};
 use crate::sasl::ScramKeys;
 use crate::service::Answer;
 use crate::service::admin_commands::Errand;
@@ -75,6 +75,10 @@ pub(super) enum Wanted {
     Listing(IpAddr, Vec<String>),
     /// What this administrator wants is done.
     Errand(String, Errand),
+    /// A picture of letters is drawn.
+    Picture,
+    /// A challenge is used, if it was not yet.
+    Spent(Returned),
 }
 
 /// What has come of it.
@@ -88,6 +92,10 @@ pub enum Aside {
     Listed(Vec<(String, Listing)>),
     /// What has come of an errand.
     Errand(Vec<Result<Done, Failure>>),
+    /// The letters, and the picture of them.
+    Picture(Option<(String, Picture)>),
+    /// Whether the challenge may be tried.
+    Spent(Result<(), NotSpent>),
 }
 
 /// How a task goes on once the storage has answered.
@@ -207,6 +215,29 @@ impl Step {
             _ => Step::Done,
         };
         Step::Aside(Wanted::Listing(address, zones), Box::new(then))
+    }
+
+    /// To have a picture of letters drawn, then to go on with it.
+    pub(super) fn draw(
+        then: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task, Option<(String, Picture)>) -> Step + 'static,
+    ) -> Step {
+        let then = move |shard: &mut Shard, io: &mut Io<Shard>, task: &Task, aside| match aside {
+            Aside::Picture(drawn) => then(shard, io, task, drawn),
+            _ => Step::Done,
+        };
+        Step::Aside(Wanted::Picture, Box::new(then))
+    }
+
+    /// To use a challenge, then to go on.
+    pub(super) fn spend(
+        challenge: Returned,
+        then: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task, Result<(), NotSpent>) -> Step + 'static,
+    ) -> Step {
+        let then = move |shard: &mut Shard, io: &mut Io<Shard>, task: &Task, aside| match aside {
+            Aside::Spent(outcome) => then(shard, io, task, outcome),
+            _ => Step::Done,
+        };
+        Step::Aside(Wanted::Spent(challenge), Box::new(then))
     }
 
     /// To have done what an administrator wants, then to go on with what has come of it.
@@ -386,6 +417,14 @@ impl Shard {
                         None
                     }
                     Wanted::Listing(address, zones) => self.ask_lists(io, token, address, zones),
+                    Wanted::Picture => {
+                        let is_queued = self.verifier.draw(token, remote);
+                        (!is_queued).then_some(Aside::Picture(None))
+                    }
+                    Wanted::Spent(challenge) => {
+                        self.spend_at_registrar(io, challenge, token);
+                        None
+                    }
                     Wanted::Errand(by, errand) => self.settings.administration.ask(token, remote, by, errand),
                 };
                 if let Some(busy) = busy {

@@ -1,5 +1,5 @@
-//! Verifying passwords, and making keys of new ones, on side threads: it takes milliseconds on purpose, which no shard
-//! has.
+//! Verifying passwords, making keys of new ones, and drawing pictures of letters, on side threads: it takes
+//! milliseconds, which no shard has.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::Shard;
 use super::message::Message;
 use super::task::Aside;
-use crate::registration::{PasswordFault, PasswordRules};
+use crate::registration::{PasswordFault, PasswordRules, Picture};
 use crate::sasl::{Failure, Hash, ScramKeys, UnknownUsers, new_keys, prepare_password, verify};
 
 /// Passwords that wait at most; beyond it logins are told to come later.
@@ -26,6 +26,7 @@ struct Job {
 enum Work {
     Login { password: String, account: String, keys: Option<ScramKeys>, disabled: Option<Failure> },
     Change(NewPassword),
+    Picture,
 }
 
 /// A password to make keys of.
@@ -75,6 +76,7 @@ impl Verifier {
                             let outcome = judge(&password, &account, keys, disabled, &unknown);
                             Message::Verified { token, outcome: Some(outcome) }
                         }
+                        Work::Picture => Message::Aside { token, aside: Aside::Picture(Picture::draw()) },
                         Work::Change(change) => Message::Aside { token, aside: Aside::Keys(change.derive()) },
                     });
                 }
@@ -101,6 +103,11 @@ impl Verifier {
     /// Queues a password to be replaced. The keys of the new one come as a message. `false` if too many wait.
     pub(super) fn derive(&self, token: u64, remote: Remote<Message>, change: NewPassword) -> bool {
         self.queue(Job { token, remote, work: Work::Change(change) })
+    }
+
+    /// Queues a picture of letters to be drawn, which comes as a message. `false` if too many wait.
+    pub(super) fn draw(&self, token: u64, remote: Remote<Message>) -> bool {
+        self.queue(Job { token, remote, work: Work::Picture })
     }
 
     fn queue(&self, job: Job) -> bool {

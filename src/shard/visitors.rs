@@ -16,7 +16,7 @@ use super::task::{Step, Task};
 use super::{Shard, now_s};
 use crate::http::{Exchange, Filled, Invited, Progress, Request, Response, Visit, site, visitor_behind};
 use crate::limits::{Remembered, prefix};
-use crate::registration::Declined;
+use crate::registration::{Challenge, Declined};
 use crate::stream::Refusal;
 use crate::{limited_event, logging};
 
@@ -24,6 +24,7 @@ use crate::{limited_event, logging};
 const VISITS: Rate = Rate { per_second: 1.0, burst: 60.0 };
 const PAGE_COSTS: f64 = 1.0;
 const FORM_COSTS: f64 = 6.0;
+const PICTURE_COSTS: f64 = 4.0;
 
 /// For how long a connection waits for the next request.
 const IDLE: Duration = Duration::from_secs(30);
@@ -43,6 +44,8 @@ pub(super) struct Visitors {
 struct Visitor {
     number: u64,
     peer: SocketAddr,
+    /// Who asks by it: the peer, or whom a proxy asks for.
+    asks_from: IpAddr,
     /// Whether limits of addresses hold for it.
     is_counted: bool,
     exchange: Exchange,
@@ -60,7 +63,8 @@ impl Shard {
         peer: SocketAddr,
         is_counted: bool,
     ) {
-        let visitor = Visitor { number, peer, is_counted, exchange: Exchange::default(), is_served: false };
+        let visitor =
+            Visitor { number, peer, asks_from: peer.ip(), is_counted, exchange: Exchange::default(), is_served: false };
         self.visitors.here.insert(connection, Box::new(visitor));
         io.set_deadline(connection, Some(self.settings.login_timeout));
     }
@@ -148,6 +152,9 @@ impl Shard {
         let settings = Arc::clone(&self.settings);
         let Some(site) = &settings.site else { return self.visitor_is_late(io, connection) };
         let peer = SocketAddr::new(visitor_behind(peer.ip(), request, &site.proxies), peer.port());
+        if let Some(visitor) = self.visitors.here.get_mut(&connection) {
+            visitor.asks_from = peer.ip();
+        }
         if self.is_banned(peer.ip()) {
             return self.answer_visitor(io, connection, site::banned());
         }
@@ -160,6 +167,7 @@ impl Shard {
         }
         match site.visit(request, &settings.registration(), now_s()) {
             Visit::Answered(response) => self.answer_visitor(io, connection, response),
+            Visit::Wrong(filled, status, words) => self.show_form(io, connection, filled, status, Some(words.into())),
             Visit::Invitation { domain, token } => {
                 let at = domain.clone();
                 self.with_invitation(io, &domain, &token.clone(), move |shard, io, stored| {
@@ -181,12 +189,12 @@ impl Shard {
 
     fn visitor_wants_form(&mut self, io: &mut Io<Shard>, connection: ConnectionId, mut filled: Filled) {
         let Some(token) = filled.token.clone() else {
-            return self.show_form(io, connection, &filled, StatusCode::OK, None);
+            return self.show_form(io, connection, filled, StatusCode::OK, None);
         };
         self.with_invitation(io, &filled.domain.clone(), &token.clone(), move |shard, io, stored| match stored {
             Ok(Some(stored)) if stored.invite.registers => {
                 filled.invited = Some(Invited::new(&filled.domain, &stored, &token));
-                shard.show_form(io, connection, &filled, StatusCode::OK, None);
+                shard.show_form(io, connection, filled, StatusCode::OK, None);
             }
             Ok(_) => shard.answer_visitor(io, connection, site::invitation(&filled.domain, None)),
             Err(_) => shard.answer_visitor(io, connection, site::failed(&filled.domain)),
@@ -235,13 +243,34 @@ impl Shard {
         &mut self,
         io: &mut Io<Shard>,
         connection: ConnectionId,
+        filled: Filled,
+        status: StatusCode,
+        wrong: Option<String>,
+    ) {
+        if !self.settings.registration().questionnaire.is_picture_asked(filled.invited.is_some()) {
+            return self.show_form_with(io, connection, &filled, status, wrong.as_deref(), None);
+        }
+        let Some(address) = self.visitors.here.get(&connection).map(|visitor| visitor.asks_from) else { return };
+        self.with_challenge(io, address, move |shard, io, challenge| match challenge {
+            Some(challenge) => {
+                shard.show_form_with(io, connection, &filled, status, wrong.as_deref(), Some(&challenge));
+            }
+            None => shard.answer_visitor(io, connection, site::too_often()),
+        });
+    }
+
+    fn show_form_with(
+        &mut self,
+        io: &mut Io<Shard>,
+        connection: ConnectionId,
         filled: &Filled,
         status: StatusCode,
         wrong: Option<&str>,
+        challenge: Option<&Challenge>,
     ) {
         let settings = Arc::clone(&self.settings);
         let Some(site) = &settings.site else { return };
-        let form = site.form(status, filled, &settings.registration(), wrong, now_s());
+        let form = site.form(status, filled, &settings.registration(), wrong, challenge, now_s());
         self.answer_visitor(io, connection, form);
     }
 
@@ -254,7 +283,12 @@ impl Shard {
         refusal: &Refusal,
     ) {
         let (status, words) = site::refusal(refusal);
-        self.show_form(io, connection, filled, status, Some(words));
+        self.show_form(io, connection, filled.clone(), status, Some(words.to_owned()));
+    }
+
+    /// Whether somebody at this address may be drawn a picture, which takes some time.
+    pub(super) fn may_have_picture(&mut self, io: &Io<Shard>, address: IpAddr) -> bool {
+        self.may_visit(io, address, PICTURE_COSTS)
     }
 
     /// Whether somebody may ask for so much at this address.

@@ -58,6 +58,10 @@ pub const RESULT_SETS: &str = "http://jabber.org/protocol/rsm";
 pub const PUBSUB_EVENT: &str = "http://jabber.org/protocol/pubsub#event";
 /// Out of band data (XEP-0066).
 pub const OUT_OF_BAND: &str = "jabber:x:oob";
+/// Pictures of fields in forms (XEP-0221).
+pub const MEDIA_ELEMENT: &str = "urn:xmpp:media-element";
+/// Small data within a stanza (XEP-0231).
+pub const BITS_OF_BINARY: &str = "urn:xmpp:bob";
 /// XHTML-IM (XEP-0071).
 pub const XHTML_IM: &str = "http://jabber.org/protocol/xhtml-im";
 /// Publish-subscribe, what everybody may ask (XEP-0060).

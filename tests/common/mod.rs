@@ -8,6 +8,7 @@
 pub mod browser;
 pub mod commands;
 pub mod follower;
+pub mod letters;
 pub mod people;
 pub mod scram;
 pub mod strangers;
