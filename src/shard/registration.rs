@@ -107,8 +107,8 @@ impl Shard {
         self.answer_applicant(io, applicant, Answer::Result(Some(offer)));
     }
 
-    /// Makes a challenge for somebody at this address, and goes on with it. None if they have had many, or too many wait
-    /// for one.
+    /// Makes a challenge for somebody at this address, and goes on with it. None if they have had many, or too many
+    /// wait for one.
     pub(super) fn with_challenge(
         &mut self,
         io: &mut Io<Shard>,
