@@ -18,6 +18,7 @@ pub mod pubsub;
 pub mod random;
 pub mod registration;
 pub mod rsm;
+pub mod rtbl;
 pub mod sasl;
 pub mod seal;
 pub mod server;

@@ -27,6 +27,7 @@ pub mod report;
 mod serve;
 mod sessions;
 pub mod status;
+mod strangers;
 #[cfg(test)]
 mod tests;
 pub mod trace;
@@ -60,6 +61,7 @@ pub use report::ReportAction;
 pub use serve::{ResourceConflict, SaslMechanism, ServeOptions};
 pub use sessions::Sessions;
 pub use status::StatusFlags;
+pub use strangers::Strangers;
 pub use trace::TraceFlags;
 pub use user::UserAction;
 pub use watching::Watching;

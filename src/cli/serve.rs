@@ -10,7 +10,8 @@ use clap::{Args, ValueEnum};
 
 use crate::certificates::{CertificateError, CertificateFiles, CertificateStore, Warning, development_certificate};
 use crate::cli::{
-    Archive, Contact, Keeping, Newcomers, Publishing, RegistrationFlags, Sessions, Watching, Web, names, values,
+    Archive, Contact, Keeping, Newcomers, Publishing, RegistrationFlags, Sessions, Strangers, Watching, Web, names,
+    values,
 };
 use crate::logging;
 use crate::registration::Policy;
@@ -161,6 +162,10 @@ pub struct ServeOptions {
     /// What new accounts are held to.
     #[command(flatten)]
     pub newcomers: Newcomers,
+
+    /// Strangers.
+    #[command(flatten)]
+    pub strangers: Strangers,
 
     /// Who is told of registrations, and what new accounts are told.
     #[command(flatten)]

@@ -93,6 +93,8 @@ impl Running {
             ("reads-inline", storage.reads_inline),
             ("reads-queued", storage.reads_queued),
         ];
+        let listed = self.settings.lists.load().iter().map(|(_, listed)| listed.len() as u64).sum();
+        counters.push(Counted { name: "block-list-entries".into(), shard: None, value: listed });
         counters.extend(shared.map(|(name, value)| Counted { name: name.into(), shard: None, value }));
         counters
     }

@@ -4,6 +4,7 @@
 mod backend;
 mod clock;
 mod descriptors;
+mod lists;
 mod secret;
 mod signals;
 pub mod watch;
@@ -27,6 +28,7 @@ use crate::admin;
 use crate::cli::{self, Action, ResourceConflict, SaslMechanism, ServeOptions, values};
 use crate::credentials;
 use crate::dns::Dns;
+use crate::home::home;
 use crate::limits::AddressLimits;
 use crate::logging;
 use crate::names;
@@ -121,6 +123,11 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
         Err(error) => return Err(error),
     };
     settings.take_decisions(&admin::Desk::new(Arc::clone(&store))).map_err(|failure| failure.text)?;
+    settings.take_lists(lists::load(&store, &options.strangers.rtbl)?);
+    for list in options.strangers.rtbl.iter().filter(|list| !settings.serves(list.service.domain())) {
+        let list = list.name();
+        tracing::warn!(target: "server", list, "other servers cannot be reached: what is known of this list holds");
+    }
     if settings.registration().mode != Mode::Closed && !info.has_contact("abuse") {
         tracing::warn!(
             target: "server",
@@ -159,6 +166,8 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     let started = settings.administration.start(administrators, rounds);
     started.map_err(|error| format!("cannot start a thread: {error}"))?;
     backend.remove_departed();
+    let followed = options.domain.first().map_or(0, |domain| home(domain, shards));
+    runtime.remote(followed).send(Message::FollowLists);
     announce(&runtime, &settings, shards);
 
     let registrar = runtime.remote(0);
@@ -314,6 +323,8 @@ fn settings(
         has_lists: AtomicBool::new(false),
         administration: Administration::default(),
         restarts: AtomicBool::new(false),
+        lists: ArcSwap::default(),
+        has_listed: AtomicBool::new(false),
         bans: ArcSwap::default(),
         registered: Vec::new(),
         server_info: Vec::new(),

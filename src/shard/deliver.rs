@@ -195,6 +195,9 @@ impl Shard {
         if self.accounts.account(routed.bare()).is_some() {
             return self.deliver_routed(io, routed);
         }
+        if !routed.bare().contains('@') {
+            return self.server_hears(io, &routed);
+        }
         // Who is not online gets neither presence nor answers, and has not to be loaded for it.
         let is_for_account = match routed.kind {
             StanzaKind::Message(_) | StanzaKind::Presence(PresenceType::Subscription(_)) => true,
@@ -256,6 +259,7 @@ impl Shard {
     /// refused, or dropped without a word (`None`).
     pub(super) fn may_reach(&self, kind: StanzaKind, from: Sender<'_>, bare: &str) -> Result<(), Option<Refusal>> {
         let Some(account) = self.accounts.account(bare) else { return Err(None) };
+        self.refuse_listed(kind, from, account, bare)?;
         if account.standing == Standing::Absent {
             // Whether there is such an account does not show to who asks for a subscription.
             let is_silent = matches!(kind, StanzaKind::Presence(_));
@@ -490,7 +494,7 @@ impl Shard {
     /// Sends a finished stanza of the server's own making, in the name of an account or a resource (`from`), to an
     /// address of this server.
     pub(super) fn send(&mut self, io: &mut Io<Shard>, kind: StanzaKind, from: &str, to: &Jid<'_>, stanza: &[u8]) {
-        if !self.settings.serves(to.domain()) || to.local().is_none() {
+        if !self.settings.serves(to.domain()) {
             return;
         }
         let from = Sender::of(from);
@@ -590,5 +594,5 @@ fn error_kind(kind: StanzaKind) -> StanzaKind {
 /// For those who look: what becomes of what may not reach an account.
 fn unreached(is_told: bool) -> String {
     let how = if is_told { "refused" } else { "dropped" };
-    format!("{how}: there is no such account, or it blocks the sender")
+    format!("{how}: there is no such account, it blocks the sender, or a block list has the sender")
 }

@@ -66,6 +66,8 @@ pub enum Message {
     Reconsider(Box<Reconsider>),
     /// Who is banned has changed: the sessions of those who are end.
     EndBanned,
+    /// Block lists of others are followed from now on.
+    FollowLists,
     /// Somebody with this bare JID has been let in, and is welcomed.
     Welcome(Box<str>),
     /// Something is said to all who are available there.

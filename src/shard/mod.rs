@@ -35,6 +35,7 @@ mod reports;
 mod restraint;
 mod resumption;
 mod roster;
+mod rtbl;
 mod settings;
 mod stream;
 mod task;
@@ -57,6 +58,7 @@ use crate::account::restraint::Sent;
 use crate::account::{Accounts, SessionKey, Standing};
 use crate::limits::{Addresses, Remembered};
 use crate::registration::{Lookout, Spent, Throttle};
+use crate::rtbl::Follower;
 use crate::sasl::Bindings;
 use crate::stream::management::Total;
 use crate::stream::{Negotiation, StreamError};
@@ -78,6 +80,7 @@ use pep::Pep;
 pub use registrar::ToRegistrar;
 pub use removal::{NotRemoved, RemoveAccount};
 use resumption::Waiting;
+pub use rtbl::Lists;
 pub use settings::{Kept, ListenerKind, Settings, Tls};
 use stream::{Phase, Stream};
 pub use task::Aside;
@@ -143,6 +146,9 @@ const TIMER_CAPABILITIES: u64 = 1;
 /// The token of the timer after which those who watch registrations hear of more.
 const TIMER_WATCH: u64 = 2;
 
+/// The timer that looks after the block lists that are followed.
+const TIMER_LISTS: u64 = 3;
+
 /// The timer that sees to whether the storage has caught up. All others are those of sessions.
 const TIMER_STORAGE: u64 = u64::MAX;
 
@@ -172,6 +178,8 @@ pub struct Shard {
     tickets: Tickets,
     watches: Watches,
     visitors: Visitors,
+    /// On one shard: the block lists of others.
+    followers: Vec<Follower>,
     waiting: Waiting,
     /// What sessions were sent and have not acknowledged.
     unacknowledged: Total,
@@ -240,6 +248,7 @@ impl Shard {
             tickets: Tickets::default(),
             watches: Watches::default(),
             visitors: Visitors::default(),
+            followers: Vec::new(),
             waiting: Waiting::default(),
             unacknowledged: Total::default(),
             touched: Vec::new(),
@@ -514,6 +523,7 @@ impl Application for Shard {
             }
             Message::Reconsider(order) => self.reconsider(io, *order),
             Message::EndBanned => self.end_banned(io),
+            Message::FollowLists => self.follow_lists(io),
             Message::Welcome(account) => {
                 if let Ok(owner) = Owner::parse(&account) {
                     self.welcome(io, &owner);
@@ -539,6 +549,7 @@ impl Application for Shard {
                 self.let_accounts_go(io);
             }
             TIMER_WATCH => self.watch_due(io),
+            TIMER_LISTS => self.look_after_lists(io),
             TIMER_CAPABILITIES => self.give_up_on_clients(io),
             TIMER_STORAGE => {
                 self.is_storage_awaited = false;

@@ -166,6 +166,16 @@ catalogue! {
         hides_absence: false,
         removed_with_account: false,
     };
+    /// Who is on block lists of others. See [`crate::listed`].
+    Listed = Descriptor {
+        name: "listed",
+        // Written a few at a time, and a whole list at once; read at the start.
+        pattern: WritePattern::Random,
+        size: Size::Small,
+        keys: KeyShape::Named,
+        hides_absence: false,
+        removed_with_account: false,
+    };
     /// Reports of spam and abuse. See [`crate::reports`].
     Reports = Descriptor {
         name: "reports",

@@ -27,6 +27,7 @@ mod engine;
 mod flusher;
 mod group;
 pub mod invites;
+pub mod listed;
 pub mod meta;
 mod metrics;
 pub mod names;

@@ -11,7 +11,7 @@ use rocksdb::{DB, IteratorMode, WriteOptions};
 use std::path::Path;
 
 /// The schema that this version of Rondel writes.
-pub const SCHEMA_VERSION: u32 = 5;
+pub const SCHEMA_VERSION: u32 = 6;
 
 /// The way from each older schema to the next one, in order.
 pub(crate) static MIGRATIONS: &[Migration] = &[
@@ -23,6 +23,8 @@ pub(crate) static MIGRATIONS: &[Migration] = &[
     Migration { from: 3, run: |_| Ok(()) },
     // Families were added (bans, reports, departures, what administrators have done).
     Migration { from: 4, run: |_| Ok(()) },
+    // A family was added (who is on block lists of others).
+    Migration { from: 5, run: |_| Ok(()) },
 ];
 
 /// The key in `meta` under which the version is kept, as four bytes, big endian.

@@ -132,11 +132,11 @@ impl Shard {
         shares
     }
 
-    /// Whether somebody, in normal form, can be sent something on behalf of an account: an account of this server, and
-    /// none that the account blocks.
+    /// Whether somebody, in normal form, can be sent something on behalf of an account: this server, or an account of
+    /// it, and none that the account blocks.
     pub(super) fn is_reached(&self, owner: &str, account: &Account, address: &str) -> bool {
         let bare = address.split_once('/').map_or(address, |(bare, _)| bare);
-        let is_here = bare.split_once('@').is_some_and(|(_, domain)| self.settings.serves(domain));
+        let is_here = self.settings.serves(bare.split_once('@').map_or(bare, |(_, domain)| domain));
         let blocks = || Jid::parse(address).is_ok_and(|jid| deliver::is_blocked(account, owner, &jid));
         is_here && (account.blocks.is_empty() || !blocks())
     }
@@ -222,7 +222,7 @@ impl Shard {
     fn event_to(&mut self, io: &mut Io<Shard>, event: &Event, address: &str, to_contact: bool) {
         let Ok(to) = Jid::parse(address) else { return };
         // Nobody is online, and an event does not wait for who comes: it need not be loaded.
-        if event.traits() == Traits::EVENT && self.accounts.account(to.bare()).is_none() {
+        if event.traits() == Traits::EVENT && to.local().is_some() && self.accounts.account(to.bare()).is_none() {
             return;
         }
         let size = event.notification.len_max(&event.from, address);
