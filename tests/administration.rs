@@ -7,7 +7,7 @@ use common::people::is_right;
 use common::strangers::{OPEN, register, stranger};
 use common::{Raw, Server, rondel};
 
-const ADMIN: &[&str] = &["--admin", "admin@localhost", "--alert-disk-free", "0"];
+const ADMIN: &[&str] = &["--admin", "admin@localhost"];
 
 fn server(flags: &[&str]) -> (Server, Raw) {
     let server = Server::start(&[ADMIN, flags].concat());

@@ -72,7 +72,7 @@ fn who_comes_from_a_listed_address_is_refused() {
 
 #[test]
 fn administrators_are_warned() {
-    let server = server(&["watched.test=warn"], &["--admin", "admin@localhost", "--alert-disk-free", "0"]);
+    let server = server(&["watched.test=warn"], &["--admin", "admin@localhost"]);
     server.add_user("admin");
     let mut admin = Raw::online(&server, "admin", "desk");
     let answer = register(&mut stranger_between("127.7.0.7", server.address), "juliet", "secret");

@@ -214,3 +214,33 @@ fn administrators_invite_to_accounts_and_others_as_they_may() {
     let mut nurse = Raw::login(&server, "nurse", "kitchen");
     while !nurse.ask("get", None, ROSTER).contains("subscription='both'") {}
 }
+
+#[test]
+fn a_forgotten_password_is_set_anew_with_an_invitation() {
+    let server = server("invite", &[]);
+    let made = invite(&server, &["reset", "juliet@localhost", "--lifetime", "1h"]);
+    assert!(made.status.success(), "{made:?}");
+    let uri = String::from_utf8_lossy(&made.stdout).lines().next().unwrap().to_owned();
+    assert!(uri.starts_with("xmpp:juliet@localhost?register;preauth="), "{uri}");
+    let mut old = Raw::online(&server, "juliet", "balcony");
+    let mut raw = stranger(&server);
+    assert!(show(&mut raw, token(&uri)).contains("type='result'"));
+    refused(&register(&mut raw, "romeo", "new"), "modify", "not-acceptable");
+    assert!(is_right(&server, "juliet", "secret"), "nothing has happened yet");
+    assert!(register(&mut raw, "juliet", "new").contains("type='result'"));
+    assert!(is_right(&server, "juliet", "new") && !is_right(&server, "juliet", "secret"));
+    assert!(old.hear_rest().contains("the password was changed"));
+    refused(&register(&mut raw, "juliet", "newer"), "cancel", "item-not-found");
+    refused(&show(&mut stranger(&server), token(&uri)), "cancel", "item-not-found");
+    // There has to be such an account, and a name that is somebody else's by then is not given away.
+    let nobody = invite(&server, &["reset", "nobody@localhost"]);
+    assert!(
+        !nobody.status.success() && String::from_utf8_lossy(&nobody.stderr).contains("nobody@localhost"),
+        "{nobody:?}"
+    );
+    let stale = invite(&server, &["reset", "juliet@localhost"]);
+    let stale = String::from_utf8_lossy(&stale.stdout).lines().next().unwrap().to_owned();
+    assert!(common::user(&server.data(), &["remove", "juliet@localhost"], "").status.success());
+    server.add_user("juliet");
+    refused(&show(&mut stranger(&server), token(&stale)), "cancel", "item-not-found");
+}

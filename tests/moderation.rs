@@ -6,7 +6,7 @@ use common::people::befriend;
 use common::strangers::{OPEN, is_error, register, stranger_between};
 use common::{Raw, Server, rondel};
 
-const ADMIN: &[&str] = &["--admin", "admin@localhost", "--alert-disk-free", "0"];
+const ADMIN: &[&str] = &["--admin", "admin@localhost"];
 
 fn rondel_refuses(server: &Server, arguments: &[&str]) -> String {
     let output = rondel().args(arguments).arg("--data-dir").arg(server.data()).output().unwrap();

@@ -8,7 +8,7 @@ use common::strangers::{OPEN, open, query, refused, register, stranger, stranger
 use common::{HEADER, PATIENCE, Raw, Server, rondel};
 
 /// An administrator who watches.
-const ADMIN: &[&str] = &["--admin", "admin@localhost", "--alert-disk-free", "0"];
+const ADMIN: &[&str] = &["--admin", "admin@localhost"];
 
 fn watched(more: &[&str]) -> (Server, Raw) {
     let server = open(&[ADMIN, more].concat());

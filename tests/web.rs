@@ -269,3 +269,27 @@ fn what_is_no_http_or_never_ends_costs_one_connection() {
     assert_eq!(std::io::Read::read(&mut silent, &mut [0; 10]).unwrap(), 0);
     assert_eq!(browser.another("127.0.7.1").get("/").status, 200);
 }
+
+#[test]
+fn who_has_forgotten_the_password_is_given_a_page_to_choose_another() {
+    // Also where nobody registers.
+    let mut server = Server::start(&[HTTPS, &["--password-length", "8", "--password-strength", "0"]].concat());
+    server.add_user("juliet");
+    let mut old = Raw::online(&server, "juliet", "balcony");
+    let mut browser = Browser::of(&mut server, "127.0.7.1");
+    let server = browser.server();
+    let made = server.rondel_says(&["invite", "reset", "juliet@localhost"]);
+    assert!(made.starts_with("xmpp:juliet@localhost?register;preauth="), "{made}");
+    assert!(server.rondel_says(&["invite", "list"]).contains(" new password for juliet@localhost, 1 left"));
+    let token = token_in(&made);
+    says(&browser.get(&format!("/invite/{token}")), 200, "Choose a new password");
+    let path = format!("/register?t={token}");
+    says(&browser.get(&path), 200, "value=\"juliet\" readonly");
+    says(&browser.register(&path, &account("romeo", "long-enough")), 422, "The invitation is for another name.");
+    says(&browser.register(&path, &account("juliet", "short")), 422, "The password was not changed");
+    says(&browser.register(&path, &account("juliet", "long-enough")), 200, "Your password was changed");
+    // Whoever was online with the old one is not any more, and the page is used up.
+    assert!(old.hear_rest().contains("the password was changed"));
+    says(&browser.get(&path), 404, "This invitation does not hold");
+    assert!(common::people::is_right(server, "juliet", "long-enough"));
+}

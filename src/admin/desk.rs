@@ -84,7 +84,13 @@ impl Desk {
                 let jid = account(&jid)?;
                 self.users.remove(&jid, Some(self.applicants.made_s(&jid)?))?;
             }
-            Request::CreateInvite(new) => return self.invites.create(&new).map(Done::Invite),
+            Request::CreateInvite(new) => {
+                if let (true, Some(name), Some(domain)) = (new.resets, &new.username, &new.domain) {
+                    // There is such an account.
+                    self.users.show(&account(&format!("{name}@{domain}"))?)?;
+                }
+                return self.invites.create(&new).map(Done::Invite);
+            }
             Request::ListInvites => return self.invites.list().map(Done::Invites),
             Request::RevokeInvite { invite } => self.invites.revoke(&invite)?,
             Request::ListLog(list) => return self.log.list(&list).map(Done::Log),

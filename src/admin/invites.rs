@@ -26,6 +26,8 @@ pub struct NewInvite {
     pub uses: u32,
     /// For how many seconds it holds.
     pub lifetime_s: u64,
+    /// Whether the password of that account, which there is, is set anew with it instead.
+    pub resets: bool,
 }
 
 /// An invitation that was made.
@@ -54,6 +56,8 @@ pub struct OpenInvite {
     pub registers: bool,
     /// The name of that, if it is fixed.
     pub username: Option<String>,
+    /// Whether the password of that account is set anew with it.
+    pub resets: bool,
     /// Until when it holds, in seconds since 1970.
     pub expires_s: u64,
     /// How often it may still be used.
@@ -80,15 +84,16 @@ impl Invites {
         let (expires_s, token) = (made_s.saturating_add(new.lifetime_s), token());
         let invite = Invite {
             inviter: new.contact.clone(),
-            registers: true,
+            registers: !new.resets,
             befriends: new.contact.is_some(),
             username: new.username.clone(),
             made_s,
             expires_s,
             uses_left: new.uses,
+            resets: new.resets,
         };
         let mut request = invites::create(domain, &token, &invite);
-        if let Some(username) = &new.username {
+        if let Some(username) = new.username.as_ref().filter(|_| !new.resets) {
             let named = Owner::new(username, domain);
             let named = named.map_err(|error| Failure::new(FailureKind::Invalid, error.to_string()))?;
             request = names::reserve(request, &named, expires_s);
@@ -105,6 +110,7 @@ impl Invites {
             inviter: stored.invite.inviter,
             registers: stored.invite.registers,
             username: stored.invite.username,
+            resets: stored.invite.resets,
             expires_s: stored.invite.expires_s,
             uses_left: stored.invite.uses_left,
         };
@@ -119,9 +125,13 @@ impl Invites {
         self.write(stored.revoke())
     }
 
-    /// Takes back those that an account has made, which is gone.
+    /// Takes back those that an account has made, or that are for it, which is gone.
     pub fn forget_of(&self, jid: &str) -> Result<(), Failure> {
-        for stored in self.all()?.into_iter().filter(|stored| stored.invite.inviter.as_deref() == Some(jid)) {
+        let is_of = |stored: &StoredInvite| {
+            stored.invite.inviter.as_deref() == Some(jid)
+                || stored.resets().is_some_and(|account| account.to_string() == jid)
+        };
+        for stored in self.all()?.into_iter().filter(is_of) {
             self.write(stored.revoke())?;
         }
         Ok(())
@@ -157,7 +167,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(&Options::new(directory.path().join("store"))).unwrap());
         let invites = Invites::new(store);
-        let new = NewInvite { domain: Some("x.org".into()), username: None, contact: None, uses: 3, lifetime_s: 1000 };
+        let new = NewInvite {
+            domain: Some("x.org".into()),
+            username: None,
+            contact: None,
+            uses: 3,
+            lifetime_s: 1000,
+            resets: false,
+        };
         let made = invites.create(&new).unwrap();
         assert!(made.uri.starts_with("xmpp:x.org?register;preauth="), "{}", made.uri);
         let named = NewInvite { username: Some("romeo".into()), contact: Some("juliet@x.org".into()), ..new.clone() };

@@ -15,6 +15,8 @@ use crate::jid::{self, Jid};
 pub enum InviteAction {
     /// Makes an invitation, and prints the address that whoever is invited opens
     Create(CreateInvite),
+    /// Makes an invitation to choose a new password, for an account whose owner has forgotten it
+    Reset(ResetInvite),
     /// Shows the invitations that are open
     List(ListInvites),
     /// Takes an invitation back
@@ -43,6 +45,21 @@ pub struct CreateInvite {
     /// For how long it holds.
     #[arg(long, env = "RONDEL_LIFETIME", value_name = "DURATION", default_value = "7d", help_heading = "Invitation")]
     #[arg(value_parser = values::duration(Duration::from_secs(1), Duration::from_secs(3_650 * 86_400)))]
+    pub lifetime: Duration,
+    /// Where.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// The flags of `rondel invite reset`.
+#[derive(Args, Debug)]
+pub struct ResetInvite {
+    /// The account.
+    #[arg(value_name = "JID", value_parser = names::account)]
+    pub jid: Jid<'static>,
+    /// For how long it holds.
+    #[arg(long, env = "RONDEL_LIFETIME", value_name = "DURATION", default_value = "1d", help_heading = "Invitation")]
+    #[arg(value_parser = values::duration(Duration::from_secs(1), Duration::from_secs(30 * 86_400)))]
     pub lifetime: Duration,
     /// Where.
     #[command(flatten)]
@@ -79,12 +96,14 @@ fn username(text: &str) -> Result<String, String> {
 pub fn run(action: &InviteAction) -> Result<(), String> {
     let target = match action {
         InviteAction::Create(flags) => &flags.target,
+        InviteAction::Reset(flags) => &flags.target,
         InviteAction::List(flags) => &flags.target,
         InviteAction::Revoke(flags) => &flags.target,
     };
     let backend = Access::open(target, false)?.backend()?;
     let printed = match action {
-        InviteAction::Create(flags) => create(&*backend, flags)?,
+        InviteAction::Create(flags) => create(&*backend, new(flags))?,
+        InviteAction::Reset(flags) => create(&*backend, reset(flags))?,
         InviteAction::List(flags) => {
             let all: Vec<OpenInvite> = ask(&*backend, Request::ListInvites).map_err(|failure| failure.text)?;
             let line = |open: &OpenInvite| match flags.json {
@@ -101,14 +120,29 @@ pub fn run(action: &InviteAction) -> Result<(), String> {
     print(&printed).map_err(|error| error.to_string())
 }
 
-fn create(backend: &dyn Backend, flags: &CreateInvite) -> Result<String, String> {
-    let new = NewInvite {
+fn new(flags: &CreateInvite) -> NewInvite {
+    NewInvite {
         domain: flags.domain.clone(),
         username: flags.username.clone(),
         contact: flags.contact.as_ref().map(ToString::to_string),
         uses: u32::try_from(flags.uses).unwrap_or(u32::MAX),
         lifetime_s: flags.lifetime.as_secs(),
-    };
+        resets: false,
+    }
+}
+
+fn reset(flags: &ResetInvite) -> NewInvite {
+    NewInvite {
+        domain: Some(flags.jid.domain().to_owned()),
+        username: flags.jid.local().map(str::to_owned),
+        contact: None,
+        uses: 1,
+        lifetime_s: flags.lifetime.as_secs(),
+        resets: true,
+    }
+}
+
+fn create(backend: &dyn Backend, new: NewInvite) -> Result<String, String> {
     let made: MadeInvite = ask(backend, Request::CreateInvite(new)).map_err(|failure| failure.text)?;
     let page = made.page.map(|page| format!("{page}\n")).unwrap_or_default();
     Ok(format!("{}\n{page}until {}\n", made.uri, datetime::utc_s(made.expires_s)))
@@ -116,6 +150,7 @@ fn create(backend: &dyn Backend, flags: &CreateInvite) -> Result<String, String>
 
 fn line(open: &OpenInvite) -> String {
     let what = match (&open.username, open.registers) {
+        (Some(username), _) if open.resets => format!("new password for {username}@{}", open.domain),
         (Some(username), _) => format!("account {username}@{}", open.domain),
         (None, true) => format!("account on {}", open.domain),
         (None, false) => "contact".to_owned(),
@@ -137,6 +172,7 @@ mod tests {
             inviter: Some("juliet@x.org".into()),
             registers: true,
             username: None,
+            resets: false,
             expires_s: 1_700_000_000,
             uses_left: 2,
         };

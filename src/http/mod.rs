@@ -12,6 +12,7 @@ pub mod site;
 
 pub use exchange::{Exchange, Progress};
 pub use forwarded::visitor_behind;
+pub use pages::Welcome;
 pub use site::{Filled, Invited, Site, Visit};
 
 use http_body_util::Full;

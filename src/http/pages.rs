@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::site::{Filled, Invited};
-use crate::registration::{Asked, CHALLENGE, Challenge, LETTERS, Mode, Policy};
+use crate::registration::{Asked, CHALLENGE, Challenge, LETTERS, Mode, Policy, Questionnaire};
 
 /// How all pages look.
 pub const STYLE: &str = include_str!("style.css");
@@ -87,6 +87,13 @@ fn clients() -> Markup {
 
 /// What whoever is invited sees (XEP-0401 §6).
 pub fn invitation(domain: &str, invited: &Invited) -> Markup {
+    if let (true, Some(username)) = (invited.resets, &invited.username) {
+        let content = html! {
+            p { "By this page you choose a new password for the account " b { (username) "@" (domain) } "." }
+            p { a class="deed" href=(form_of(invited)) { "Choose a new password" } }
+        };
+        return page(domain, "A new password", content);
+    }
     let title = match &invited.inviter {
         Some(inviter) => format!("{inviter} invites you to chat"),
         None => format!("You are invited to {domain}"),
@@ -110,7 +117,7 @@ pub fn invitation(domain: &str, invited: &Invited) -> Markup {
         p { "Some clients ask for its address instead: " code { (invited.uri) } }
         @if invited.registers {
             p {
-                "Or " a href=(format!("/register?t={}", invited.token)) { "make the account here" }
+                "Or " a href=(form_of(invited)) { "make the account here" }
                 ", and log in with any client."
             }
         }
@@ -119,12 +126,25 @@ pub fn invitation(domain: &str, invited: &Invited) -> Markup {
     page(domain, &title, content)
 }
 
-/// The form to register with, empty or as it was sent.
+/// Where the form of an invitation is.
+fn form_of(invited: &Invited) -> String {
+    format!("/register?t={}", invited.token)
+}
+
+/// The form to register with, or to choose a new password, empty or as it was sent.
 pub fn registration(filled: &Filled, policy: &Policy, shown: Shown<'_>) -> Markup {
-    let questionnaire = &policy.questionnaire;
+    let resets = filled.invited.as_ref().is_some_and(|invited| invited.resets);
+    let nothing = Questionnaire::default();
+    let questionnaire = if resets { &nothing } else { &policy.questionnaire };
     let fixed = filled.invited.as_ref().and_then(|invited| invited.username.as_deref());
     let value = |name: &str| filled.submission.value(name).unwrap_or_default();
-    let title = if shown.wrong.is_some() { "There is no account yet" } else { "Make an account" };
+    let title = match (resets, shown.wrong.is_some()) {
+        (true, false) => "Choose a new password",
+        (true, true) => "The password was not changed",
+        (false, false) => "Make an account",
+        (false, true) => "There is no account yet",
+    };
+    let deed = if resets { "Set the password" } else { "Make the account" };
     let content = html! {
         @if let Some(wrong) = shown.wrong {
             p class="wrong" role="alert" { (wrong) }
@@ -182,7 +202,7 @@ pub fn registration(filled: &Filled, policy: &Policy, shown: Shown<'_>) -> Marku
                     span { "I accept the " a href=(terms) { "terms of service" } "." }
                 }
             }
-            button type="submit" { "Make the account" }
+            button type="submit" { (deed) }
         }
     };
     page(&filled.domain, title, content)
@@ -241,15 +261,27 @@ fn purpose(name: &str) -> Option<&'static str> {
     })
 }
 
-/// What is seen by whoever has registered.
-pub fn registered(domain: &str, username: &str, waits: bool) -> Markup {
-    let (title, words) = match waits {
-        false => ("Welcome", "Log in with your client, by this name and your password."),
-        true => (
+/// What has come of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Welcome {
+    /// There is an account.
+    Registered,
+    /// There is one, and an administrator has to say yes first.
+    Waits,
+    /// The account has another password.
+    Reset,
+}
+
+/// What is seen by whoever has registered, or has set a password anew.
+pub fn welcome(domain: &str, username: &str, welcome: Welcome) -> Markup {
+    let (title, words) = match welcome {
+        Welcome::Registered => ("Welcome", "Log in with your client, by this name and your password."),
+        Welcome::Waits => (
             "Your account waits",
             "Whoever runs this server has been told. Once they have let you in, log in with your client, by this name \
              and your password.",
         ),
+        Welcome::Reset => ("Your password was changed", "Log in with your client, by this name and the new password."),
     };
     let content = html! {
         p { "Your account is " b { (username) "@" (domain) } "." }

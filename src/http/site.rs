@@ -14,7 +14,7 @@ use maud::Markup;
 use rondel_storage::invites::StoredInvite;
 
 use super::guard::{Guard, is_foreign};
-use super::pages::{self, Shown};
+use super::pages::{self, Shown, Welcome};
 use super::{Request, Response};
 use crate::jid;
 use crate::registration::{Challenge, Mode, Networks, Policy, Submission, invite_uri, is_token};
@@ -52,6 +52,8 @@ pub struct Invited {
     pub registers: bool,
     /// The name of that, if it is fixed.
     pub username: Option<String>,
+    /// Whether the password of that account is set anew with it.
+    pub resets: bool,
     /// What a client opens.
     pub uri: String,
     /// The token.
@@ -101,6 +103,7 @@ impl Invited {
             inviter: invite.inviter.clone(),
             registers: invite.registers,
             username: invite.username.clone(),
+            resets: invite.resets,
             uri: invite_uri(domain, invite, token),
             token: token.to_owned(),
         }
@@ -257,10 +260,10 @@ impl Filled {
     }
 
     /// The page that is seen in the end.
-    pub fn registered(&self, waits: bool) -> Response {
+    pub fn welcomed(&self, welcome: Welcome) -> Response {
         let username = self.submission.value("username").unwrap_or_default();
         let username = jid::localpart(username).unwrap_or_default();
-        page(StatusCode::OK, pages::registered(&self.domain, &username, waits))
+        page(StatusCode::OK, pages::welcome(&self.domain, &username, welcome))
     }
 }
 

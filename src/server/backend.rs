@@ -238,7 +238,7 @@ impl Running {
         let none = || Failure::new(FailureKind::NotServed, "no domain is served");
         let domain = new.domain.as_ref().or(self.domains().first()).ok_or_else(none)?;
         self.require_served(domain)?;
-        if self.settings.registration().mode == Mode::Closed {
+        if self.settings.registration().mode == Mode::Closed && !new.resets {
             let text = "nobody registers here, invited or not: --registration invite";
             return Err(Failure::new(FailureKind::Unavailable, text));
         }

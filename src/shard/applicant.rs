@@ -11,7 +11,7 @@ use super::Shard;
 use super::roster::{now_micros, written};
 use super::stream::{Phase, Stream};
 use super::task::{Step, Task};
-use crate::http::Filled;
+use crate::http::{Filled, Welcome};
 use crate::registration::Declined;
 use crate::service::Answer;
 use crate::stream::Refusal;
@@ -154,7 +154,20 @@ impl Shard {
     pub(super) fn accept_applicant(&mut self, io: &mut Io<Shard>, applicant: &Applicant, waits: bool) {
         match &applicant.way {
             Way::Stream { .. } => self.answer_applicant(io, applicant, Answer::Result(None)),
-            Way::Page(filled) => self.answer_visitor(io, applicant.connection, filled.registered(waits)),
+            Way::Page(filled) => {
+                let welcome = if waits { Welcome::Waits } else { Welcome::Registered };
+                self.answer_visitor(io, applicant.connection, filled.welcomed(welcome));
+            }
+        }
+    }
+
+    /// Answers somebody whose password was set anew.
+    pub(super) fn accept_reset(&mut self, io: &mut Io<Shard>, applicant: &Applicant) {
+        match &applicant.way {
+            Way::Stream { .. } => self.answer_applicant(io, applicant, Answer::Result(None)),
+            Way::Page(filled) => {
+                self.answer_visitor(io, applicant.connection, filled.welcomed(Welcome::Reset));
+            }
         }
     }
 

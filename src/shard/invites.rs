@@ -45,7 +45,7 @@ impl Shard {
         let request = invites::get(&domain, &token);
         let step = Step::read(request, move |shard, io, _: &Task, outcome| {
             match found(&domain, &token, outcome) {
-                Ok(Some(stored)) if stored.is_valid(now_s()) && stored.invite.registers => {
+                Ok(Some(stored)) if stored.is_valid(now_s()) && stored.is_for_strangers() => {
                     shard.note_invitation(&applicant, &token);
                     shard.answer_applicant(io, &applicant, Answer::Result(None));
                 }
@@ -79,7 +79,7 @@ impl Shard {
         let step = Step::read(request, move |shard, io, _: &Task, outcome| {
             match found(&domain, &token, outcome) {
                 Ok(Some(stored)) if stored.invite.uses_left > 0 => {
-                    shard.consider(io, applicant, &submission, Some(stored));
+                    shard.come_invited(io, applicant, &submission, stored);
                 }
                 Ok(_) => shard.decline(io, applicant, None, used_up()),
                 Err(declined) => shard.decline(io, applicant, None, declined),
@@ -87,6 +87,20 @@ impl Shard {
             Step::Done
         });
         self.run(io, step);
+    }
+
+    /// Somebody registers with an invitation, or sets a password anew.
+    pub(super) fn come_invited(
+        &mut self,
+        io: &mut Io<Shard>,
+        applicant: Applicant,
+        submission: &Submission,
+        stored: StoredInvite,
+    ) {
+        match stored.resets() {
+            Some(owner) => self.reset_password(io, applicant, submission, stored, owner),
+            None => self.consider(io, applicant, submission, Some(stored)),
+        }
     }
 
     /// Whoever has come by an invitation becomes a contact of the inviter, if that is what it was for.
@@ -148,12 +162,15 @@ impl Shard {
         self.run(io, step);
     }
 
-    /// Takes back the invitations that an account has made, which is gone.
+    /// Takes back the invitations that an account has made, or that are for it, which is gone.
     pub(super) fn forget_invitations_of(&mut self, io: &mut Io<Shard>, account: String) {
         let step = Step::read(ReadRequest::Page(invites::list(OPEN_MAX)), move |shard, io, _: &Task, outcome| {
             let Outcome::Page(page) = outcome else { return Step::Done };
-            let made = invites::decode_page(page).into_iter().flatten();
-            for stored in made.filter(|stored| stored.invite.inviter.as_deref() == Some(&*account)) {
+            let is_of = |stored: &StoredInvite| {
+                stored.invite.inviter.as_deref() == Some(&*account)
+                    || stored.resets().is_some_and(|owner| owner.to_string() == account)
+            };
+            for stored in invites::decode_page(page).into_iter().flatten().filter(is_of) {
                 shard.run(
                     io,
                     Step::write(stored.revoke(), |_, _, _: &Task, outcome| {
@@ -194,7 +211,7 @@ impl Shard {
         let made_s = now_s();
         let expires_s = made_s + self.settings.registration().invites.lifetime_s;
         let inviter = Some(inviter);
-        let invite = Invite { inviter, registers, befriends, username, made_s, expires_s, uses_left: 1 };
+        let invite = Invite { inviter, registers, befriends, username, made_s, expires_s, uses_left: 1, resets: false };
         self.make_invite(domain.clone(), invite.clone(), move |shard, _, _, made| match made {
             Err(refusal) => Step::refuse(refusal),
             Ok(token) => {

@@ -32,6 +32,7 @@ mod registrar;
 mod registration;
 mod removal;
 mod reports;
+mod reset;
 mod restraint;
 mod resumption;
 mod roster;

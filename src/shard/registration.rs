@@ -155,10 +155,7 @@ impl Shard {
         let promised = invite.as_ref().and_then(|stored| stored.invite.username.as_deref());
         let name = match promised {
             Some(promised) if promised == owner.local() => Ok(()),
-            Some(_) => {
-                let refusal = Refusal::not_acceptable().with_text("The invitation is for another name.");
-                Err(Declined::new("other-name", refusal))
-            }
+            Some(_) => Err(other_name()),
             // Nobody administers the server by taking a name that the flags have and nobody else.
             None if self.settings.is_administrator(&owner.to_string()) => Err(NameFault::Reserved.into()),
             None => policy.names.check(owner.local()).map_err(Declined::from),
@@ -457,7 +454,13 @@ fn make_keys(wanted: Wanted, password: NewPassword) -> Step {
     })
 }
 
-fn refused(error: NoKeys) -> Declined {
+/// The invitation is for somebody else.
+pub(super) fn other_name() -> Declined {
+    let refusal = Refusal::not_acceptable().with_text("The invitation is for another name.");
+    Declined::new("other-name", refusal)
+}
+
+pub(super) fn refused(error: NoKeys) -> Declined {
     match error {
         NoKeys::Fault(fault) => fault.into(),
         NoKeys::Wrong => Declined::new("wrong-password", Refusal::new("modify", "not-authorized")),
@@ -466,14 +469,17 @@ fn refused(error: NoKeys) -> Declined {
 }
 
 /// The name that was filled in, in normal form.
-fn name_in(submission: &Submission) -> Result<String, Declined> {
+pub(super) fn name_in(submission: &Submission) -> Result<String, Declined> {
     let name = submission.value("username").ok_or_else(|| missing("username", Refusal::not_acceptable()))?;
     let refusal = || Refusal::not_acceptable().with_text("This is no possible user name.");
     jid::localpart(name).map(std::borrow::Cow::into_owned).map_err(|_| Declined::new("bad-name", refusal()))
 }
 
 /// The password that was filled in.
-fn password_in(submission: &Submission, refusal: fn() -> Refusal) -> Result<zeroize::Zeroizing<String>, Declined> {
+pub(super) fn password_in(
+    submission: &Submission,
+    refusal: fn() -> Refusal,
+) -> Result<zeroize::Zeroizing<String>, Declined> {
     let bad = |text| Declined::new("bad-password", refusal().with_text(text));
     let password = submission.value("password").ok_or_else(|| missing("password", refusal()))?;
     match prepare_password(password).map(zeroize::Zeroizing::new) {

@@ -178,11 +178,7 @@ impl Shard {
             }
             Visit::Form(filled) => self.visitor_wants_form(io, connection, filled),
             Visit::Register(filled) => {
-                let applicant = Applicant::on_page(connection, number, peer, filled);
-                match self.may_apply(&applicant) {
-                    Ok(()) => self.visitor_registers(io, applicant),
-                    Err(declined) => self.decline(io, applicant, None, declined),
-                }
+                self.visitor_registers(io, Applicant::on_page(connection, number, peer, filled));
             }
         }
     }
@@ -192,7 +188,7 @@ impl Shard {
             return self.show_form(io, connection, filled, StatusCode::OK, None);
         };
         self.with_invitation(io, &filled.domain.clone(), &token.clone(), move |shard, io, stored| match stored {
-            Ok(Some(stored)) if stored.invite.registers => {
+            Ok(Some(stored)) if stored.is_for_strangers() => {
                 filled.invited = Some(Invited::new(&filled.domain, &stored, &token));
                 shard.show_form(io, connection, filled, StatusCode::OK, None);
             }
@@ -205,15 +201,23 @@ impl Shard {
         let Way::Page(filled) = &applicant.way else { return };
         let submission = Rc::clone(&filled.submission);
         let Some(token) = applicant.token.clone() else {
-            return self.register_uninvited(io, applicant, &submission);
+            return match self.may_apply(&applicant) {
+                Ok(()) => self.register_uninvited(io, applicant, &submission),
+                Err(declined) => self.decline(io, applicant, None, declined),
+            };
         };
         self.with_invitation(io, &applicant.domain.clone(), &token.clone(), move |shard, io, stored| match stored {
-            Ok(Some(stored)) if stored.invite.registers => {
+            Ok(Some(stored)) if stored.is_for_strangers() => {
                 let invited = Invited::new(&applicant.domain, &stored, &token);
                 if let Way::Page(filled) = &mut applicant.way {
                     filled.invited = Some(invited);
                 }
-                shard.consider(io, applicant, &submission, Some(stored));
+                // Who has an account may have forgotten the password where nobody else registers.
+                let may = if stored.invite.resets { Ok(()) } else { shard.may_apply(&applicant) };
+                match may {
+                    Ok(()) => shard.come_invited(io, applicant, &submission, stored),
+                    Err(declined) => shard.decline(io, applicant, None, declined),
+                }
             }
             Ok(_) => shard.decline(io, applicant, None, unknown()),
             Err(declined) => shard.decline(io, applicant, None, declined),

@@ -3,7 +3,7 @@
 //! Key: `domain 0x00 hash`, the hash being the SHA-256 of the token, so that whoever reads the store cannot use what is
 //! in it. Value: [`Invite`].
 
-use crate::codec::{LoadError, Versioned};
+use crate::codec::{LoadError, Versioned, decode_exact};
 use crate::names;
 use crate::reply::{Outcome, Page};
 use crate::{DecodeError, Family, Owner, PAGE_BYTES_MAX, PageRequest, ReadRequest, WriteRequest};
@@ -16,7 +16,7 @@ const FAMILY: Family = Family::Invites;
 const HASH_BYTES: usize = 32;
 
 /// An invitation.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Invite {
     /// Who has made it: a bare JID; `None`: the operator.
     pub inviter: Option<String>,
@@ -32,11 +32,42 @@ pub struct Invite {
     pub expires_s: u64,
     /// How often it may still be used.
     pub uses_left: u32,
+    /// Whether the password of the account of this name, which there is, is set anew with it.
+    pub resets: bool,
+}
+
+/// What version 1 had.
+#[derive(Deserialize)]
+struct InviteV1 {
+    inviter: Option<String>,
+    registers: bool,
+    befriends: bool,
+    username: Option<String>,
+    made_s: u64,
+    expires_s: u64,
+    uses_left: u32,
 }
 
 impl Versioned for Invite {
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
     const FAMILY: &'static str = "invites";
+
+    fn decode_body(version: u8, body: &[u8]) -> Option<Result<Invite, String>> {
+        match version {
+            1 => Some(decode_exact(body).map(|old: InviteV1| Invite {
+                inviter: old.inviter,
+                registers: old.registers,
+                befriends: old.befriends,
+                username: old.username,
+                made_s: old.made_s,
+                expires_s: old.expires_s,
+                uses_left: old.uses_left,
+                resets: false,
+            })),
+            2 => Some(decode_exact(body)),
+            _ => None,
+        }
+    }
 }
 
 /// An invitation as it was read. Changes are based on it and are refused if it has changed since.
@@ -51,6 +82,17 @@ pub struct StoredInvite {
 impl StoredInvite {
     fn decode(key: &[u8], encoded: Vec<u8>) -> Result<StoredInvite, DecodeError> {
         Ok(StoredInvite { key: key.to_vec(), invite: Invite::decode(key, &encoded)?, encoded })
+    }
+
+    /// Whether it is of use to somebody who comes to register, or to set a password.
+    pub fn is_for_strangers(&self) -> bool {
+        self.invite.registers || self.invite.resets
+    }
+
+    /// The account whose password is set with it.
+    pub fn resets(&self) -> Option<Owner> {
+        let name = self.invite.username.as_deref().filter(|_| self.invite.resets)?;
+        Owner::new(name, self.domain()).ok()
     }
 
     /// The domain that it is for.
@@ -82,7 +124,8 @@ impl StoredInvite {
     /// Takes it back, and has the name be anybody's that was kept for it.
     pub fn revoke(&self) -> WriteRequest {
         let request = WriteRequest::new(Owner::nobody()).require_equals(FAMILY, &self.key, self.encoded.clone());
-        let named = self.invite.username.as_deref().and_then(|name| Owner::new(name, self.domain()).ok());
+        let named = self.invite.username.as_deref().filter(|_| !self.invite.resets);
+        let named = named.and_then(|name| Owner::new(name, self.domain()).ok());
         let request = request.delete(FAMILY, &self.key);
         named.into_iter().fold(request, |request, named| names::release(request, &named))
     }
@@ -139,6 +182,7 @@ mod tests {
             made_s: 1,
             expires_s: 100,
             uses_left: 2,
+            resets: false,
         }
     }
 
@@ -152,8 +196,10 @@ mod tests {
     }
 
     #[test]
-    fn the_encoding_of_version_1_stays() {
-        assert_eq!(invite().encode(), [1, 1, 8, b'j', b'u', b'l', b'i', b'e', b't', b'@', b'x', 1, 1, 0, 1, 100, 2]);
+    fn the_encoding_stays_and_that_of_version_1_is_read() {
+        let body = [1, 8, b'j', b'u', b'l', b'i', b'e', b't', b'@', b'x', 1, 1, 0, 1, 100, 2];
+        assert_eq!(invite().encode(), [&[2], &body[..], &[0]].concat());
+        assert_eq!(Invite::decode(b"key", &[&[1], &body[..]].concat()), Ok(invite()));
     }
 
     #[test]
