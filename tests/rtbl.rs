@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 
 const LIST: &[&str] = &["--rtbl", "lists@localhost"];
 
+const NODE: &str = "muc_bans_sha256";
+
 fn hash(name: &str) -> String {
     Sha256::digest(name.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -17,8 +19,8 @@ fn pubsub(content: &str) -> String {
 }
 
 #[track_caller]
-fn published(lists: &mut Raw, name: &str) {
-    let item = format!("<publish node='muc_bans_sha256'><item id='{}'><x xmlns='a'/></item></publish>", hash(name));
+fn published(lists: &mut Raw, node: &str, name: &str) {
+    let item = format!("<publish node='{node}'><item id='{}'><x xmlns='a'/></item></publish>", hash(name));
     let field = |var: &str, value: &str| format!("<field var='{var}'><value>{value}</value></field>");
     let options = [
         field("FORM_TYPE", "http://jabber.org/protocol/pubsub#publish-options"),
@@ -62,7 +64,7 @@ fn who_is_on_a_list_does_not_reach_strangers() {
     let server = Server::start(&flags);
     ["lists", "juliet", "romeo", "spammer", "friend"].iter().for_each(|name| server.add_user(name));
     let mut lists = Raw::online(&server, "lists", "publisher");
-    published(&mut lists, "spammer@localhost");
+    published(&mut lists, NODE, "spammer@localhost");
     let mut server = server.kill_and_restart(&[&flags[..], LIST].concat());
     let read = server.wait_for_log(|line| line.contains("a real-time block list was read"));
     assert!(read.contains("\"entries\":1") && read.contains("lists@localhost/muc_bans_sha256"), "{read}");
@@ -83,7 +85,7 @@ fn who_is_on_a_list_does_not_reach_strangers() {
     assert!(asked.contains("romeo@localhost") && !asked.contains("spammer"), "{asked}");
     // What is published and taken back holds at once; of contacts never.
     for name in ["romeo@localhost", "friend@localhost"] {
-        published(&mut lists, name);
+        published(&mut lists, NODE, name);
     }
     until(|| is_refused(&mut romeo, &mut juliet));
     assert!(!is_refused(&mut friend, &mut juliet), "a contact");
@@ -111,19 +113,58 @@ fn who_is_on_a_list_does_not_reach_strangers() {
 }
 
 #[test]
-fn a_domain_on_a_list_is_everybody_there() {
-    let flags = ["--domain", "localhost,spam.example"];
+fn several_lists_of_one_account_are_told_apart_and_never_turn_on_the_server_itself() {
+    let lists: Vec<&str> = vec!["--rtbl", "lists@localhost/one", "--rtbl", "lists@localhost/two"];
+    let flags = ["--admin", "boss@localhost"];
     let server = Server::start(&flags);
-    ["lists", "juliet"].iter().for_each(|name| server.add_user(name));
-    let added = common::user(&server.data(), &["add", "bot@spam.example", "--password-stdin"], "secret\n");
-    assert!(added.status.success());
-    published(&mut Raw::online(&server, "lists", "publisher"), "spam.example");
-    let mut server = server.kill_and_restart(&[&flags[..], LIST].concat());
-    server.wait_for_log(|line| line.contains("a real-time block list was read"));
+    ["lists", "juliet", "one", "two", "boss", "romeo"].iter().for_each(|name| server.add_user(name));
+    let mut publisher = Raw::online(&server, "lists", "publisher");
+    for (node, name) in [("one", "one@localhost"), ("two", "two@localhost"), ("two", "boss@localhost")] {
+        published(&mut publisher, node, name);
+    }
+    // All who have an account here would be strangers to each other.
+    published(&mut publisher, "one", "localhost");
+    let mut server = server.kill_and_restart(&[&flags[..], &lists].concat());
+    for (node, entries) in [("one", 2), ("two", 2)] {
+        let read = |line: &str| line.contains("was read") && line.contains(&format!("lists@localhost/{node}"));
+        let line = server.wait_for_log(read);
+        assert!(line.contains(&format!("\"entries\":{entries}")), "{line}");
+    }
     let mut juliet = Raw::online(&server, "juliet", "balcony");
-    let mut bot = Raw::connect(server.address);
-    bot.log_in_at("spam.example", "bot", "client");
-    assert!(is_refused(&mut bot, &mut juliet));
+    let mut refused = |name: &str| is_refused(&mut Raw::online(&server, name, "client"), &mut juliet);
+    assert!(refused("one") && refused("two") && !refused("romeo") && !refused("boss"), "administrators are heard");
+    // Who is listed reaches those who run the server, and those who have written first.
+    let mut one = Raw::online(&server, "one", "client");
+    let mut boss = Raw::online(&server, "boss", "desk");
+    one.say("<message to='boss@localhost/desk' type='chat'><body>why?</body></message>");
+    assert!(boss.hear("</message>").contains("why?"));
+    juliet.say("<message to='one@localhost/client' type='chat'><body>hello</body></message>");
+    assert!(one.hear("</message>").contains("hello"));
+    assert!(!is_refused(&mut one, &mut juliet));
+}
+
+#[test]
+fn strangers_only_ask_where_operators_want_it_so() {
+    let server = Server::start(&["--strangers", "ask"]);
+    ["juliet", "romeo", "friend"].iter().for_each(|name| server.add_user(name));
+    let mut juliet = Raw::online(&server, "juliet", "balcony");
+    let [mut romeo, mut friend] = ["romeo", "friend"].map(|name| Raw::online(&server, name, "client"));
+    common::people::befriend((&mut juliet, "juliet"), (&mut friend, "friend"));
+    friend.say("<message to='juliet@localhost' type='chat'><body>from a friend</body></message>");
+    assert!(juliet.hear("</message>").contains("from a friend"));
+    for to in ["juliet@localhost", "nobody@localhost"] {
+        romeo.say(&format!("<message to='{to}' id='m' type='chat'><body>from a stranger</body></message>"));
+        let answer = romeo.hear("</message>");
+        assert!(is_error(&answer, "cancel", "service-unavailable"), "{answer}");
+    }
+    romeo.say("<presence to='juliet@localhost' type='subscribe'/>");
+    let asked = juliet.hear("type='subscribe'");
+    assert!(asked.contains("romeo@localhost") && !asked.contains("from a stranger"), "{asked}");
+    // Whoever was written to may answer.
+    juliet.say("<message to='romeo@localhost' type='chat'><body>who are you?</body></message>");
+    assert!(romeo.hear("</message>").contains("who are you?"));
+    romeo.say("<message to='juliet@localhost' type='chat'><body>Montague</body></message>");
+    assert!(juliet.hear("</message>").contains("Montague"));
 }
 
 #[test]

@@ -6,18 +6,13 @@
 //! it does not help to leave and come back.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::hash::{BuildHasher, RandomState};
 
 use rondel_shards::{Rate, TokenBucket};
 use rondel_storage::accounts::{Account, AccountFlags};
 
-use super::{IqType, MessageType, PresenceType, StanzaKind, subscription::SubscriptionType};
+use super::{IqType, MessageType, PresenceType, Recent, StanzaKind, subscription::SubscriptionType};
 use crate::limits::HOUR_MS;
 use crate::stream::Refusal;
-
-/// People who have written to an account and may be answered, however many strangers it has written to.
-const HEARD_MAX: usize = 64;
 
 /// What new accounts are held to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,9 +37,8 @@ impl Default for NewAccountLimits {
 pub struct Restraint {
     muted_until_s: u64,
     limited_until_s: u64,
-    /// Who has written to it last, as hashes.
-    heard: RefCell<VecDeque<u64>>,
-    hashes: RandomState,
+    /// Who has written to it last.
+    heard: RefCell<Recent>,
 }
 
 /// What an account that is held to limits has sent.
@@ -105,12 +99,7 @@ impl Restraint {
 
     /// Somebody has written to the account: it may answer.
     pub fn hears(&self, bare_jid: &str) {
-        let hash = self.hashes.hash_one(bare_jid);
-        let mut heard = self.heard.borrow_mut();
-        if !heard.contains(&hash) {
-            heard.truncate(HEARD_MAX - 1);
-            heard.push_front(hash);
-        }
+        self.heard.borrow_mut().note(bare_jid);
     }
 
     /// Whether the account is silenced at this time, in seconds since 1970.
@@ -125,7 +114,7 @@ impl Restraint {
 
     /// Whether somebody has written to the account lately.
     pub fn has_heard(&self, bare_jid: &str) -> bool {
-        self.heard.borrow().contains(&self.hashes.hash_one(bare_jid))
+        self.heard.borrow().has(bare_jid)
     }
 }
 
@@ -230,8 +219,6 @@ mod tests {
         assert!(!restraint.has_heard("a@x"));
         restraint.hears("a@x");
         assert!(restraint.has_heard("a@x"));
-        (0..HEARD_MAX).for_each(|number| restraint.hears(&format!("{number}@x")));
-        assert!(!restraint.has_heard("a@x") && restraint.has_heard("0@x"));
     }
 
     #[test]

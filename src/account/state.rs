@@ -8,6 +8,7 @@ use super::activity::LastActivity;
 use super::archive_preferences::Preferences;
 use super::blocking::Blocklist;
 use super::contacts::Contacts;
+use super::recent::Recent;
 use super::restraint::Restraint;
 use super::session::SessionKey;
 use crate::limited_event;
@@ -58,6 +59,8 @@ pub struct Account {
     pub photo: Option<[u8; 20]>,
     /// What it may not send that others may, if it is silenced or new.
     pub restraint: Option<Box<Restraint>>,
+    /// Whom it has written to, where it matters who is a stranger.
+    pub addressed: Option<Box<Recent>>,
     /// The bytes that all items that it has published take, once they have been counted.
     pub published: Option<u64>,
     /// Its sessions, in the order in which they were bound.
@@ -81,6 +84,7 @@ impl Account {
             archived_ms: None,
             photo: None,
             restraint: None,
+            addressed: None,
             published: None,
             sessions: SmallVec::new(),
             leaves_ms: 0,

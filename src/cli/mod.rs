@@ -61,7 +61,7 @@ pub use report::ReportAction;
 pub use serve::{ResourceConflict, SaslMechanism, ServeOptions};
 pub use sessions::Sessions;
 pub use status::StatusFlags;
-pub use strangers::Strangers;
+pub use strangers::{Strangers, StrangersMay};
 pub use trace::TraceFlags;
 pub use user::UserAction;
 pub use watching::Watching;

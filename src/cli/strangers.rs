@@ -1,8 +1,17 @@
 //! Flags of `rondel serve`: strangers, and what others know of them.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::rtbl::ListAddress;
+
+/// What strangers may: those whom an account neither has among its contacts nor has written to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum StrangersMay {
+    /// Write, and ask to become a contact.
+    Write,
+    /// Only ask.
+    Ask,
+}
 
 /// Strangers.
 #[derive(Args, Clone, Debug)]
@@ -14,6 +23,27 @@ pub struct Strangers {
     /// on disk. As long as there are no connections to other servers, only an account of this one can publish it.
     #[arg(long, env = "RONDEL_RTBL", value_name = "SERVICE[/NODE]", value_parser = list, value_delimiter = ',')]
     pub rtbl: Vec<ListAddress>,
+
+    /// What people may who are no contacts of whom they write to, and whom that account has not written to: write, or
+    /// only ask to become a contact.
+    #[arg(long, env = "RONDEL_STRANGERS", value_name = "MAY", value_enum, default_value = "write")]
+    pub strangers: StrangersMay,
+}
+
+impl Strangers {
+    /// What does not fit to the domains that are served.
+    pub fn check(&self, domains: &[String]) -> Result<(), String> {
+        for (at, list) in self.rtbl.iter().enumerate() {
+            if self.rtbl[..at].contains(list) {
+                return Err(format!("--rtbl: {} is given twice", list.name()));
+            }
+            if list.service.local().is_none() && domains.iter().any(|domain| domain == list.service.domain()) {
+                let domain = list.service.domain();
+                return Err(format!("--rtbl: {domain} publishes nothing itself; name the account that does"));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn list(text: &str) -> Result<ListAddress, String> {
@@ -29,7 +59,14 @@ mod tests {
         let options = serve("--dev --rtbl lists.example --rtbl watch@localhost/spam");
         let names: Vec<String> = options.strangers.rtbl.iter().map(|list| list.name()).collect();
         assert_eq!(names, ["lists.example/muc_bans_sha256", "watch@localhost/spam"]);
-        let line = usage("serve --dev --rtbl a@@b");
-        assert!(line.contains("--rtbl") && line.lines().count() == 1, "{line}");
+        for (flags, wrong) in [
+            ("--rtbl a@@b", "--rtbl"),
+            ("--rtbl a.org --rtbl a.org/muc_bans_sha256", "a.org/muc_bans_sha256 is given twice"),
+            ("--rtbl localhost", "localhost publishes nothing itself"),
+            ("--strangers never", "--strangers"),
+        ] {
+            let line = usage(&format!("serve --dev {flags}"));
+            assert!(line.contains(wrong) && line.lines().count() == 1, "{flags}: {line}");
+        }
     }
 }

@@ -32,8 +32,9 @@ pub struct Web {
 }
 
 impl Web {
-    /// The pages, if there are any. An error says what to change.
-    pub fn site(&self, domains: &[String]) -> Result<Option<Site>, String> {
+    /// The pages, if there are any. On the domain without accounts, if one is, there are none. An error says what to
+    /// change.
+    pub fn site(&self, domains: &[String], anonymous: Option<&str>) -> Result<Option<Site>, String> {
         if self.https.is_empty() {
             return Ok(None);
         }
@@ -42,7 +43,9 @@ impl Web {
             .iter()
             .filter_map(|(domain, url)| Some((domain.as_ref().or(domains.first())?.clone(), url.clone())))
             .collect();
-        let site = Site::new(domains, &urls, networks("--https-proxy", &self.https_proxy)?);
+        let domains: Vec<String> =
+            domains.iter().filter(|domain| Some(domain.as_str()) != anonymous).cloned().collect();
+        let site = Site::new(&domains, &urls, networks("--https-proxy", &self.https_proxy)?);
         site.set_port(self.https[0].port());
         Ok(Some(site))
     }
@@ -83,7 +86,7 @@ mod tests {
     fn addresses_of_pages_name_the_host_and_the_port() {
         let url = |flags: &str, domain: &str| {
             let options = serve(&format!("--dev --domain a.org --domain bücher.example {flags}"));
-            options.web.site(&options.domain).unwrap().map(|site| site.registration_url(domain))
+            options.web.site(&options.domain, None).unwrap().map(|site| site.registration_url(domain))
         };
         assert_eq!(url("", "a.org"), None);
         assert_eq!(url("--https 127.0.0.1:5443", "a.org").as_deref(), Some("https://a.org:5443/register"));

@@ -32,7 +32,9 @@ const REQUESTS_MAX: u32 = 100;
 /// Where a connection is.
 #[derive(Debug)]
 pub enum Progress {
-    /// More has to come.
+    /// Nothing is asked: the next request may come.
+    Idles,
+    /// The rest of a request has to come.
     Reads,
     /// Something is asked. It is answered with [`Exchange::answer`] before anything else is read.
     Asks(Box<Request>),
@@ -48,6 +50,8 @@ pub struct Exchange {
     counter: Rc<RefCell<Counter>>,
     served: Pin<Box<dyn Future<Output = ()>>>,
     woken: Arc<Woken>,
+    /// Something has come since the last answer.
+    has_taken: bool,
     is_over: bool,
 }
 
@@ -57,6 +61,8 @@ struct Counter {
     asked: Option<Request>,
     answer: Option<Response>,
     waits: bool,
+    /// The head of a request has come, and the request is not answered.
+    has_begun: bool,
     requests: u32,
 }
 
@@ -82,7 +88,7 @@ impl Default for Exchange {
             .serve_connection(PipeEnd(Rc::clone(&pipe)), service);
         // What goes wrong is the peer's fault, which has been told.
         let served = async move { drop(connection.await) };
-        Exchange { pipe, counter, served: Box::pin(served), woken: Arc::default(), is_over: false }
+        Exchange { pipe, counter, served: Box::pin(served), woken: Arc::default(), has_taken: false, is_over: false }
     }
 }
 
@@ -92,22 +98,35 @@ async fn serve(
     request: Incomplete<Incoming>,
 ) -> Result<Response, std::convert::Infallible> {
     let (parts, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
+    counter.borrow_mut().has_begun = true;
+    let Some(body) = whole(body).await else {
         let mut refused = Response::new(Full::new(Bytes::from_static(b"This is too much.\n")));
         *refused.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
         return Ok(last(refused));
     };
     {
         let mut counter = counter.borrow_mut();
-        counter.asked = Some(Request::from_parts(parts, body.to_bytes()));
+        counter.asked = Some(Request::from_parts(parts, body));
         counter.requests += 1;
     }
     let answer = poll_fn(|_| counter.borrow_mut().answer.take().map_or(Poll::Pending, Poll::Ready)).await;
     Ok(if counter.borrow().requests < REQUESTS_MAX { answer } else { last(answer) })
 }
 
+/// The body of a request, in one piece whatever pieces it comes in. None if it is too long, or ends too early.
+async fn whole(body: Incoming) -> Option<Bytes> {
+    let mut body = Limited::new(body, BODY_BYTES_MAX);
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(piece) = frame.ok()?.into_data() {
+            bytes.extend_from_slice(&piece);
+        }
+    }
+    Some(bytes.into())
+}
+
 /// An answer behind which the connection ends.
-fn last(mut answer: Response) -> Response {
+pub(super) fn last(mut answer: Response) -> Response {
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     answer
 }
@@ -115,7 +134,11 @@ fn last(mut answer: Response) -> Response {
 impl Exchange {
     /// Takes what has come, as far as there is room; how much that is.
     pub fn take(&mut self, bytes: &[u8]) -> usize {
-        if self.is_over { bytes.len() } else { self.pipe.borrow_mut().take(bytes) }
+        if self.is_over {
+            return bytes.len();
+        }
+        self.has_taken |= !bytes.is_empty();
+        self.pipe.borrow_mut().take(bytes)
     }
 
     /// Goes on as far as possible. What is to be sent is appended to `out`.
@@ -142,7 +165,8 @@ impl Exchange {
                 Progress::Asks(Box::new(request))
             }
             (false, None) if counter.waits => Progress::Waits,
-            (false, None) => Progress::Reads,
+            (false, None) if counter.has_begun || self.has_taken => Progress::Reads,
+            (false, None) => Progress::Idles,
         }
     }
 
@@ -150,12 +174,9 @@ impl Exchange {
     pub fn answer(&mut self, response: Response) {
         let mut counter = self.counter.borrow_mut();
         counter.waits = false;
+        counter.has_begun = false;
         counter.answer = Some(response);
-    }
-
-    /// Whether everything that was taken is read.
-    pub fn is_read(&self) -> bool {
-        self.is_over || self.pipe.borrow().is_read()
+        self.has_taken = false;
     }
 }
 
@@ -196,6 +217,7 @@ mod tests {
         exchange.answer(page("first"));
         let (progress, out) = advanced(&mut exchange);
         assert!(out.starts_with("HTTP/1.1 200 OK\r\n") && out.ends_with("\r\n\r\nfirst"), "{out}");
+        // It has come while the first one was answered.
         let Progress::Asks(request) = progress else { panic!("{progress:?}") };
         assert_eq!(request.uri().path(), "/two");
     }
@@ -224,6 +246,20 @@ mod tests {
             .1;
         }
         assert!(heard.starts_with("HTTP/1.1 431 "), "{heard}");
+    }
+
+    #[test]
+    fn a_body_in_many_pieces_is_one() {
+        let mut exchange = Exchange::default();
+        asked(&mut exchange, b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
+        for _ in 0..1000 {
+            assert!(matches!(asked(&mut exchange, b"1\r\nx\r\n").0, Progress::Reads));
+        }
+        let (Progress::Asks(request), _) = asked(&mut exchange, b"0\r\n\r\n") else { panic!("a request") };
+        assert_eq!(request.body().len(), 1000);
+        exchange.answer(page("x"));
+        assert!(matches!(advanced(&mut exchange).0, Progress::Idles));
+        assert!(matches!(asked(&mut exchange, b"G").0, Progress::Reads));
     }
 
     #[test]

@@ -139,10 +139,9 @@ pub fn registration(filled: &Filled, policy: &Policy, shown: Shown<'_>) -> Marku
     let fixed = filled.invited.as_ref().and_then(|invited| invited.username.as_deref());
     let value = |name: &str| filled.submission.value(name).unwrap_or_default();
     let title = match (resets, shown.wrong.is_some()) {
+        (_, true) => "This did not work",
         (true, false) => "Choose a new password",
-        (true, true) => "The password was not changed",
         (false, false) => "Make an account",
-        (false, true) => "There is no account yet",
     };
     let deed = if resets { "Set the password" } else { "Make the account" };
     let content = html! {

@@ -26,11 +26,6 @@ impl Pipe {
         taken
     }
 
-    /// Whether everything that has come is read.
-    pub fn is_read(&self) -> bool {
-        self.inbound.is_empty()
-    }
-
     /// Moves what is to be sent.
     pub fn drain_to(&mut self, out: &mut Vec<u8>) {
         out.append(&mut self.outbound);

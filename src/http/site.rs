@@ -13,6 +13,7 @@ use hyper::{Method, StatusCode};
 use maud::Markup;
 use rondel_storage::invites::StoredInvite;
 
+use super::exchange::last;
 use super::guard::{Guard, is_foreign};
 use super::pages::{self, Shown, Welcome};
 use super::{Request, Response};
@@ -23,6 +24,9 @@ use crate::stream::Refusal;
 /// Nothing is loaded but how the pages look, nothing is sent elsewhere, and no other page shows them in itself.
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; \
                               frame-ancestors 'none'; base-uri 'none'";
+
+/// Fields of a form that are looked at.
+const FIELDS_MAX: usize = 64;
 
 /// The port that addresses need not name.
 const HTTPS_PORT: u16 = 443;
@@ -174,7 +178,7 @@ impl Site {
                 "/" => known(page(StatusCode::OK, pages::front(&domain, policy.mode))),
                 "/style.css" => known(style()),
                 "/register" if is_get => self.form_asked(domain, request, policy),
-                "/register" if *request.method() == Method::POST => self.form_sent(domain, request, now_s),
+                "/register" if *request.method() == Method::POST => self.form_sent(domain, request, policy, now_s),
                 "/register" => Visit::Answered(only("GET, HEAD, POST")),
                 _ => Visit::Answered(page(
                     StatusCode::NOT_FOUND,
@@ -199,29 +203,18 @@ impl Site {
         match token {
             Some(token) if !is_token(&token) => Visit::Answered(unknown_invitation(&domain)),
             Some(token) => Visit::Form(Filled { token: Some(token), ..Filled::empty(domain, request) }),
-            None if matches!(policy.mode, Mode::Closed | Mode::Invite) => Visit::Answered(page(
-                StatusCode::FORBIDDEN,
-                match policy.mode {
-                    Mode::Invite => pages::notice(
-                        &domain,
-                        "You need an invitation",
-                        "Accounts are made by invitation: ask somebody who has one.",
-                    ),
-                    _ => pages::notice(
-                        &domain,
-                        "Registration is closed",
-                        "Accounts are made by those who run the server.",
-                    ),
-                },
-            )),
+            None if let Some(page) = not_open(&domain, policy.mode) => Visit::Answered(page),
             None => Visit::Form(Filled::empty(domain, request)),
         }
     }
 
-    fn form_sent(&self, domain: String, request: &Request, now_s: u64) -> Visit {
-        let pairs = form_urlencoded::parse(request.body());
+    fn form_sent(&self, domain: String, request: &Request, policy: &Policy, now_s: u64) -> Visit {
+        let pairs = form_urlencoded::parse(request.body()).take(FIELDS_MAX);
         let submission = Submission::of(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())));
         let token = submission.value("t").map(str::to_owned);
+        if let (None, Some(page)) = (&token, not_open(&domain, policy.mode)) {
+            return Visit::Answered(page);
+        }
         let filled = Filled { token, submission: Rc::new(submission), ..Filled::empty(domain, request) };
         let seal = filled.submission.value("seal").unwrap_or_default();
         if is_foreign(request.headers()) || !self.guard.holds(&filled.visitor, seal, now_s) {
@@ -267,6 +260,16 @@ impl Filled {
     }
 }
 
+/// What is seen where nobody registers without an invitation, or at all.
+fn not_open(domain: &str, mode: Mode) -> Option<Response> {
+    let (title, words) = match mode {
+        Mode::Open | Mode::Approve => return None,
+        Mode::Invite => ("You need an invitation", "Accounts are made by invitation: ask somebody who has one."),
+        Mode::Closed => ("Registration is closed", "Accounts are made by those who run the server."),
+    };
+    Some(page(StatusCode::FORBIDDEN, pages::notice(domain, title, words)))
+}
+
 /// The page of an invitation to a domain.
 pub fn invitation(domain: &str, invited: Option<&Invited>) -> Response {
     match invited {
@@ -290,12 +293,17 @@ pub fn failed(domain: &str) -> Response {
 pub fn too_often() -> Response {
     let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests come from your address.\n");
     set(&mut response, RETRY_AFTER, "60");
-    response
+    last(response)
 }
 
 /// What is answered to somebody who is not let in.
 pub fn banned() -> Response {
-    plain(StatusCode::FORBIDDEN, "Your address is banned.\n")
+    last(plain(StatusCode::FORBIDDEN, "Your address is banned.\n"))
+}
+
+/// What is answered to a proxy that does not say for whom it asks.
+pub fn unknown_visitor() -> Response {
+    last(plain(StatusCode::BAD_REQUEST, "The proxy does not say for whom it asks (X-Forwarded-For).\n"))
 }
 
 /// A host without its port.

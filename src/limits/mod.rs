@@ -5,8 +5,10 @@
 
 mod addresses;
 mod banned;
+mod buckets;
 mod remembered;
 
-pub use addresses::{AddressLimits, Addresses, Refusal, prefix};
+pub use addresses::{AddressLimits, Addresses, Refusal};
 pub use banned::Banned;
+pub use buckets::Buckets;
 pub use remembered::{HOUR_MS, Remembered};

@@ -21,6 +21,9 @@ const MARK_BYTES: usize = 16;
 /// Those that were used and could be used still, at most: nobody's tries fill the memory.
 const SPENT_MAX: usize = 200_000;
 
+/// How often it is looked for those that could not be used any more, in seconds.
+const SWEEP_S: u64 = 30;
+
 /// What a mark is for: that the challenge is ours, and that it has this answer.
 const NAME: &str = "challenge";
 const ANSWER: &str = "answer";
@@ -94,7 +97,8 @@ fn plain(answer: &str) -> String {
 pub struct Spent {
     /// Until when they could be answered.
     until_s: HashMap<[u8; NONCE_BYTES], u64>,
-    sweep_at: usize,
+    /// When it was looked last for those that could not be answered any more.
+    swept_s: u64,
 }
 
 /// Why a challenge cannot be tried.
@@ -109,9 +113,9 @@ pub enum NotSpent {
 impl Spent {
     /// Uses a challenge.
     pub fn spend(&mut self, challenge: &Returned, now_s: u64) -> Result<(), NotSpent> {
-        if self.until_s.len() >= self.sweep_at {
+        if self.swept_s.abs_diff(now_s) >= SWEEP_S {
             self.until_s.retain(|_, until_s| now_s < *until_s);
-            self.sweep_at = (self.until_s.len() * 2).max(1024);
+            self.swept_s = now_s;
         }
         if self.until_s.len() >= SPENT_MAX {
             return Err(NotSpent::Busy);
@@ -181,8 +185,9 @@ mod tests {
             assert_eq!(spent.spend(&returned(), 1000), Ok(()));
         }
         assert_eq!(spent.spend(&returned(), 1000), Err(NotSpent::Busy));
-        spent.sweep_at = 0;
-        assert_eq!(spent.spend(&returned(), 1000 + LIFETIME_S), Ok(()));
+        let later = challenges.new_challenge("abc", Picture::default(), 1000 + LIFETIME_S).name;
+        let later = challenges.returned(&later, 1000 + LIFETIME_S).unwrap();
+        assert_eq!(spent.spend(&later, 1000 + LIFETIME_S), Ok(()));
         assert_eq!(spent.until_s.len(), 1);
     }
 

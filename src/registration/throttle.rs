@@ -184,7 +184,8 @@ impl Throttle {
         let first = self.limits.prefixes.first_of(address);
         if let Some(known) = self.known.get_mut(&first) {
             known.open = known.open.saturating_sub(1);
-            if made_us.is_none() && known.corrections < CORRECTIONS_MAX {
+            // With another one under way, or made since, it is not this try that is waited for.
+            if made_us.is_none() && known.open == 0 && known.corrections < CORRECTIONS_MAX {
                 known.corrections += 1;
                 known.tried_us = 0;
             }

@@ -1,8 +1,7 @@
 //! How a list is followed: subscribed to, read as a whole, and kept up with from then on. What cannot be reached keeps
 //! its last state, and is tried again.
 
-use std::collections::HashSet;
-
+use hashbrown::HashSet;
 use rondel_storage::listed::Hash;
 
 use super::ListAddress;
@@ -12,8 +11,11 @@ use crate::xml::{Element, namespaces as ns};
 /// Items asked for at once.
 const PAGE: usize = 500;
 
+/// Pages of a list at most.
+const PAGES_MAX: usize = 1_000;
+
 /// Entries of a list at most. What is beyond is not held against anybody.
-const ENTRIES_MAX: usize = 500_000;
+const ENTRIES_MAX: usize = 100_000;
 
 /// For how long an answer is waited for, in seconds.
 const PATIENCE_S: u64 = 60;
@@ -44,6 +46,8 @@ pub enum Say {
         /// Who is not any more.
         removed: Vec<Hash>,
     },
+    /// All of the list has to be stored anew: what was to be stored of it was not.
+    Store,
     /// The whole list was read, which has so many entries.
     Read(usize),
     /// It cannot be followed, for this reason.
@@ -66,15 +70,29 @@ enum State {
     Waits(u64),
     /// It has asked to be told of changes.
     Subscribes,
-    /// It reads the list; these were found so far, and these were taken from the list meanwhile.
-    Reads { found: HashSet<Hash>, gone: HashSet<Hash> },
+    /// It reads the list.
+    Reads(Reading),
     /// It is told of changes, and reads the list again at this time.
     Follows(u64),
+}
+
+/// A list that is being read.
+#[derive(Debug, Default)]
+struct Reading {
+    /// Who was found so far.
+    found: HashSet<Hash>,
+    /// Who was taken from the list meanwhile.
+    gone: HashSet<Hash>,
+    /// The last item of the page before, and how many pages there were.
+    last: Option<String>,
+    pages: usize,
 }
 
 /// Follows one list.
 #[derive(Debug)]
 pub struct Follower {
+    /// Which of the lists that are followed it is.
+    number: usize,
     /// Who follows: the JID that is subscribed.
     own: String,
     address: ListAddress,
@@ -84,12 +102,25 @@ pub struct Follower {
     open: Option<(String, u64)>,
     asked: u64,
     failures: u32,
+    /// Whether the store has not all of it.
+    is_stale: bool,
 }
 
 impl Follower {
-    /// Follows a list of which this is known, on behalf of this JID. The first [`Follower::tick`] begins.
-    pub fn new(own: &str, address: ListAddress, listed: Listed) -> Follower {
-        Follower { own: own.to_owned(), address, listed, state: State::Waits(0), open: None, asked: 0, failures: 0 }
+    /// Follows a list of which this is known, on behalf of this JID; its number says which one it is of several. The
+    /// first [`Follower::tick`] begins.
+    pub fn new(number: usize, own: &str, address: ListAddress, listed: Listed) -> Follower {
+        Follower {
+            number,
+            own: own.to_owned(),
+            address,
+            listed,
+            state: State::Waits(0),
+            open: None,
+            asked: 0,
+            failures: 0,
+            is_stale: false,
+        }
     }
 
     /// Where the list is published.
@@ -102,8 +133,16 @@ impl Follower {
         &self.listed
     }
 
+    /// What was to be stored of the list was not.
+    pub fn was_not_stored(&mut self) {
+        self.is_stale = true;
+    }
+
     /// Time has passed: it is this many seconds after 1970.
     pub fn tick(&mut self, now_s: u64) -> Vec<Say> {
+        if std::mem::take(&mut self.is_stale) {
+            return vec![Say::Store];
+        }
         if self.open.as_ref().is_some_and(|(_, until_s)| now_s >= *until_s) {
             return self.fail("no answer", now_s);
         }
@@ -129,36 +168,47 @@ impl Follower {
             return Vec::new();
         }
         self.open = None;
-        match (heard, &mut self.state) {
+        match (heard, &self.state) {
             (Heard::Error(condition), _) => self.fail(&condition, now_s),
-            (Heard::Result(_), State::Subscribes) => {
-                self.state = State::Reads { found: HashSet::new(), gone: HashSet::new() };
-                vec![self.ask_for_items(None, now_s)]
-            }
-            (Heard::Result(payload), State::Reads { found, .. }) => {
-                let items = payload.as_ref().and_then(|pubsub| pubsub.child("items", ns::PUBSUB));
-                let ids = items.into_iter().flat_map(Element::children).filter_map(|item| item.attribute("id"));
-                let before = found.len();
-                let room = ENTRIES_MAX.saturating_sub(before);
-                found.extend(ids.filter_map(parse).take(room));
-                let page = payload.as_ref().and_then(|pubsub| pubsub.child("set", ns::RESULT_SETS));
-                let last = page.and_then(|page| page.child("last", ns::RESULT_SETS)).map(Element::text);
-                match last {
-                    // A page without anything new is the last one, whatever the service says.
-                    Some(last) if found.len() > before && found.len() < ENTRIES_MAX => {
-                        vec![self.ask_for_items(Some(&last), now_s)]
-                    }
-                    _ => self.has_read(now_s),
-                }
-            }
+            (Heard::Result(_), State::Subscribes) => self.read(now_s),
+            (Heard::Result(payload), State::Reads(_)) => self.page(payload.as_ref(), now_s),
             (Heard::Result(_), State::Waits(_) | State::Follows(_)) => Vec::new(),
         }
+    }
+
+    /// Begins to read the list.
+    fn read(&mut self, now_s: u64) -> Vec<Say> {
+        self.state = State::Reads(Reading::default());
+        vec![self.ask_for_items(None, now_s)]
+    }
+
+    /// A page of the list has come.
+    fn page(&mut self, payload: Option<&Element>, now_s: u64) -> Vec<Say> {
+        let items = payload.and_then(|pubsub| pubsub.child("items", ns::PUBSUB));
+        let Some(items) = items.filter(|items| items.attribute("node") == Some(&self.address.node)) else {
+            return self.fail("the answer has no items", now_s);
+        };
+        let State::Reads(reading) = &mut self.state else { return Vec::new() };
+        let room = ENTRIES_MAX.saturating_sub(reading.found.len());
+        let ids = items.children().filter_map(|item| item.attribute("id"));
+        reading.found.extend(ids.filter_map(parse).take(room));
+        reading.pages += 1;
+        let set = payload.and_then(|pubsub| pubsub.child("set", ns::RESULT_SETS));
+        let last = set.and_then(|set| set.child("last", ns::RESULT_SETS)).map(Element::text);
+        let is_new = last.is_some() && last != reading.last && items.children().next().is_some();
+        if !is_new || reading.pages >= PAGES_MAX || reading.found.len() >= ENTRIES_MAX {
+            return self.has_read(now_s);
+        }
+        reading.last.clone_from(&last);
+        vec![self.ask_for_items(last.as_deref(), now_s)]
     }
 
     /// The whole list was read: what is not on it any more goes.
     fn has_read(&mut self, now_s: u64) -> Vec<Say> {
         let follows = State::Follows(now_s + REREAD_S);
-        let State::Reads { mut found, gone } = std::mem::replace(&mut self.state, follows) else { return Vec::new() };
+        let State::Reads(Reading { mut found, gone, .. }) = std::mem::replace(&mut self.state, follows) else {
+            return Vec::new();
+        };
         found.retain(|hash| !gone.contains(hash));
         self.failures = 0;
         let removed: Vec<Hash> = self.listed.iter().filter(|hash| !found.contains(*hash)).copied().collect();
@@ -170,35 +220,41 @@ impl Follower {
 
     /// The service says that something has happened to a node (XEP-0060 §7).
     pub fn event(&mut self, event: &Element, now_s: u64) -> Vec<Say> {
-        let child = |name: &str| event.child(name, ns::PUBSUB_EVENT);
-        let is_of_node = |of: &&Element| of.attribute("node") == Some(&self.address.node);
-        if child("purge").filter(is_of_node).is_some() {
-            let all: Vec<Hash> = self.listed.iter().copied().collect();
-            if let State::Reads { found, gone } = &mut self.state {
-                found.clear();
-                gone.extend(&all);
-            }
-            return self.change(Vec::new(), all);
-        }
-        if child("delete").filter(is_of_node).is_some() {
-            self.open = None;
-            return self.fail("the node is gone", now_s);
-        }
-        let Some(items) = child("items").filter(is_of_node) else { return Vec::new() };
-        let named = |name: &'static str| {
-            let children = items.children().filter(move |child| child.name == name);
-            children.filter_map(|child| child.attribute("id").and_then(parse))
+        let child = |name: &str| {
+            let child = event.child(name, ns::PUBSUB_EVENT);
+            child.filter(|child| child.attribute("node") == Some(&self.address.node))
         };
-        let room = ENTRIES_MAX.saturating_sub(self.listed.len());
-        let added: Vec<Hash> = named("item").filter(|hash| !self.listed.contains(hash)).take(room).collect();
-        let removed: Vec<Hash> = named("retract").collect();
-        if let State::Reads { found, gone } = &mut self.state {
-            found.extend(&added);
-            gone.retain(|hash| !added.contains(hash));
-            found.retain(|hash| !removed.contains(hash));
-            gone.extend(&removed);
+        if child("purge").is_some() {
+            let all: Vec<Hash> = self.listed.iter().copied().collect();
+            let mut says = self.change(Vec::new(), all);
+            if matches!(self.state, State::Reads(_)) {
+                // Pages that were made before are of no use.
+                says.extend(self.read(now_s));
+            }
+            return says;
         }
-        let removed = removed.into_iter().filter(|hash| self.listed.contains(hash)).collect();
+        let is_over = child("subscription").is_some_and(|child| child.attribute("subscription") == Some("none"));
+        if is_over || child("delete").is_some() {
+            return self.fail(if is_over { "the subscription is over" } else { "the node is gone" }, now_s);
+        }
+        let Some(items) = child("items") else { return Vec::new() };
+        let named = |name: &str| -> Vec<Hash> {
+            let children = items.children().filter(|child| child.name == name);
+            children.filter_map(|child| child.attribute("id").and_then(parse)).collect()
+        };
+        let (published, retracted) = (named("item"), named("retract"));
+        if let State::Reads(Reading { found, gone, .. }) = &mut self.state {
+            published.iter().for_each(|hash| {
+                gone.remove(hash);
+            });
+            found.extend(published.iter().take(ENTRIES_MAX.saturating_sub(found.len())));
+            gone.extend(retracted.iter().take(ENTRIES_MAX.saturating_sub(gone.len())));
+        }
+        let room = ENTRIES_MAX.saturating_sub(self.listed.len());
+        let mut added: Vec<Hash> =
+            published.into_iter().filter(|hash| !self.listed.contains(hash)).take(room).collect();
+        added.dedup();
+        let removed = retracted.into_iter().filter(|hash| self.listed.contains(hash)).collect();
         self.change(added, removed)
     }
 
@@ -213,7 +269,7 @@ impl Follower {
 
     fn ask(&mut self, kind: &'static str, payload: Element, now_s: u64) -> Say {
         self.asked += 1;
-        let id = format!("list-{}", self.asked);
+        let id = format!("list-{}-{}", self.number, self.asked);
         self.open = Some((id.clone(), now_s + PATIENCE_S));
         Say::Ask { id, kind, payload }
     }
@@ -247,7 +303,11 @@ mod tests {
 
     fn follower(known: &[&str]) -> Follower {
         let address = ListAddress::parse("lists.example").unwrap();
-        Follower::new("x.org", address, known.iter().map(|name| hash_of(name)).collect())
+        Follower::new(0, "x.org", address, known.iter().map(|name| hash_of(name)).collect())
+    }
+
+    fn has(follower: &Follower, name: &str) -> bool {
+        follower.listed().contains(&hash_of(name))
     }
 
     fn hex(name: &str) -> String {
@@ -307,7 +367,7 @@ mod tests {
         let says = follower.answered(&id, items(&["newer@a"], None), 3);
         let [Say::Change { added, removed }, Say::Read(3)] = &says[..] else { panic!("{says:?}") };
         assert_eq!((added.len(), &removed[..]), (2, &[hash_of("gone@a")][..]));
-        assert!(follower.listed().has("newer@a") && !follower.listed().has("gone@a"));
+        assert!(has(&follower, "newer@a") && !has(&follower, "gone@a"));
         assert!(follower.tick(3 + REREAD_S - 1).is_empty());
         assert!(asked(&follower.tick(3 + REREAD_S)).1.contains("<subscribe"), "it is read again some day");
     }
@@ -320,7 +380,7 @@ mod tests {
         // The page was made before that.
         let says = follower.answered(&id, items(&["old@a", "other@a"], None), 3);
         assert!(matches!(&says[..], [Say::Change { removed, .. }, Say::Read(2)] if removed.is_empty()), "{says:?}");
-        assert!(follower.listed().has("fresh@a") && !follower.listed().has("old@a"));
+        assert!(has(&follower, "fresh@a") && !has(&follower, "old@a"));
         assert!(follower.event(&published("fresh@a"), 4).is_empty(), "nothing new");
         assert!(follower.event(&retracted("unknown@a"), 4).is_empty());
         let elsewhere = event(&format!("<items node='other'><item id='{}'/></items>", hex("x@a")));
@@ -336,7 +396,7 @@ mod tests {
     fn what_cannot_be_reached_keeps_its_last_state_and_is_tried_again() {
         let mut follower = follower(&["old@a"]);
         let (id, _) = asked(&follower.tick(0));
-        assert_eq!(follower.answered("list-77", Heard::Result(None), 1), [], "not what was asked");
+        assert_eq!(follower.answered("list-1-1", Heard::Result(None), 1), [], "not what was asked");
         assert_eq!(
             follower.answered(&id, Heard::Error("item-not-found".into()), 1),
             [Say::Fails("item-not-found".into())]
@@ -350,7 +410,7 @@ mod tests {
         let (id, _) = asked(&follower.answered(&id, Heard::Result(None), 242));
         assert_eq!(follower.event(&event("<delete node='muc_bans_sha256'/>"), 243).len(), 1);
         assert_eq!(follower.answered(&id, items(&[], None), 244), [], "nobody asks any more");
-        assert!(follower.listed().has("old@a"));
+        assert!(has(&follower, "old@a"));
         follower.lost();
         asked(&follower.tick(245));
     }
@@ -361,6 +421,46 @@ mod tests {
         let (id, _) = asked(&follower.answered(&id, items(&["a@a"], Some("a")), 2));
         let says = follower.answered(&id, items(&["a@a"], Some("a")), 3);
         assert!(matches!(&says[..], [Say::Change { .. }, Say::Read(1)]), "{says:?}");
+        let (mut follower, mut id) = reading(&[]);
+        let mut pages = 1;
+        loop {
+            // Something new each time, and never an entry.
+            let says = follower.answered(&id, items(&[], Some(&pages.to_string())), 2);
+            let [Say::Ask { id: next, .. }] = &says[..] else { break };
+            (id, pages) = (next.clone(), pages + 1);
+        }
+        assert_eq!(pages, PAGES_MAX);
+    }
+
+    #[test]
+    fn an_answer_without_the_items_of_the_node_says_nothing_of_the_list() {
+        for answer in [None, Some("<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='other'/></pubsub>")] {
+            let (mut follower, id) = reading(&["old@a"]);
+            let payload = answer.map(|text| Element::parse(text.as_bytes()).unwrap());
+            let says = follower.answered(&id, Heard::Result(payload), 2);
+            assert!(matches!(&says[..], [Say::Fails(_)]), "{says:?}");
+            assert_eq!(follower.listed().len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_list_that_is_emptied_while_it_is_read_is_read_again() {
+        let (mut follower, id) = reading(&["old@a"]);
+        let says = follower.event(&event("<purge node='muc_bans_sha256'/>"), 2);
+        let [Say::Change { .. }, Say::Ask { id: again, .. }] = &says[..] else { panic!("{says:?}") };
+        assert_eq!(follower.answered(&id, items(&["old@a"], None), 3), []);
+        assert_eq!(follower.answered(again, items(&[], None), 3), [Say::Read(0)]);
+    }
+
+    #[test]
+    fn what_was_not_stored_is_stored_anew() {
+        let (mut follower, id) = reading(&[]);
+        follower.answered(&id, items(&["a@a"], None), 2);
+        follower.was_not_stored();
+        assert_eq!(follower.tick(3), [Say::Store]);
+        assert_eq!(follower.tick(4), []);
+        let over = event("<subscription node='muc_bans_sha256' jid='x.org' subscription='none'/>");
+        assert!(matches!(&follower.event(&over, 5)[..], [Say::Fails(_)]));
     }
 
     proptest! {
@@ -389,7 +489,7 @@ mod tests {
                             prop_assert!(added.iter().all(|hash| known.insert(*hash)));
                         }
                         Say::Read(entries) => prop_assert_eq!(entries, known.len()),
-                        Say::Fails(_) => {}
+                        Say::Fails(_) | Say::Store => {}
                     }
                 }
                 prop_assert_eq!(follower.listed().iter().copied().collect::<HashSet<_>>(), known.clone());

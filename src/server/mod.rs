@@ -25,7 +25,7 @@ use rondel_storage::{LoadError, Outcome, Replies, Reply, Store, accounts, attemp
 use crate::account::Conflict;
 use crate::account::archive_ids::ArchiveIds;
 use crate::admin;
-use crate::cli::{self, Action, ResourceConflict, SaslMechanism, ServeOptions, values};
+use crate::cli::{self, Action, ResourceConflict, SaslMechanism, ServeOptions, StrangersMay, values};
 use crate::credentials;
 use crate::dns::Dns;
 use crate::home::home;
@@ -35,7 +35,7 @@ use crate::names;
 use crate::random;
 use crate::registration::{Challenges, DAY_US, Mode};
 use crate::sasl::{Hash, UnknownUsers};
-use crate::shard::{Administration, ListenerKind, Message, Settings, Shard, Tls, Verifier};
+use crate::shard::{Administration, ListenerKind, Message, REGISTRAR, Settings, Shard, Tls, Verifier};
 use crate::stream::{Config, SessionFeatures, TlsPolicy};
 use crate::xml::Limits;
 
@@ -112,7 +112,8 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     settings.registered = registered_lately(&store, not_before_us)?;
     let info = options.contact.server_info(&options.archive, options.sasl_mechanisms.contains(&SaslMechanism::Plain));
     settings.server_info = info.forms();
-    settings.site = options.web.site(&options.domain)?.map(|site| site.with_help(info.help()));
+    settings.site =
+        options.web.site(&options.domain, options.anonymous.as_deref())?.map(|site| site.with_help(info.help()));
     settings.take_policy(options.registration()?);
     settings.dns = match Dns::start(options.dns_server) {
         Ok(dns) => Some(dns),
@@ -170,7 +171,7 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     runtime.remote(followed).send(Message::FollowLists);
     announce(&runtime, &settings, shards);
 
-    let registrar = runtime.remote(0);
+    let registrar = runtime.remote(REGISTRAR);
     let mut watch = watch::Watch::new(options.watching.thresholds());
     watch.look(&options.data_dir, &settings, &registrar);
     let mut forgotten: Option<Instant> = None;
@@ -324,7 +325,8 @@ fn settings(
         administration: Administration::default(),
         restarts: AtomicBool::new(false),
         lists: ArcSwap::default(),
-        has_listed: AtomicBool::new(false),
+        refuses_strangers: options.strangers.strangers == StrangersMay::Ask,
+        minds_strangers: AtomicBool::new(false),
         bans: ArcSwap::default(),
         registered: Vec::new(),
         server_info: Vec::new(),

@@ -133,6 +133,7 @@ impl Shard {
         if let Some(refusal) = self.withheld(io, &session.address, kind, to) {
             return self.answer_refusal(io, stream, frame, &refusal);
         }
+        self.note_addressed(session.address.bare(), kind, to);
         if !self.settings.serves(to.domain()) {
             self.trace(kind, session.address.as_str(), to.as_str(), |_| "refused: not a domain of this server".into());
             return self.answer_error(io, stream, frame, StanzaCondition::RemoteServerNotFound);
@@ -259,7 +260,7 @@ impl Shard {
     /// refused, or dropped without a word (`None`).
     pub(super) fn may_reach(&self, kind: StanzaKind, from: Sender<'_>, bare: &str) -> Result<(), Option<Refusal>> {
         let Some(account) = self.accounts.account(bare) else { return Err(None) };
-        self.refuse_listed(kind, from, account, bare)?;
+        self.refuse_stranger(kind, from, account, bare)?;
         if account.standing == Standing::Absent {
             // Whether there is such an account does not show to who asks for a subscription.
             let is_silent = matches!(kind, StanzaKind::Presence(_));
@@ -594,5 +595,5 @@ fn error_kind(kind: StanzaKind) -> StanzaKind {
 /// For those who look: what becomes of what may not reach an account.
 fn unreached(is_told: bool) -> String {
     let how = if is_told { "refused" } else { "dropped" };
-    format!("{how}: there is no such account, it blocks the sender, or a block list has the sender")
+    format!("{how}: there is no such account, it blocks the sender, or does not hear such strangers")
 }

@@ -38,6 +38,7 @@ mod resumption;
 mod roster;
 mod rtbl;
 mod settings;
+mod strangers;
 mod stream;
 mod task;
 mod ticket;
@@ -78,11 +79,11 @@ pub use notices::Announcement;
 pub use offline::OfflineLimits;
 use offline::Uncounted;
 use pep::Pep;
-pub use registrar::ToRegistrar;
+pub use registrar::{REGISTRAR, ToRegistrar};
 pub use removal::{NotRemoved, RemoveAccount};
 use resumption::Waiting;
-pub use rtbl::Lists;
 pub use settings::{Kept, ListenerKind, Settings, Tls};
+pub use strangers::Lists;
 use stream::{Phase, Stream};
 pub use task::Aside;
 use task::Tasks;
@@ -219,7 +220,7 @@ impl Shard {
     pub fn new(io: &Io<Shard>, settings: Arc<Settings>, storage: Client, verifier: Verifier) -> Shard {
         let addresses = Addresses::new(settings.address_limits.divided_by(io.shards()));
         let mut throttle = Throttle::new(settings.registration().throttle);
-        if io.shard() == registrar::REGISTRAR {
+        if io.shard() == REGISTRAR {
             settings.registered.iter().for_each(|(address, at_us)| throttle.remember(*address, *at_us));
         }
         Shard {

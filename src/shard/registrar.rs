@@ -12,7 +12,7 @@ use super::{Shard, now_s};
 use crate::registration::Returned;
 
 /// The shard that counts.
-pub(super) const REGISTRAR: usize = 0;
+pub const REGISTRAR: usize = 0;
 
 /// For the shard that counts.
 pub enum ToRegistrar {

@@ -482,6 +482,10 @@ pub(super) fn password_in(
 ) -> Result<zeroize::Zeroizing<String>, Declined> {
     let bad = |text| Declined::new("bad-password", refusal().with_text(text));
     let password = submission.value("password").ok_or_else(|| missing("password", refusal()))?;
+    // Nothing becomes so much shorter by being prepared, which takes time.
+    if password.len() > 4 * PASSWORD_BYTES_MAX {
+        return Err(bad("The password is too long."));
+    }
     match prepare_password(password).map(zeroize::Zeroizing::new) {
         Some(prepared) if prepared.len() <= PASSWORD_BYTES_MAX => Ok(zeroize::Zeroizing::new(password.to_owned())),
         Some(_) => Err(bad("The password is too long.")),

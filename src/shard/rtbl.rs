@@ -1,23 +1,24 @@
-//! Real-time block lists on their way: questions to the services that publish them and what comes back, and whom a
-//! stranger's words are refused for it. One shard follows them all, the home of the server's own address.
+//! Real-time block lists on their way: questions to the services that publish them, and what comes back. One shard
+//! follows them all, the home of the server's own address.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use rondel_shards::Io;
-use rondel_storage::listed;
+use rondel_storage::WriteRequest;
+use rondel_storage::listed::{self, Hash};
 
-use super::message::{Routed, Sender};
+use super::message::Routed;
 use super::roster::written;
 use super::task::{Step, Task};
-use super::{Settings, Shard, TIMER_LISTS, now_s};
-use crate::account::subscription::{Grant, SubscriptionType};
-use crate::account::{Account, IqType, MessageType, PresenceType, StanzaKind};
+use super::{Shard, TIMER_LISTS, now_s};
+use crate::account::{IqType, MessageType, StanzaKind};
 use crate::limited_event;
 use crate::rtbl::{Follower, Heard, ListAddress, Listed, Say};
-use crate::stream::Refusal;
 use crate::xml::{Element, escape, namespaces as ns};
+
+/// Entries that are written at once.
+const AT_ONCE: usize = 2_000;
 
 /// How often lists are looked after.
 const TICK: Duration = Duration::from_secs(15);
@@ -28,8 +29,10 @@ impl Shard {
         let Some(own) = self.settings.negotiation.domains.first() else { return };
         let lists = self.settings.lists.load();
         let followed = lists.iter().filter(|(address, _)| self.settings.serves(address.service.domain()));
-        self.followers =
-            followed.map(|(address, listed)| Follower::new(own, address.clone(), listed.clone())).collect();
+        let follow = |(at, (address, listed)): (usize, &(ListAddress, Listed))| {
+            Follower::new(at, own, address.clone(), listed.clone())
+        };
+        self.followers = followed.enumerate().map(follow).collect();
         drop(lists);
         if !self.followers.is_empty() {
             self.look_after_lists(io);
@@ -84,16 +87,18 @@ impl Shard {
                     "a real-time block list cannot be followed; what is known of it holds"
                 ),
                 Say::Change { added, removed } => {
-                    self.settings.set_listed(self.followers[at].address(), self.followers[at].listed());
-                    let request = listed::change(&name, &added, &removed);
-                    self.run(
-                        io,
-                        Step::write(request, |_, _, _: &Task, outcome| {
-                            // A failure is logged where it is told, and mended when the list is read again.
-                            let _ = written(outcome);
-                            Step::Done
-                        }),
-                    );
+                    let follower = &self.followers[at];
+                    self.settings.set_listed(follower.address(), follower.listed());
+                    let added = added.chunks(AT_ONCE).map(|some| listed::change(&name, some, &[]));
+                    let removed = removed.chunks(AT_ONCE).map(|some| listed::change(&name, &[], some));
+                    let requests = removed.chain(added).collect();
+                    self.run(io, store(at, requests));
+                }
+                Say::Store => {
+                    let all: Vec<Hash> = self.followers[at].listed().iter().copied().collect();
+                    let all = all.chunks(AT_ONCE).map(|some| listed::change(&name, some, &[]));
+                    let requests = std::iter::once(listed::clear(&name)).chain(all).collect();
+                    self.run(io, store(at, requests));
                 }
             }
         }
@@ -112,40 +117,21 @@ impl Shard {
         let asks = if kind == "get" { IqType::Get } else { IqType::Set };
         self.send(io, StanzaKind::Iq(asks), &own, &service, &iq);
     }
+}
 
-    /// Refuses what somebody sends who is on a block list and no contact of the account; a request to become one is
-    /// dropped without a word (`None`).
-    #[inline]
-    pub(super) fn refuse_listed(
-        &self,
-        kind: StanzaKind,
-        from: Sender<'_>,
-        account: &Account,
-        bare: &str,
-    ) -> Result<(), Option<Refusal>> {
-        if !self.settings.has_listed.load(Ordering::Relaxed) || !self.is_listed_stranger(kind, from, account, bare) {
-            return Ok(());
+/// Stores changes of a list, one after another, so that others have their turn.
+fn store(at: usize, mut requests: VecDeque<WriteRequest>) -> Step {
+    let Some(request) = requests.pop_front() else { return Step::Done };
+    Step::write(request, move |shard, _, _: &Task, outcome| match written(outcome) {
+        Ok(()) => store(at, requests),
+        Err(_) => {
+            // The failure is logged where it is told.
+            if let Some(follower) = shard.followers.get_mut(at) {
+                follower.was_not_stored();
+            }
+            Step::Done
         }
-        let is_told = matches!(kind, StanzaKind::Message(_));
-        Err(is_told.then(|| Refusal::new("cancel", "forbidden").with_text("The sender is on a block list.")))
-    }
-
-    #[cold]
-    fn is_listed_stranger(&self, kind: StanzaKind, from: Sender<'_>, account: &Account, bare: &str) -> bool {
-        let concerns = match kind {
-            StanzaKind::Message(kind) => kind != MessageType::Error,
-            StanzaKind::Presence(PresenceType::Subscription(kind)) => kind == SubscriptionType::Subscribe,
-            _ => false,
-        };
-        let state = account.contacts.state(from.bare());
-        let is_contact = state.to == Grant::Granted || state.from == Grant::Granted;
-        let is_server = || !from.bare().contains('@') && self.settings.serves(from.bare());
-        concerns
-            && from.bare() != bare
-            && !is_contact
-            && !is_server()
-            && self.settings.lists.load().iter().any(|(_, listed): &(_, Listed)| listed.has(from.bare()))
-    }
+    })
 }
 
 fn heard(stanza: &Element, kind: StanzaKind) -> Heard {
@@ -158,26 +144,5 @@ fn heard(stanza: &Element, kind: StanzaKind) -> Heard {
             });
             Heard::Error(condition.map_or_else(|| "an error".to_owned(), |condition| condition.name.to_string()))
         }
-    }
-}
-
-/// Lists and who is on them.
-pub type Lists = Vec<(ListAddress, Listed)>;
-
-impl Settings {
-    /// Has these lists be what is known.
-    pub fn take_lists(&self, lists: Lists) {
-        self.has_listed.store(lists.iter().any(|(_, listed)| !listed.is_empty()), Ordering::SeqCst);
-        self.lists.store(Arc::new(lists));
-    }
-
-    /// Has a list have these entries from now on.
-    fn set_listed(&self, address: &ListAddress, listed: &Listed) {
-        // One shard changes them.
-        let mut lists = Lists::clone(&self.lists.load());
-        if let Some((_, known)) = lists.iter_mut().find(|(known, _)| known == address) {
-            *known = listed.clone();
-        }
-        self.take_lists(lists);
     }
 }

@@ -16,7 +16,7 @@ use rondel_storage::meta::{StoredList, StoredWords};
 use super::administration::Administration;
 use super::archive::ArchiveSettings;
 use super::offline::OfflineLimits;
-use super::rtbl::Lists;
+use super::strangers::Lists;
 use crate::account::blocking::BlockingLimits;
 use crate::account::csi::HeldLimits;
 use crate::account::private::PrivateLimits;
@@ -127,8 +127,10 @@ pub struct Settings {
     pub restarts: AtomicBool,
     /// Block lists of others, and who is on them.
     pub lists: ArcSwap<Lists>,
-    /// Whether there is anybody on one: asked for every stanza.
-    pub has_listed: AtomicBool,
+    /// Whether strangers may write to nobody who does not know them.
+    pub refuses_strangers: bool,
+    /// Whether it matters who is a stranger: asked for every stanza.
+    pub minds_strangers: AtomicBool,
     /// Which addresses are not let in, until it is said anew.
     pub bans: ArcSwap<Banned>,
     /// Who has registered within the last day when the server started: from where, and when in microseconds since 1970.

@@ -17,6 +17,9 @@ use crate::sasl::{Failure, Hash, ScramKeys, UnknownUsers, new_keys, prepare_pass
 /// Passwords that wait at most; beyond it logins are told to come later.
 const QUEUE: usize = 1024;
 
+/// Jobs that wait beyond which no picture is drawn.
+const PICTURES_BEHIND_MAX: usize = 64;
+
 struct Job {
     token: u64,
     remote: Remote<Message>,
@@ -76,7 +79,11 @@ impl Verifier {
                             let outcome = judge(&password, &account, keys, disabled, &unknown);
                             Message::Verified { token, outcome: Some(outcome) }
                         }
-                        Work::Picture => Message::Aside { token, aside: Aside::Picture(Picture::draw()) },
+                        Work::Picture => {
+                            // Two libraries draw it: what goes wrong there ends no thread.
+                            let drawn = std::panic::catch_unwind(Picture::draw).unwrap_or_default();
+                            Message::Aside { token, aside: Aside::Picture(drawn) }
+                        }
                         Work::Change(change) => Message::Aside { token, aside: Aside::Keys(change.derive()) },
                     });
                 }
@@ -107,6 +114,10 @@ impl Verifier {
 
     /// Queues a picture of letters to be drawn, which comes as a message. `false` if too many wait.
     pub(super) fn draw(&self, token: u64, remote: Remote<Message>) -> bool {
+        // Those who log in go before those who only look.
+        if self.jobs.len() >= PICTURES_BEHIND_MAX {
+            return false;
+        }
         self.queue(Job { token, remote, work: Work::Picture })
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use hyper::{Method, StatusCode};
-use rondel_shards::{ConnectionId, Io, Rate, TokenBucket};
+use rondel_shards::{ConnectionId, Io, Rate};
 use rondel_storage::invites::{self, StoredInvite};
 
 use super::applicant::{Applicant, Way};
@@ -15,12 +15,12 @@ use super::invites::{found, unknown};
 use super::task::{Step, Task};
 use super::{Shard, now_s};
 use crate::http::{Exchange, Filled, Invited, Progress, Request, Response, Visit, site, visitor_behind};
-use crate::limits::{Remembered, prefix};
+use crate::limits::Buckets;
 use crate::registration::{Challenge, Declined};
 use crate::stream::Refusal;
 use crate::{limited_event, logging};
 
-/// What a visitor may ask for, by address: pages one after another, and forms seldom.
+/// What a visitor may ask for, by address, of each shard: pages one after another, and forms seldom.
 const VISITS: Rate = Rate { per_second: 1.0, burst: 60.0 };
 const PAGE_COSTS: f64 = 1.0;
 const FORM_COSTS: f64 = 6.0;
@@ -33,11 +33,16 @@ const IDLE: Duration = Duration::from_secs(30);
 const WORKS: Duration = Duration::from_secs(60);
 
 /// Those who are here.
-#[derive(Default)]
 pub(super) struct Visitors {
     here: HashMap<ConnectionId, Box<Visitor>>,
     /// What each address may still ask for.
-    visits: Remembered<Box<str>, TokenBucket>,
+    visits: Buckets,
+}
+
+impl Default for Visitors {
+    fn default() -> Visitors {
+        Visitors { here: HashMap::new(), visits: Buckets::new(VISITS) }
+    }
 }
 
 /// A connection of a browser.
@@ -51,6 +56,8 @@ struct Visitor {
     exchange: Exchange,
     /// What it has asked is being looked at.
     is_served: bool,
+    /// A request has begun to come.
+    reads: bool,
 }
 
 impl Shard {
@@ -63,8 +70,15 @@ impl Shard {
         peer: SocketAddr,
         is_counted: bool,
     ) {
-        let visitor =
-            Visitor { number, peer, asks_from: peer.ip(), is_counted, exchange: Exchange::default(), is_served: false };
+        let visitor = Visitor {
+            number,
+            peer,
+            asks_from: peer.ip(),
+            is_counted,
+            exchange: Exchange::default(),
+            is_served: false,
+            reads: false,
+        };
         self.visitors.here.insert(connection, Box::new(visitor));
         io.set_deadline(connection, Some(self.settings.login_timeout));
     }
@@ -114,12 +128,19 @@ impl Shard {
         while let Some(visitor) = self.visitors.here.get_mut(&connection) {
             let Ok(out) = io.outbox(connection) else { return self.visitor_is_late(io, connection) };
             match visitor.exchange.advance(out) {
-                Progress::Reads => return io.set_deadline(connection, Some(IDLE)),
+                Progress::Idles => return io.set_deadline(connection, Some(IDLE)),
+                Progress::Reads => {
+                    // A request has to be there in time, however many pieces it comes in.
+                    if !std::mem::replace(&mut visitor.reads, true) {
+                        io.set_deadline(connection, Some(self.settings.login_timeout));
+                    }
+                    return;
+                }
                 Progress::Waits => return io.pause(connection),
                 Progress::IsOver => return self.visitor_is_late(io, connection),
                 Progress::Asks(request) => {
                     io.set_deadline(connection, Some(WORKS));
-                    visitor.is_served = true;
+                    (visitor.is_served, visitor.reads) = (true, false);
                     let (number, peer) = (visitor.number, visitor.peer);
                     self.serve_visitor(io, connection, number, peer, &request);
                     if let Some(visitor) = self.visitors.here.get_mut(&connection) {
@@ -151,7 +172,11 @@ impl Shard {
     ) {
         let settings = Arc::clone(&self.settings);
         let Some(site) = &settings.site else { return self.visitor_is_late(io, connection) };
-        let peer = SocketAddr::new(visitor_behind(peer.ip(), request, &site.proxies), peer.port());
+        let Some(address) = visitor_behind(peer.ip(), request, &site.proxies) else {
+            limited_event!(WARN, "limits", %peer, "a proxy of the web pages does not say for whom it asks");
+            return self.answer_visitor(io, connection, site::unknown_visitor());
+        };
+        let peer = SocketAddr::new(address, peer.port());
         if let Some(visitor) = self.visitors.here.get_mut(&connection) {
             visitor.asks_from = peer.ip();
         }
@@ -167,7 +192,9 @@ impl Shard {
         }
         match site.visit(request, &settings.registration(), now_s()) {
             Visit::Answered(response) => self.answer_visitor(io, connection, response),
-            Visit::Wrong(filled, status, words) => self.show_form(io, connection, filled, status, Some(words.into())),
+            Visit::Wrong(filled, status, words) => {
+                self.visitor_wants_form(io, connection, filled, status, Some(words));
+            }
             Visit::Invitation { domain, token } => {
                 let at = domain.clone();
                 self.with_invitation(io, &domain, &token.clone(), move |shard, io, stored| {
@@ -176,21 +203,30 @@ impl Shard {
                     shard.answer_visitor(io, connection, page.unwrap_or_else(|_| site::failed(&at)));
                 });
             }
-            Visit::Form(filled) => self.visitor_wants_form(io, connection, filled),
+            Visit::Form(filled) => self.visitor_wants_form(io, connection, filled, StatusCode::OK, None),
             Visit::Register(filled) => {
                 self.visitor_registers(io, Applicant::on_page(connection, number, peer, filled));
             }
         }
     }
 
-    fn visitor_wants_form(&mut self, io: &mut Io<Shard>, connection: ConnectionId, mut filled: Filled) {
+    /// Shows the form to register with, once its invitation is looked up.
+    fn visitor_wants_form(
+        &mut self,
+        io: &mut Io<Shard>,
+        connection: ConnectionId,
+        mut filled: Filled,
+        status: StatusCode,
+        wrong: Option<&'static str>,
+    ) {
+        let wrong = wrong.map(str::to_owned);
         let Some(token) = filled.token.clone() else {
-            return self.show_form(io, connection, filled, StatusCode::OK, None);
+            return self.show_form(io, connection, filled, status, wrong);
         };
         self.with_invitation(io, &filled.domain.clone(), &token.clone(), move |shard, io, stored| match stored {
             Ok(Some(stored)) if stored.is_for_strangers() => {
                 filled.invited = Some(Invited::new(&filled.domain, &stored, &token));
-                shard.show_form(io, connection, filled, StatusCode::OK, None);
+                shard.show_form(io, connection, filled, status, wrong);
             }
             Ok(_) => shard.answer_visitor(io, connection, site::invitation(&filled.domain, None)),
             Err(_) => shard.answer_visitor(io, connection, site::failed(&filled.domain)),
@@ -259,6 +295,10 @@ impl Shard {
             Some(challenge) => {
                 shard.show_form_with(io, connection, &filled, status, wrong.as_deref(), Some(&challenge));
             }
+            // What was wrong is said all the same.
+            None if wrong.is_some() => {
+                shard.show_form_with(io, connection, &filled, status, wrong.as_deref(), None);
+            }
             None => shard.answer_visitor(io, connection, site::too_often()),
         });
     }
@@ -286,6 +326,9 @@ impl Shard {
         filled: &Filled,
         refusal: &Refusal,
     ) {
+        if refusal.condition == "item-not-found" {
+            return self.answer_visitor(io, connection, site::invitation(&filled.domain, None));
+        }
         let (status, words) = site::refusal(refusal);
         self.show_form(io, connection, filled.clone(), status, Some(words.to_owned()));
     }
@@ -297,9 +340,6 @@ impl Shard {
 
     /// Whether somebody may ask for so much at this address.
     fn may_visit(&mut self, io: &Io<Shard>, address: IpAddr, costs: f64) -> bool {
-        let now_ms = io.now_ms();
-        let key = prefix(address).to_string();
-        let bucket = self.visitors.visits.of(&*key, now_ms, || TokenBucket::full(VISITS, now_ms));
-        bucket.take(VISITS, costs, now_ms).is_ok()
+        self.visitors.visits.take(address, costs, io.now_ms())
     }
 }

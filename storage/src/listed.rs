@@ -28,6 +28,12 @@ pub fn change(list: &str, added: &[Hash], removed: &[Hash]) -> WriteRequest {
     added.iter().fold(request, |request, hash| request.put(FAMILY, &key(list, hash), vec![VERSION]))
 }
 
+/// Takes everybody from a list.
+pub fn clear(list: &str) -> WriteRequest {
+    let (from, to) = ([list.as_bytes(), &[0]].concat(), [list.as_bytes(), &[1]].concat());
+    WriteRequest::new(Owner::nobody()).delete_range(FAMILY, &from, &to)
+}
+
 /// Reads all lists. The page decodes with [`decode_page`], and [`PageRequest::next`] continues it.
 pub fn list(entries_max: usize) -> PageRequest {
     let (from, to) = (Vec::new(), None);
@@ -75,5 +81,7 @@ mod tests {
         assert_eq!(store.write_blocking(change("a", &[third], &[one])), Outcome::Written);
         let all: Vec<_> = decode_page(&store.page(list(10)).unwrap()).into_iter().flatten().collect();
         assert_eq!(all, [("a".to_owned(), third), ("a".to_owned(), other), ("b".to_owned(), one)]);
+        assert_eq!(store.write_blocking(clear("a")), Outcome::Written);
+        assert_eq!(decode_page(&store.page(list(10)).unwrap()), [Ok(("b".to_owned(), one))]);
     }
 }

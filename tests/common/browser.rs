@@ -119,7 +119,8 @@ impl<'s> Browser<'s> {
         page
     }
 
-    fn connect(&self) -> Raw<TlsStream> {
+    /// A connection to the site.
+    pub fn connect(&self) -> Raw<TlsStream> {
         let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
         bind(&socket, &SocketAddr::new(self.from, 0)).unwrap();
         connect(&socket, &self.site).unwrap();
