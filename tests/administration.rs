@@ -277,6 +277,8 @@ fn registrations_reports_and_bans_are_seen_to_from_a_client() {
     assert!(pending.contains("tybalt@localhost") && pending.contains("reason: to fence"), "{pending}");
     let log = fill(&mut admin, "rondel:registrations", &[("since", "86400"), ("network", "127.0.0.1")]);
     assert!(log.contains("<value>tybalt@localhost</value>") && log.contains("<value>ibr</value>"), "{log}");
+    let stats = fill(&mut admin, "rondel:registrations-stats", &[("since", "86400")]);
+    assert!(stats.contains("<value>made by ibr</value>") && stats.contains("<value>127.0.0.0/24</value>"), "{stats}");
     let done = fill(&mut admin, "rondel:registrations-approve", &[("accountjids", "tybalt@localhost")]);
     assert!(done.contains("It has been done."), "{done}");
     assert!(is_right(&server, "tybalt", "secret"));

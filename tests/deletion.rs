@@ -161,3 +161,29 @@ fn nothing_is_left_of_an_account_that_an_operator_has_removed() {
     let store = Store::open(&Options::new(data.join("store"))).unwrap();
     assert_eq!(entries(&store, Family::ArchiveChunks).len(), 0);
 }
+
+#[test]
+fn whoever_is_removed_while_no_server_runs_is_nobodys_contact_either() {
+    let server = common::Server::start(&[]);
+    ["juliet", "romeo", "nurse"].iter().for_each(|name| server.add_user(name));
+    let mut juliet = common::Raw::online(&server, "juliet", "balcony");
+    let mut romeo = common::Raw::online(&server, "romeo", "orchard");
+    common::people::befriend((&mut juliet, "juliet"), (&mut romeo, "romeo"));
+    juliet.say("<presence to='nurse@localhost' type='subscribe'/>");
+    juliet.round_trip();
+    let version = |roster: &str| roster.split(" ver='").nth(1).unwrap().split('\'').next().unwrap().to_owned();
+    let before = version(&romeo.ask("get", None, "<query xmlns='jabber:iq:roster' ver=''/>"));
+    let (_, directory) = server.terminate();
+    let data = directory.path().join("data");
+    assert!(common::user(&data, &["remove", JULIET], "").status.success());
+    let server = common::Server::start_in(directory, &[]);
+    let mut romeo = common::Raw::login(&server, "romeo", "orchard");
+    let roster = romeo.ask("get", None, "<query xmlns='jabber:iq:roster' ver=''/>");
+    assert!(roster.contains("<item jid='juliet@localhost' subscription='none'/>"), "{roster}");
+    // His client, which knows the roster of before, learns of it.
+    let changes = format!("<query xmlns='jabber:iq:roster' ver='{before}'/>");
+    romeo.say(&format!("<iq type='get' id='changes'>{changes}</iq>"));
+    assert!(romeo.hear("subscription='none'").contains(JULIET));
+    // The nurse is not asked on behalf of somebody who is gone.
+    assert!(!common::Raw::online(&server, "nurse", "kitchen").round_trip().contains("subscribe"));
+}

@@ -59,7 +59,7 @@ fn server(lists: &[&str], more: &[&str]) -> Server {
 }
 
 #[test]
-fn who_comes_from_a_listed_address_is_refused() {
+fn mod_register_dnsbl_refuses_who_is_listed() {
     let server = server(&["listed.test"], &[]);
     let try_from = |address: &str, name: &str| register(&mut stranger_between(address, server.address), name, "secret");
     refused(&try_from("127.7.0.7", "bot"), "auth", "forbidden");
@@ -71,7 +71,7 @@ fn who_comes_from_a_listed_address_is_refused() {
 }
 
 #[test]
-fn administrators_are_warned() {
+fn mod_register_dnsbl_warn_tells_administrators() {
     let server = server(&["watched.test=warn"], &["--admin", "admin@localhost"]);
     server.add_user("admin");
     let mut admin = Raw::online(&server, "admin", "desk");
@@ -81,7 +81,7 @@ fn administrators_are_warned() {
 }
 
 #[test]
-fn an_account_from_a_listed_address_is_held_to_limits() {
+fn mod_register_dnsbl_firewall_mark_is_a_limit() {
     let server = server(&["watched.test=limit"], &["--new-account-limits", "0"]);
     for (address, name) in [("127.7.0.7", "listed"), ("127.7.0.8", "other")] {
         let answer = register(&mut stranger_between(address, server.address), name, "secret");

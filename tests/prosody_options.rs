@@ -87,6 +87,23 @@ fn additional_registration_fields() {
 }
 
 #[test]
+fn additional_registration_fields_of_ones_own() {
+    let server = open(&["--registration-field", "colour+=Your favourite colour"]);
+    let form = stranger(&server).ask("get", None, &query(""));
+    assert!(
+        form.contains("<field var='colour' type='text-single' label='Your favourite colour'><required/>"),
+        "{form}"
+    );
+    assert!(!form.contains("<username/>"), "clients that know no forms do not know it: {form}");
+    refused(&register(&mut stranger(&server), "juliet", "secret"), "modify", "not-acceptable");
+    let field = |(var, value): (&str, &str)| format!("<field var='{var}'><value>{value}</value></field>");
+    let fields =
+        [("FORM_TYPE", "jabber:iq:register"), ("username", "juliet"), ("password", "secret"), ("colour", "red")];
+    let form = format!("<x xmlns='jabber:x:data' type='submit'>{}</x>", fields.map(field).concat());
+    assert!(made(&stranger(&server).ask("set", None, &query(&form))));
+}
+
+#[test]
 fn missing_required_field() {
     let server = open(&["--registration-field", "email+"]);
     let answer = register(&mut stranger(&server), "juliet", "secret");
@@ -278,6 +295,67 @@ fn registration_invite_only() {
 }
 
 #[test]
+fn allow_user_invites_and_allow_contact_invites() {
+    let invite = "<command xmlns='http://jabber.org/protocol/commands' node='urn:xmpp:invite#invite'/>";
+    for (may, expected) in [("nothing", None), ("contacts", Some(false)), ("accounts", Some(true))] {
+        let server = with_juliet(&["--user-invites", may]);
+        let answer = Raw::login(&server, "juliet", "balcony").ask("set", Some("localhost"), invite);
+        assert_eq!(made(&answer).then(|| answer.contains(";ibr=y")), expected, "{may}: {answer}");
+    }
+}
+
+#[test]
+fn invites_page_register_web_and_register_oob_url() {
+    let mut server = with_juliet(&["--https", "127.0.0.1:0", "--registration-terms", "https://example.org/terms"]);
+    let made = server.rondel_says(&["invite", "create"]);
+    let (_, token) = made.split_once("/invite/").unwrap();
+    let token = token.split_whitespace().next().unwrap().to_owned();
+    let form = stranger(&server).ask("get", None, &query(""));
+    let mut browser = common::browser::Browser::of(&mut server, "127.0.0.1");
+    let url = format!("<url>https://localhost:{}/register</url>", browser.site().port());
+    assert!(form.contains(&url), "{form}");
+    assert_eq!([browser.get("/register").status, browser.get(&format!("/invite/{token}")).status], [200, 200]);
+}
+
+#[test]
+fn captcha_options() {
+    let server = open(&["--registration-captcha", "on"]);
+    let form = stranger(&server).ask("get", None, &query(""));
+    assert!(form.contains("<field var='ocr'") && form.contains("<data xmlns='urn:xmpp:bob'"), "{form}");
+    refused(&register(&mut stranger(&server), "juliet", "secret"), "cancel", "service-unavailable");
+}
+
+#[test]
+fn register_ibr_default_role() {
+    let server = open(&["--new-account-limits", "1h", "--new-account-strangers", "1"]);
+    ["juliet", "nurse"].iter().for_each(|name| server.add_user(name));
+    assert!(made(&from(&server, "127.0.0.9", "stranger")));
+    let mut stranger = Raw::online(&server, "stranger", "client");
+    for (to, is_refused) in [("juliet", false), ("nurse", true)] {
+        stranger.say(&format!("<message to='{to}@localhost' id='{to}' type='chat'><body>hello</body></message>"));
+        assert_eq!(stranger.round_trip().contains("<policy-violation"), is_refused, "{to}");
+    }
+}
+
+#[test]
+fn mod_block_strangers() {
+    let server = with_juliet(&["--strangers", "ask"]);
+    server.add_user("romeo");
+    let mut romeo = Raw::online(&server, "romeo", "orchard");
+    romeo.say("<message to='juliet@localhost' id='m' type='chat'><body>hello</body></message>");
+    let answer = romeo.hear("</message>");
+    refused(&answer, "cancel", "service-unavailable");
+}
+
+#[test]
+fn muc_rtbl_jid_and_muc_rtbl_node() {
+    let mut server = open(&["--rtbl", "blocklist.example", "--rtbl", "lists@localhost/spam"]);
+    server.wait_for_log(|line| line.contains("blocklist.example/muc_bans_sha256"));
+    // Nobody publishes it yet.
+    server.wait_for_log(|line| line.contains("lists@localhost/spam") && line.contains("cannot be followed"));
+}
+
+#[test]
 fn invite_expiry() {
     let server = Server::start(&[OPEN, &["--registration", "invite"]].concat());
     let mut raw = stranger(&server);
@@ -362,6 +440,20 @@ fn motd() {
     let mut juliet = Raw::online(&server, "juliet", "balcony");
     let message = juliet.hear_stanza("message");
     assert!(message.contains("type='headline'") && message.contains("Be kind."), "{message}");
+}
+
+#[test]
+fn motd_once_for_each_text() {
+    let flags = ["--message-of-the-day-once", "on", "--message-of-the-day"];
+    let words = |words| [&flags[..], &[words]].concat();
+    let server = with_juliet(&words("It rains."));
+    let told = |server: &Server| Raw::online(server, "juliet", "balcony").round_trip();
+    assert!(told(&server).contains("<body>It rains.</body>"));
+    assert!(!told(&server).contains("<body>"));
+    let server = server.kill_and_restart(&words("It rains."));
+    assert!(!told(&server).contains("<body>"), "it is remembered");
+    let server = server.kill_and_restart(&words("The sun shines."));
+    assert!(told(&server).contains("<body>The sun shines.</body>"));
 }
 
 #[test]

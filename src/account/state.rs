@@ -46,6 +46,8 @@ pub struct Account {
     pub archiving: Option<Box<Preferences>>,
     /// When its last available resource has left, and with which words (XEP-0012).
     pub last: Option<Box<LastActivity>>,
+    /// Which message of the day it was told last: a hash of the words.
+    pub told: Option<u64>,
     /// What waits for it to come online, once it has been counted.
     pub waiting: Option<Waiting>,
     /// The number of the last message that has waited and was given to a session. It may still be in the store, until
@@ -78,6 +80,7 @@ impl Account {
             blocks: Blocklist::default(),
             archiving: None,
             last: None,
+            told: None,
             waiting: None,
             given_up_to: 0,
             owner: None,
@@ -106,6 +109,7 @@ impl Account {
     /// Takes over what it has chosen, as it is stored.
     pub fn choose(&mut self, stored: &Stored) {
         self.archiving = stored.archive.as_ref().map(|archive| Box::new(archive.into()));
+        self.told = stored.told;
         let last = stored.last_activity.as_ref();
         self.last = last.map(|last| Box::new(LastActivity { left_s: last.at, status: last.status.as_str().into() }));
     }
@@ -115,6 +119,6 @@ impl Account {
         let archive = self.archiving.as_deref().map(Into::into);
         let last = self.last.as_ref();
         let last_activity = last.map(|last| stored::LastActivity { at: last.left_s, status: last.status.to_string() });
-        Stored { archive, last_activity, ..Stored::default() }
+        Stored { archive, last_activity, told: self.told, ..Stored::default() }
     }
 }

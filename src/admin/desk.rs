@@ -66,8 +66,11 @@ impl Desk {
             Request::AddUser { jid, keys } => self.users.add(&account(&jid)?, keys::read(&keys)?)?,
             Request::SetKeys { jid, keys } => self.users.set_keys(&account(&jid)?, keys::read(&keys)?)?,
             Request::RemoveUser { jid, made_s } => {
-                self.users.remove(&account(&jid)?, made_s)?;
-                self.invites.forget_of(account(&jid)?.as_str())?;
+                let jid = account(&jid)?;
+                let contacts = self.people.contacts_of(&jid)?;
+                self.users.remove(&jid, made_s)?;
+                self.people.leave(&jid, &contacts)?;
+                self.invites.forget_of(jid.as_str())?;
             }
             Request::DisableUser { jid, reason, for_s } => self.users.disable(&account(&jid)?, &reason, for_s)?,
             Request::EnableUser { jid } => self.users.enable(&account(&jid)?)?,
@@ -94,6 +97,7 @@ impl Desk {
             Request::ListInvites => return self.invites.list().map(Done::Invites),
             Request::RevokeInvite { invite } => self.invites.revoke(&invite)?,
             Request::ListLog(list) => return self.log.list(&list).map(Done::Log),
+            Request::CountLog(wanted) => return self.log.count(&wanted).map(Done::LogCount),
             Request::BanAddress { network, for_s, reason } => self.bans.add(by, &network, for_s, &reason)?,
             Request::UnbanAddress { network } => self.bans.remove(&network)?,
             Request::ListBans => return self.bans.list().map(Done::Bans),

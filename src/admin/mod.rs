@@ -12,6 +12,7 @@ mod applicants;
 mod audit;
 mod backend;
 mod bans;
+mod count;
 mod desk;
 mod invites;
 mod keys;
@@ -36,6 +37,7 @@ pub use backend::{
     UserSummary, ask,
 };
 pub use bans::BannedNetwork;
+pub use count::{CountLog, LogCount};
 pub use desk::Desk;
 pub(crate) use desk::account;
 pub use invites::{MadeInvite, NewInvite, OpenInvite};

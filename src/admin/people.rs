@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use rondel_storage::meta::{self, StoredList, StoredWords};
-use rondel_storage::roster::{self, Roster, StoredItem, Subscription};
+use rondel_storage::roster::{self, Item, Roster, StoredItem, Subscription};
 use rondel_storage::{Owner, Store, accounts, preferences};
 use serde::{Deserialize, Serialize};
 
 use super::backend::{Failure, FailureKind};
-use super::users::{Users, failed, now, owner};
+use super::users::{Users, failed, now, owner, write};
 use crate::jid::Jid;
 
 /// Accounts and contacts that are read at once.
@@ -131,6 +131,31 @@ impl People {
             groups: stored.item().groups.clone(),
         };
         Ok(self.contacts(&owner(jid)?)?.items().iter().filter(|stored| stored.item().listed).map(shown).collect())
+    }
+
+    /// Takes an account, which is gone, from the contact lists of those who were subscribed to it, as a running server
+    /// does when it tells them (RFC 6121 §3.2 and §3.3).
+    pub fn leave(&self, jid: &Jid<'_>, contacts: &[String]) -> Result<(), Failure> {
+        for contact in contacts {
+            let Ok(contact) = Owner::parse(contact) else { continue };
+            let roster = self.contacts(&contact)?;
+            let Some(stored) = roster.items().iter().find(|stored| stored.contact() == jid.bare()) else { continue };
+            let mut item =
+                Item { subscription: Subscription::None, ask: false, pending_in: None, ..stored.item().clone() };
+            if item.listed {
+                item.version_before = roster.version();
+                item.version = roster.version().max(now().as_micros() as u64) + 1;
+            }
+            let request = if item.listed || item.approved { stored.replace(&item) } else { stored.remove(None) };
+            // Refused: the contact is gone as well.
+            write(&self.store, request)?;
+        }
+        Ok(())
+    }
+
+    /// The contacts of an account.
+    pub fn contacts_of(&self, jid: &Jid<'_>) -> Result<Vec<String>, Failure> {
+        Ok(self.contacts(&owner(jid)?)?.items().iter().map(|stored| stored.contact().to_owned()).collect())
     }
 
     /// Where somebody is who has no session.

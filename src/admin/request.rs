@@ -9,6 +9,7 @@ use super::applicants::PendingPage;
 use super::audit::{AuditPage, ListAudit};
 use super::backend::{ListUsers, Status, UserDetails, UserPage};
 use super::bans::BannedNetwork;
+use super::count::{CountLog, LogCount};
 use super::invites::{MadeInvite, NewInvite, OpenInvite};
 use super::keys::{self, WrittenKeys};
 use super::log::{ListLog, LogPage};
@@ -126,6 +127,8 @@ pub enum Request {
     },
     /// A page of the log of registrations.
     ListLog(ListLog),
+    /// Counts the entries of the log of registrations.
+    CountLog(CountLog),
     /// Does not let in who comes from a network, and ends the sessions from there.
     BanAddress {
         /// An address, or a network such as 192.0.2.0/24.
@@ -276,6 +279,8 @@ done! {
     User(UserDetails),
     /// Of the log of registrations.
     Log(LogPage),
+    /// The log in numbers.
+    LogCount(LogCount),
     /// Who waits.
     Pending(PendingPage),
     /// The invitation that was made.
@@ -336,6 +341,7 @@ impl Request {
                 | Request::ListPending { .. }
                 | Request::ListInvites
                 | Request::ListLog(_)
+                | Request::CountLog(_)
                 | Request::ListBans
                 | Request::ListReports { .. }
                 | Request::ListAudit(_)

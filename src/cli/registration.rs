@@ -164,8 +164,9 @@ pub struct RegistrationFlags {
     pub required_names: Option<String>,
 
     /// What is asked beside name and password; repeat it for several. One of nick, name, first, last, email, address,
-    /// city, state, zip, phone, url, date, reason, with a + behind it if nobody registers without. With --registration
-    /// approve and without this flag: reason.
+    /// city, state, zip, phone, url, date, reason, or a field of your own with its label, such as
+    /// colour=Your favourite colour; with a + behind the name if nobody registers without. With --registration approve
+    /// and without this flag: reason.
     #[arg(long, env = "RONDEL_REGISTRATION_FIELD", value_name = "FIELD", value_parser = asked, value_delimiter = ',')]
     pub registration_field: Vec<Asked>,
 
@@ -303,7 +304,7 @@ impl RegistrationFlags {
 fn asked(text: &str) -> Result<Asked, String> {
     Asked::parse(text).ok_or_else(|| {
         let names = FIELDS.map(|(name, _)| name).join(", ");
-        format!("a field out of {names}, with a + behind it if it has to be filled in")
+        format!("a field out of {names}, or another one with its label (colour=Your favourite colour)")
     })
 }
 

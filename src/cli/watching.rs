@@ -33,8 +33,8 @@ pub struct Watching {
     #[arg(long, env = "RONDEL_REGISTRATION_FROM", value_name = "JID", value_parser = address)]
     pub registration_from: Option<Jid<'static>>,
 
-    /// What it says. $username, $host, $ip and $source stand for what they say; source is ibr or invite. When many
-    /// register, one message a minute tells of them together.
+    /// What it says. $username, $host, $ip and $source stand for what they say, and $email and the like for what was
+    /// filled in; source is ibr, web or invite. When many register, one message a minute tells of them together.
     #[arg(long, env = "RONDEL_REGISTRATION_NOTIFICATION", value_name = "TEXT")]
     #[arg(default_value = "User $username just registered on $host from $ip")]
     pub registration_notification: String,
@@ -54,6 +54,11 @@ pub struct Watching {
     /// Empty: nothing.
     #[arg(long, env = "RONDEL_MESSAGE_OF_THE_DAY", value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub message_of_the_day: String,
+
+    /// Whether each account is told the same message of the day once, instead of whenever it comes online.
+    #[arg(long, env = "RONDEL_MESSAGE_OF_THE_DAY_ONCE", value_name = "on|off", default_value = "off")]
+    #[arg(value_parser = values::switch, action = clap::ArgAction::Set)]
+    pub message_of_the_day_once: bool,
 
     /// Administrators get a message when less than this part of the disk of --data-dir is free, in percent.
     #[arg(long, env = "RONDEL_ALERT_DISK_FREE", value_name = "PERCENT", default_value = "10")]
@@ -99,6 +104,7 @@ impl Watching {
             template: self.registration_notification.clone(),
             welcome: self.welcome_message.clone(),
             motd: self.message_of_the_day.clone(),
+            motd_once: self.message_of_the_day_once,
         }
     }
 }

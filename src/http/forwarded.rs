@@ -9,8 +9,8 @@ use crate::registration::Networks;
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The address of whoever asks. What a proxy says is believed of those that are trusted, and of nobody else: each adds
-/// whom it has heard from at the end, so that the last one that is no proxy is whom they speak for. None if a proxy does
-/// not say it: nobody has the rights of a proxy's own address by that.
+/// whom it has heard from at the end, so that the last one that is no proxy is whom they speak for. None if a proxy
+/// does not say it: nobody has the rights of a proxy's own address by that.
 pub fn visitor_behind(peer: IpAddr, request: &Request, proxies: &Networks) -> Option<IpAddr> {
     let said = request.headers().get_all(FORWARDED_FOR).iter();
     let said: Vec<u8> = said.flat_map(|value| value.as_bytes().iter().copied().chain([b','])).collect();

@@ -184,7 +184,7 @@ pub fn registration(filled: &Filled, policy: &Policy, shown: Shown<'_>) -> Marku
             label for="password2" { "The same password again" }
             input type="password" id="password2" name="password2" required autocomplete="new-password";
             @for asked in &questionnaire.fields {
-                (field(asked, value(asked.name)))
+                (field(asked, value(&asked.name)))
             }
             @let question = questionnaire.question.as_ref().filter(|_| filled.invited.is_none());
             @if let Some(challenge) = shown.challenge {
@@ -209,7 +209,7 @@ pub fn registration(filled: &Filled, policy: &Policy, shown: Shown<'_>) -> Marku
 
 /// A field that is asked for beside name and password.
 fn field(asked: &Asked, value: &str) -> Markup {
-    let label = if asked.is_required { asked.label.to_owned() } else { format!("{} (optional)", asked.label) };
+    let label = if asked.is_required { asked.label.clone() } else { format!("{} (optional)", asked.label) };
     let kind = if asked.name == "email" { "email" } else { "text" };
     html! {
         label for=(asked.name) { (label) }
@@ -217,7 +217,7 @@ fn field(asked: &Asked, value: &str) -> Markup {
             textarea id="reason" name="reason" rows="4" maxlength="2000" required[asked.is_required] { (value) }
         } @else {
             input type=(kind) id=(asked.name) name=(asked.name) value=(value) maxlength="2000"
-                required[asked.is_required] autocomplete=[purpose(asked.name)];
+                required[asked.is_required] autocomplete=[purpose(&asked.name)];
         }
     }
 }

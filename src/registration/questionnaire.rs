@@ -11,6 +11,9 @@ use crate::xml::{Element, namespaces as ns};
 /// The words above the fields unless others are given.
 pub const INSTRUCTIONS: &str = "Choose a user name and a password.";
 
+/// Names that mean something else in the form.
+const TAKEN: [&str; 9] = ["username", "password", "password2", "seal", "t", ANSWER, LETTERS, CHALLENGE, TERMS];
+
 /// Bytes of what is filled into one field at most.
 const VALUE_BYTES_MAX: usize = 2000;
 
@@ -46,12 +49,12 @@ pub const CHALLENGE: &str = "challenge";
 const TERMS: &str = "terms";
 
 /// A field to be filled in.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Asked {
-    /// One of [`FIELDS`].
-    pub name: &'static str,
+    /// One of [`FIELDS`], or one of the operator's own.
+    pub name: String,
     /// For people.
-    pub label: &'static str,
+    pub label: String,
     /// Whether nobody registers without.
     pub is_required: bool,
 }
@@ -155,7 +158,7 @@ impl Questionnaire {
                 query.with_child(Element::new("x", ns::OUT_OF_BAND).with_child(url))
             }),
             false => {
-                let known = self.fields.iter().map(|asked| asked.name).filter(|name| *name != REASON);
+                let known = self.fields.iter().filter(|asked| asked.is_standard()).map(|asked| asked.name.as_str());
                 let names = ["username", "password"].into_iter().chain(known);
                 names.fold(query, |query, name| query.with_child(element(name)))
             }
@@ -178,14 +181,14 @@ impl Questionnaire {
         let mut filled = Vec::new();
         for asked in &self.fields {
             let wrong = |text: String| Refusal::not_acceptable().with_text(&text);
-            match submission.value(asked.name).map(str::trim).filter(|value| !value.is_empty()) {
+            match submission.value(&asked.name).map(str::trim).filter(|value| !value.is_empty()) {
                 Some(value) if value.len() > VALUE_BYTES_MAX => {
                     return Err(Declined::new("bad-field", wrong(format!("The field {} is too long.", asked.name))));
                 }
                 Some(value) if asked.name == "email" && !is_email(value) => {
                     return Err(Declined::new("bad-field", wrong("This is no e-mail address.".into())));
                 }
-                Some(value) => filled.push((asked.name.to_owned(), value.to_owned())),
+                Some(value) => filled.push((asked.name.clone(), value.to_owned())),
                 None if asked.is_required => {
                     return Err(Declined::new("missing-field", wrong(format!("The field {} is missing.", asked.name))));
                 }
@@ -225,16 +228,26 @@ impl Question {
 }
 
 impl Asked {
-    /// Reads the name of a field, with a `+` behind it if nobody registers without.
+    /// Reads the name of a field, with a `+` behind it if nobody registers without: one of [`FIELDS`], or another one
+    /// with its label behind a `=`, such as `colour+=Your favourite colour`.
     pub fn parse(text: &str) -> Option<Asked> {
-        let (name, is_required) = text.strip_suffix('+').map_or((text, false), |name| (name, true));
-        let (name, label) = FIELDS.iter().find(|(known, _)| *known == name)?;
-        Some(Asked { name, label, is_required })
+        let (name, label) = text.split_once('=').map_or((text, None), |(name, label)| (name, Some(label.trim())));
+        let (name, is_required) = name.strip_suffix('+').map_or((name, false), |name| (name, true));
+        let known = FIELDS.iter().find(|(known, _)| *known == name).map(|(_, label)| *label);
+        let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+        let is_free = is_name && !TAKEN.contains(&name);
+        let label = label.filter(|label| !label.is_empty() && is_free).or(known)?;
+        Some(Asked { name: name.to_owned(), label: label.to_owned(), is_required })
+    }
+
+    /// Whether clients that know no forms know it (XEP-0077 §14.1).
+    fn is_standard(&self) -> bool {
+        self.name != REASON && FIELDS.iter().any(|(known, _)| *known == self.name)
     }
 
     fn field(&self) -> Field {
         let kind = if self.name == REASON { FieldKind::TextMulti } else { FieldKind::TextSingle };
-        let field = Field::new(kind, self.name).with_label(self.label);
+        let field = Field::new(kind, &self.name).with_label(&self.label);
         if self.is_required { field.required() } else { field }
     }
 }
@@ -305,7 +318,17 @@ mod tests {
             names(&Questionnaire::default().offer(Offer { page, ..Offer::default() })),
             ["instructions", "username", "password", "x"]
         );
-        assert_eq!((Asked::parse("colour"), Asked::parse("email++")), (None, None));
+        for wrong in ["colour", "email++", "=x", "password=x", "a b=x", "colour="] {
+            assert_eq!(Asked::parse(wrong), None, "{wrong}");
+        }
+        questionnaire.fields = vec![asked("colour=Your favourite colour"), asked("nick=Call sign")];
+        assert_eq!(
+            names(&questionnaire.offer(Offer::default())),
+            ["instructions", "username", "password", "nick", "x"]
+        );
+        let offer = written(&questionnaire.offer(Offer::default()));
+        assert!(offer.contains("<field var='colour' type='text-single' label='Your favourite colour'/>"), "{offer}");
+        assert!(offer.contains("label='Call sign'"), "{offer}");
     }
 
     #[test]

@@ -43,18 +43,22 @@ pub struct Notices {
     pub from: Option<Jid<'static>>,
     /// As what.
     pub kind: NoticeType,
-    /// The words, with `$username`, `$host`, `$ip` and `$source`.
+    /// The words, with `$username`, `$host`, `$ip`, `$source`, and the names of fields that were filled in.
     pub template: String,
     /// What a new account is told by its domain, with `$username` and `$host`; empty: nothing.
     pub welcome: String,
     /// What every session is told by its domain when it becomes available; empty: nothing.
     pub motd: String,
+    /// Whether each account is told the same words once.
+    pub motd_once: bool,
 }
 
 impl Notices {
-    /// Tells of an account that was made.
-    pub fn registered(&self, username: &str, host: &str, ip: &str, source: &str) -> String {
-        fill(&self.template, &[("username", username), ("host", host), ("ip", ip), ("source", source)])
+    /// Tells of an account that was made, of whose owner these fields are known.
+    pub fn registered(&self, username: &str, host: &str, ip: &str, source: &str, said: &[(String, String)]) -> String {
+        let known = [("username", username), ("host", host), ("ip", ip), ("source", source)];
+        let said = said.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        fill(&self.template, &known.into_iter().chain(said).collect::<Vec<_>>())
     }
 
     /// Welcomes a new account.
@@ -149,10 +153,14 @@ mod tests {
             ..Notices::default()
         };
         assert_eq!(
-            notices.registered("juliet", "capulet.example", "192.0.2.1", "ibr"),
+            notices.registered("juliet", "capulet.example", "192.0.2.1", "ibr", &[]),
             "User juliet just registered on capulet.example from 192.0.2.1 (ibr, $x, 5$)"
         );
-        assert_eq!(notices.registered("$host", "h", "i", "s"), "User $host just registered on h from i (s, $x, 5$)");
+        let said = [("x".to_owned(), "j@x.org".to_owned())];
+        assert_eq!(
+            notices.registered("$host", "h", "i", "s", &said),
+            "User $host just registered on h from i (s, j@x.org, 5$)"
+        );
         assert_eq!(notices.welcome("juliet", "h").as_deref(), Some("Hello juliet, welcome to h!"));
         assert_eq!(Notices::default().welcome("juliet", "h"), None);
     }

@@ -2,7 +2,7 @@
 //! What is answered is decided in [`crate::account::activity`].
 
 use rondel_shards::Io;
-use rondel_storage::{Family, WriteRequest, preferences};
+use rondel_storage::{Family, Owner, WriteRequest, preferences};
 
 use super::message::{Routed, Sender};
 use super::roster::written;
@@ -26,6 +26,11 @@ impl Shard {
         }
         let (Some(owner), Some(account)) = (self.owner_of(bare), self.accounts.account_mut(bare)) else { return };
         account.last = Some(Box::new(LastActivity::new(status, now_s(), &LIMITS)));
+        self.keep_chosen(io, bare, owner);
+    }
+
+    /// Writes what is remembered of an account that is in memory, as it is when it is its turn.
+    pub(super) fn keep_chosen(&mut self, io: &mut Io<Shard>, bare: &str, owner: Owner) {
         let bare = bare.to_owned();
         self.queue(io, &bare.clone(), Task::default(), move |shard, _, _| {
             let Some(account) = shard.accounts.account(&bare) else { return Step::Done };

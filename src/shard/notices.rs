@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rondel_shards::Io;
 use rondel_storage::Owner;
+use siphasher::sip::SipHasher13;
 
 use super::message::Message;
 use super::roster::now_micros;
@@ -86,9 +87,26 @@ impl Shard {
     /// A session that has become available gets the message of the day.
     pub(super) fn tell_message_of_the_day(&mut self, io: &mut Io<Shard>, address: &Address) {
         let words = self.settings.message_of_the_day();
-        if let (false, Ok(to)) = (words.is_empty(), Jid::parse(address.as_str())) {
-            self.say(io, address.domain(), &to, NoticeType::Headline, &words);
+        let Ok(to) = Jid::parse(address.as_str()) else { return };
+        if words.is_empty() || self.settings.registration().notices.motd_once && !self.is_news(io, address, &words) {
+            return;
         }
+        self.say(io, address.domain(), &to, NoticeType::Headline, &words);
+    }
+
+    /// Whether an account was not told these words last; from now on it was.
+    fn is_news(&mut self, io: &mut Io<Shard>, address: &Address, words: &str) -> bool {
+        // The same on every start, and nobody gains anything by finding words with the same hash.
+        let hash = SipHasher13::new().hash(words.as_bytes());
+        let owner = self.owner_of(address.bare());
+        let Some(account) = self.accounts.account_mut(address.bare()) else { return true };
+        if account.told.replace(hash) == Some(hash) {
+            return false;
+        }
+        if let Some(owner) = owner {
+            self.keep_chosen(io, address.bare(), owner);
+        }
+        true
     }
 
     /// Says something to some of those who are available, and goes on with the others when those have been dealt with

@@ -247,7 +247,8 @@ impl Shard {
                 (None, Way::Stream { .. }) => "ibr",
                 (None, Way::Page(_)) => "web",
             };
-            let mut words = policy.notices.registered(wanted.owner.local(), wanted.owner.domain(), &ip, source);
+            let mut words =
+                policy.notices.registered(wanted.owner.local(), wanted.owner.domain(), &ip, source, &wanted.said);
             if wanted.waits {
                 words.push_str(" and waits to be let in");
             }

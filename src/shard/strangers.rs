@@ -1,5 +1,6 @@
-//! What strangers may not: those whom a block list of others has, and, where operators want it so, all of them. A stranger
-//! is who is nothing to the account: no contact, nobody it has asked or granted anything, nobody it has written to.
+//! What strangers may not: those whom a block list of others has, and, where operators want it so, all of them. A
+//! stranger is who is nothing to the account: no contact, nobody it has asked or granted anything, nobody it has
+//! written to.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -3,7 +3,7 @@
 //! Key: `owner 0x00`. Value: [`Preferences`]. The account's home is the only writer, has them in memory while somebody
 //! is online, and writes them as a whole.
 
-use crate::codec::{LoadError, Versioned};
+use crate::codec::{LoadError, Versioned, decode_exact};
 use crate::reply::Outcome;
 use crate::{Family, Owner, ReadRequest, WriteRequest};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,16 @@ pub struct Preferences {
     pub last_activity: Option<LastActivity>,
     /// The version of the roster (RFC 6121 §2.6): the number of changes so far.
     pub roster_version: u64,
+    /// Which message of the day it was told last: a hash of the words.
+    pub told: Option<u64>,
+}
+
+/// What version 1 had.
+#[derive(Deserialize)]
+struct PreferencesV1 {
+    archive: Option<ArchivePreferences>,
+    last_activity: Option<LastActivity>,
+    roster_version: u64,
 }
 
 /// What is archived (XEP-0441 §2).
@@ -53,8 +63,21 @@ pub struct LastActivity {
 }
 
 impl Versioned for Preferences {
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
     const FAMILY: &'static str = "preferences";
+
+    fn decode_body(version: u8, body: &[u8]) -> Option<Result<Preferences, String>> {
+        match version {
+            1 => Some(decode_exact(body).map(|old: PreferencesV1| Preferences {
+                archive: old.archive,
+                last_activity: old.last_activity,
+                roster_version: old.roster_version,
+                told: None,
+            })),
+            2 => Some(decode_exact(body)),
+            _ => None,
+        }
+    }
 }
 
 /// Writes the preferences of the request's owner, all of them.
@@ -100,9 +123,10 @@ mod tests {
             archive in prop::option::of(archive()),
             last: Option<(u64, String)>,
             roster_version: u64,
+            told: Option<u64>,
         ) -> Preferences {
             let last_activity = last.map(|(at, status)| LastActivity { at, status });
-            Preferences { archive, last_activity, roster_version }
+            Preferences { archive, last_activity, roster_version, told }
         }
     }
 
@@ -128,16 +152,18 @@ mod tests {
     }
 
     #[test]
-    fn the_encoding_of_version_1_stays() {
+    fn the_encoding_stays_and_that_of_version_1_is_read() {
         let archive = ArchivePreferences {
             default: ArchiveDefault::Roster,
             always: vec!["a@b".to_owned()],
             never: vec!["c".to_owned()],
         };
         let last_activity = Some(LastActivity { at: 5, status: "x".to_owned() });
-        let preferences = Preferences { archive: Some(archive), last_activity, roster_version: 7 };
-        let bytes = [1, 1, 2, 1, 3, b'a', b'@', b'b', 1, 1, b'c', 1, 5, 1, b'x', 7];
+        let preferences = Preferences { archive: Some(archive), last_activity, roster_version: 7, told: None };
+        let body = [1, 2, 1, 3, b'a', b'@', b'b', 1, 1, b'c', 1, 5, 1, b'x', 7];
+        let bytes = [&[2], &body[..], &[0]].concat();
         assert_eq!(preferences.encode(), bytes);
-        assert_eq!(Preferences::decode(b"", &bytes), Ok(preferences));
+        assert_eq!(Preferences::decode(b"", &bytes), Ok(preferences.clone()));
+        assert_eq!(Preferences::decode(b"", &[&[1], &body[..]].concat()), Ok(preferences));
     }
 }

@@ -39,21 +39,25 @@ impl Iterator for Entries<'_> {
     }
 }
 
-/// Both parts of the log, or one of them, in the order of time.
-pub(super) fn both<'b>(
-    backend: &'b dyn Backend,
-    selection: &Selection,
-    only: Option<Only>,
-) -> impl Iterator<Item = Result<LogEntry, Failure>> + 'b {
-    let list = |part| ListLog {
+/// Of one part of the log, what is selected.
+pub(super) fn listed(selection: &Selection, part: Part) -> ListLog {
+    ListLog {
         part,
         since_us: selection.since,
         until_us: selection.until,
         network: selection.from_address.map(|network| network.to_string()),
         domain: selection.domain.clone(),
         ..ListLog::default()
-    };
-    let part = |part, other| (only != Some(other)).then(|| Entries::new(backend, list(part)));
+    }
+}
+
+/// Both parts of the log, or one of them, in the order of time.
+pub(super) fn both<'b>(
+    backend: &'b dyn Backend,
+    selection: &Selection,
+    only: Option<Only>,
+) -> impl Iterator<Item = Result<LogEntry, Failure>> + 'b {
+    let part = |part, other| (only != Some(other)).then(|| Entries::new(backend, listed(selection, part)));
     let mut made = part(Part::Made, Only::Refused).into_iter().flatten().peekable();
     let mut refused = part(Part::Refused, Only::Made).into_iter().flatten().peekable();
     std::iter::from_fn(move || match (at(&mut made), at(&mut refused)) {

@@ -2,13 +2,14 @@
 
 use super::super::commands::{Command, Context, Step};
 use super::{Errand, Shown, account_in, administer, ask, each, just, lasting_field, seconds_in};
-use crate::admin::{ActOnReport, ListLog, Part, ReportAction, Request};
+use crate::admin::{ActOnReport, CountLog, ListLog, Part, ReportAction, Request};
 use crate::forms::{Field, FieldKind, Form, FormKind};
 use crate::registration::Network;
 
 pub const COMMANDS: &[Command] = &[
     Command { node: "rondel:registrations", name: "Registrations: who has made an account", step: made },
     Command { node: "rondel:registrations-refused", name: "Registrations: who was refused and why", step: refused },
+    Command { node: "rondel:registrations-stats", name: "Registrations: how many, and from where", step: stats },
     Command { node: "rondel:registrations-pending", name: "Registrations: who waits to be let in", step: pending },
     Command { node: "rondel:registrations-approve", name: "Registrations: let somebody in", step: approve },
     Command { node: "rondel:registrations-reject", name: "Registrations: do not let somebody in", step: reject },
@@ -24,6 +25,9 @@ pub const COMMANDS: &[Command] = &[
     Command { node: "rondel:unban", name: "Bans: let in an address again", step: unban },
 ];
 
+/// Networks that are shown.
+const NETWORKS_MAX: usize = 20;
+
 /// Entries of the log that are shown.
 const ENTRIES_MAX: usize = 200;
 
@@ -37,12 +41,9 @@ fn refused(_: &Context<'_>, submitted: &[Form]) -> Step {
 
 fn log(submitted: &[Form], part: Part) -> Step {
     let form = || {
-        let since = Field::new(FieldKind::ListSingle, "since").with_label("Since when").with_value("86400");
-        let choices = [("an hour ago", "3600"), ("a day ago", "86400"), ("a week ago", "604800")];
-        let since = choices.iter().fold(since, |field, (label, value)| field.with_choice(label, value));
         Form::new(FormKind::Form)
             .with_words("Registrations", "The first that there are; rondel registration log shows all.")
-            .with_field(since)
+            .with_field(since_field())
             .with_field(Field::new(FieldKind::TextSingle, "network").with_label("Only from this address or network"))
     };
     ask(submitted, form, |form| {
@@ -51,6 +52,26 @@ fn log(submitted: &[Form], part: Part) -> Step {
         let list = ListLog { part, network, limit: ENTRIES_MAX, ..ListLog::default() };
         Ok((Errand::One(Request::ListLog(list.since_ago(since_s))), Shown::Log))
     })
+}
+
+fn stats(_: &Context<'_>, submitted: &[Form]) -> Step {
+    let form = || {
+        Form::new(FormKind::Form)
+            .with_words("Registrations", "How many accounts were made and how many attempts refused.")
+            .with_field(since_field())
+    };
+    ask(submitted, form, |form| {
+        let since_s = seconds_in(form, "since")?.unwrap_or(86_400);
+        let list = ListLog::default().since_ago(since_s);
+        let wanted = CountLog { list, v4_bits: 24, v6_bits: 48, networks_max: NETWORKS_MAX };
+        Ok((Errand::One(Request::CountLog(wanted)), Shown::LogCount))
+    })
+}
+
+fn since_field() -> Field {
+    let since = Field::new(FieldKind::ListSingle, "since").with_label("Since when").with_value("86400");
+    let choices = [("an hour ago", "3600"), ("a day ago", "86400"), ("a week ago", "604800")];
+    choices.iter().fold(since, |field, (label, value)| field.with_choice(label, value))
 }
 
 fn pending(_: &Context<'_>, _: &[Form]) -> Step {

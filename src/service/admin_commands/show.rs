@@ -36,6 +36,8 @@ pub enum Shown {
     Statistics,
     /// Entries of the log of registrations.
     Log,
+    /// The log of registrations in numbers.
+    LogCount,
     /// Who waits to be let in.
     Pending,
     /// Reports.
@@ -61,6 +63,7 @@ impl Shown {
             (Shown::LastLogin { jid }, Some(admin::Done::Activity(activity))) => last_login(jid, &activity),
             (Shown::Statistics, Some(admin::Done::Activity(activity))) => statistics(&activity),
             (Shown::Log, Some(admin::Done::Log(page))) => log(&page),
+            (Shown::LogCount, Some(admin::Done::LogCount(count))) => log_count(&count),
             (Shown::Pending, Some(admin::Done::Pending(page))) => pending(&page),
             (Shown::Reports, Some(admin::Done::Reports(page))) => reports(&page),
             (Shown::Report, Some(admin::Done::Report(details))) => report(&details),
@@ -140,6 +143,21 @@ fn log(page: &admin::LogPage) -> Done {
         vec![datetime::utc_us(entry.place.at_us), entry.place.jid.clone(), address, what]
     });
     form(rows.fold(table, Form::with_row))
+}
+
+fn log_count(count: &admin::LogCount) -> Done {
+    let table = table()
+        .with_column(FieldKind::TextSingle, "what", "What")
+        .with_column(FieldKind::TextSingle, "made", "Made")
+        .with_column(FieldKind::TextSingle, "refused", "Refused");
+    let row = |what: &str, made: u64, refused: u64| vec![what.to_owned(), made.to_string(), refused.to_string()];
+    let all = std::iter::once(row("all", count.made, count.refused));
+    let ways = count.ways.iter().map(|(way, number)| match way.starts_with("refused") {
+        true => row(way, 0, *number),
+        false => row(way, *number, 0),
+    });
+    let networks = count.networks.iter().map(|(network, made, refused)| row(network, *made, *refused));
+    form(all.chain(ways).chain(networks).fold(table, Form::with_row))
 }
 
 fn pending(page: &admin::PendingPage) -> Done {
