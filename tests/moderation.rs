@@ -92,6 +92,36 @@ fn a_report_comes_with_its_messages_and_is_seen_to_once() {
 }
 
 #[test]
+fn whoever_is_reported_is_warned_limited_or_removed() {
+    let server = server(&["--new-account-strangers", "1"]);
+    let mut juliet = Raw::online(&server, "juliet", "balcony");
+    for action in ["warn", "limit", "remove"] {
+        server.add_user(action);
+        let jid = format!("{action}@localhost");
+        let mut reported = Raw::online(&server, action, "client");
+        report(&mut juliet, &jid, "<report xmlns='urn:xmpp:reporting:1' reason='urn:xmpp:reporting:spam'/>");
+        let listed = reports(&server);
+        let id = id_of(&listed[0]).to_owned();
+        server.rondel_says(&["report", "act", &id, action, "--words", "Mind your words."]);
+        assert_eq!(told(&mut reported), "Mind your words.", "{action}");
+        for to in ["admin", "romeo", "nobody"] {
+            // An account that is removed is disconnected.
+            let _ = std::io::Write::write_all(
+                &mut reported.stream,
+                format!("<message type='chat' to='{to}@localhost' id='m'><body>x</body></message>").as_bytes(),
+            );
+        }
+        match action {
+            "warn" => assert!(!reported.round_trip().contains("<policy-violation"), "it writes on"),
+            "limit" => assert!(reported.round_trip().contains("<policy-violation"), "to few strangers"),
+            _ => assert!(reported.hear_rest().contains("<not-authorized")),
+        }
+        let is_there = common::user(&server.data(), &["show", &jid], "").status.success();
+        assert_eq!(is_there, action != "remove");
+    }
+}
+
+#[test]
 fn reports_of_old_clients_and_without_a_block_that_is_new_count_too() {
     let server = server(&[]);
     let mut juliet = Raw::online(&server, "juliet", "balcony");

@@ -200,6 +200,14 @@ fn registration_throttle_max_and_period() {
 }
 
 #[test]
+fn registration_throttle_of_the_whole_server() {
+    let server = open(&["--registration-rate", "1/h:2", "--registration-interval", "0", "--shards", "2"]);
+    assert!(made(&from(&server, "127.0.0.7", "a")) && made(&from(&server, "127.0.0.8", "b")));
+    refused(&from(&server, "127.0.0.9", "c"), "wait", "policy-violation");
+    assert!(server.rondel_says(&["registration", "log"]).contains("c@localhost refused: too-many-altogether"));
+}
+
+#[test]
 fn registration_throttle_cache_size() {
     let limits = ["--registration-interval", "1h", "--registrations-per-day", "1", "--registration-rate", "1000/s"];
     let server = open(&limits);
@@ -366,6 +374,14 @@ fn invite_expiry() {
     assert!(create.output().unwrap().status.success());
     let output = rondel().args(["invite", "list", "--data-dir"]).arg(server.data()).output().unwrap();
     assert!(String::from_utf8_lossy(&output.stdout).contains("20"), "until when it holds: {output:?}");
+    let short = server.rondel_says(&["invite", "create", "--lifetime", "1s"]);
+    let token = short.split("preauth=").nth(1).unwrap().lines().next().unwrap();
+    let shown = format!("<preauth xmlns='urn:xmpp:pars:0' token='{token}'/>");
+    let until = std::time::Instant::now() + PATIENCE;
+    while server.rondel_says(&["invite", "list"]).lines().count() > 1 {
+        assert!(std::time::Instant::now() < until, "it holds for ever");
+    }
+    refused(&stranger(&server).ask("set", None, &shown), "cancel", "item-not-found");
 }
 
 #[test]

@@ -80,7 +80,7 @@ impl Watch {
         let news = [
             self.look_at_disk(data, now),
             self.look_at_certificates(settings, now),
-            self.look_at_limits(settings, now),
+            self.look_at_limits(settings.refused.iter().map(|refused| refused.get()).sum(), now),
         ];
         for words in news.into_iter().flatten() {
             tracing::warn!(target: "server", "{words}");
@@ -114,12 +114,12 @@ impl Watch {
         })
     }
 
-    fn look_at_limits(&mut self, settings: &Settings, now: Instant) -> Option<String> {
+    /// So much has been refused since the server has started.
+    fn look_at_limits(&mut self, refused: u64, now: Instant) -> Option<String> {
         let (before, since) = self.refused;
         if now.duration_since(since) < COUNTED {
             return None;
         }
-        let refused = settings.refused.iter().map(|refused| refused.get()).sum();
         self.refused = (refused, now);
         let number = refused - before;
         let is_wrong = self.thresholds.refusals > 0 && number > self.thresholds.refusals;
@@ -135,6 +135,18 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_that_are_hit_often_are_told_of() {
+        let thresholds = Thresholds { disk_free: 0.0, certificate: Duration::ZERO, refusals: 10 };
+        let mut watch = Watch::new(thresholds);
+        let start = watch.refused.1;
+        let mut look = |refused, minutes: u64| watch.look_at_limits(refused, start + Duration::from_secs(minutes * 60));
+        assert_eq!([look(100, 9), look(10, 10)], [None, None]);
+        let words = look(21, 20).unwrap();
+        assert!(words.contains("11 connections and stanzas"), "{words}");
+        assert!(look(21, 30).unwrap().contains("not hit often any more"));
+    }
 
     #[test]
     fn what_is_wrong_is_told_once_a_day_and_when_it_is_over() {
