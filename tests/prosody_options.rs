@@ -126,6 +126,22 @@ fn name_taken() {
 }
 
 #[test]
+fn storing_fails() {
+    // With its signal ignored, a file that would grow beyond the limit cannot be written.
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_rondel")]);
+    let flags = [&["--dev", "--insecure-plaintext"], OPEN].concat();
+    let server = Server::start_by(command, tempfile::tempdir().unwrap(), &flags);
+    let pid = rustix::process::Pid::from_raw(i32::try_from(server.child.id()).unwrap());
+    let nothing = rustix::process::Rlimit { current: Some(1), maximum: Some(1) };
+    rustix::process::prlimit(pid, rustix::process::Resource::Fsize, nothing).unwrap();
+    refused(&register(&mut stranger(&server), "juliet", "secret"), "wait", "internal-server-error");
+    let server = server.kill_and_restart(OPEN);
+    assert!(!common::user(&server.data(), &["show", "juliet@localhost"], "").status.success());
+    assert!(made(&register(&mut stranger(&server), "juliet", "secret")));
+}
+
+#[test]
 fn remove_before_login() {
     let server = open(&[]);
     refused(&stranger(&server).ask("set", None, &query("<remove/>")), "auth", "registration-required");

@@ -60,7 +60,11 @@ impl Server {
 
     /// The same with these flags alone, and ports of its own.
     pub fn start_with(directory: tempfile::TempDir, flags: &[&str]) -> Server {
-        let mut command = rondel();
+        Server::start_by(rondel(), directory, flags)
+    }
+
+    /// The same by a command that runs the binary with what is appended.
+    pub fn start_by(mut command: Command, directory: tempfile::TempDir, flags: &[&str]) -> Server {
         command.arg("serve").arg("--data-dir").arg(directory.path().join("data"));
         command.args(["--listen", "127.0.0.1:0", "--listen-direct-tls", "127.0.0.1:0", "--log-format", "json"]);
         // How full the disk of this machine is is nobody's news.
