@@ -96,6 +96,13 @@ pub struct LogEntry {
     pub made_s: Option<u64>,
 }
 
+impl LogEntry {
+    /// Whether whoever has the account has made it.
+    pub fn is_of_stranger(&self) -> bool {
+        self.source.as_deref().and_then(Source::of_name).is_some_and(Source::is_of_stranger)
+    }
+}
+
 /// The log in a store.
 #[derive(Clone)]
 pub struct Log {
@@ -160,7 +167,7 @@ impl Log {
                 LogEntry { place, address: Some(address), source: None, reason: Some(reason), made_s: None }
             }
             Entry::Made(Registration { address, source, .. }) => {
-                let source = Some(word(source).to_owned());
+                let source = Some(source.name().to_owned());
                 let outcome = self.store.read_blocking(&accounts::get(owner));
                 let account = accounts::decode(owner, outcome).map_err(failed)?;
                 // One of the same name that was made at another time is another account.
@@ -198,18 +205,6 @@ fn entries(part: Part, page: &Page) -> Vec<(Place, Owner, Entry)> {
             let all = attempts::decode_page(page).into_iter().flatten();
             all.map(|entry| placed(entry.at_micros, entry.owner, Entry::Refused(entry.attempt))).collect()
         }
-    }
-}
-
-/// A way in which accounts are made, for programs.
-fn word(source: Source) -> &'static str {
-    match source {
-        Source::Cli => "cli",
-        Source::Ibr => "ibr",
-        Source::Invite => "invite",
-        Source::Import => "import",
-        Source::Admin => "admin",
-        Source::Web => "web",
     }
 }
 

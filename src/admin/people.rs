@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use rondel_storage::meta::{self, StoredList, StoredWords};
-use rondel_storage::roster::{self, Item, Roster, StoredItem, Subscription};
+use rondel_storage::roster::{self, Roster, StoredItem, Subscription};
 use rondel_storage::{Owner, Store, accounts, preferences};
 use serde::{Deserialize, Serialize};
 
 use super::backend::{Failure, FailureKind};
 use super::users::{Users, failed, now, owner, write};
+use crate::account::contacts::Contacts;
+use crate::account::roster::gone;
 use crate::jid::Jid;
 
 /// Accounts and contacts that are read at once.
@@ -140,15 +142,9 @@ impl People {
             let Ok(contact) = Owner::parse(contact) else { continue };
             let roster = self.contacts(&contact)?;
             let Some(stored) = roster.items().iter().find(|stored| stored.contact() == jid.bare()) else { continue };
-            let mut item =
-                Item { subscription: Subscription::None, ask: false, pending_in: None, ..stored.item().clone() };
-            if item.listed {
-                item.version_before = roster.version();
-                item.version = roster.version().max(now().as_micros() as u64) + 1;
-            }
-            let request = if item.listed || item.approved { stored.replace(&item) } else { stored.remove(None) };
+            let change = gone(&contact, &Contacts::of(&roster), stored, now().as_micros() as u64);
             // Refused: the contact is gone as well.
-            write(&self.store, request)?;
+            change.map_or(Ok(true), |change| write(&self.store, change.write))?;
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use rondel_shards::rustls::ServerConfig;
 use rondel_shards::{Io, Listener, Rate, Remote, Runtime, available_cores};
-use rondel_storage::registrations::{self, Source};
+use rondel_storage::registrations;
 use rondel_storage::{LoadError, Outcome, Replies, Reply, Store, accounts, attempts, meta};
 
 use crate::account::Conflict;
@@ -431,8 +431,7 @@ fn registered_lately(store: &Store, now_us: u64) -> Result<Vec<(IpAddr, u64)>, S
     while let Some(current) = request {
         let page = store.page(current.clone()).map_err(|failure| format!("the store cannot be used: {failure}"))?;
         let entries = registrations::decode_page(&page).into_iter().flatten();
-        let is_of_stranger = |source| matches!(source, Source::Ibr | Source::Invite | Source::Web);
-        let by_strangers = entries.filter(|entry| is_of_stranger(entry.registration.source));
+        let by_strangers = entries.filter(|entry| entry.registration.source.is_of_stranger());
         all.extend(by_strangers.filter_map(|entry| Some((entry.registration.address?, entry.at_micros))));
         request = current.next(&page);
     }

@@ -42,19 +42,44 @@ impl Shard {
             return self.decline(io, applicant, None, unknown());
         }
         let domain = applicant.domain.clone();
+        self.with_valid_invitation(io, &domain, &token.clone(), move |shard, io, stored| match stored {
+            Ok(Some(stored)) if stored.is_for_strangers() => {
+                shard.note_invitation(&applicant, &token);
+                shard.answer_applicant(io, &applicant, Answer::Result(None));
+            }
+            Ok(_) => shard.decline(io, applicant, None, unknown()),
+            Err(declined) => shard.decline(io, applicant, None, declined),
+        });
+    }
+
+    /// Looks for an invitation, and goes on with it.
+    fn with_invitation(
+        &mut self,
+        io: &mut Io<Shard>,
+        domain: &str,
+        token: &str,
+        then: impl FnOnce(&mut Shard, &mut Io<Shard>, Result<Option<StoredInvite>, Declined>) + 'static,
+    ) {
+        let (domain, token) = (domain.to_owned(), token.to_owned());
         let request = invites::get(&domain, &token);
         let step = Step::read(request, move |shard, io, _: &Task, outcome| {
-            match found(&domain, &token, outcome) {
-                Ok(Some(stored)) if stored.is_valid(now_s()) && stored.is_for_strangers() => {
-                    shard.note_invitation(&applicant, &token);
-                    shard.answer_applicant(io, &applicant, Answer::Result(None));
-                }
-                Ok(_) => shard.decline(io, applicant, None, unknown()),
-                Err(declined) => shard.decline(io, applicant, None, declined),
-            }
+            then(shard, io, found(&domain, &token, outcome));
             Step::Done
         });
         self.run(io, step);
+    }
+
+    /// The same, if it holds just now.
+    pub(super) fn with_valid_invitation(
+        &mut self,
+        io: &mut Io<Shard>,
+        domain: &str,
+        token: &str,
+        then: impl FnOnce(&mut Shard, &mut Io<Shard>, Result<Option<StoredInvite>, Declined>) + 'static,
+    ) {
+        self.with_invitation(io, domain, token, |shard, io, stored| {
+            then(shard, io, stored.map(|stored| stored.filter(|stored| stored.is_valid(now_s()))));
+        });
     }
 
     fn note_invitation(&mut self, applicant: &Applicant, token: &str) {
@@ -75,18 +100,13 @@ impl Shard {
         token: String,
     ) {
         let domain = applicant.domain.clone();
-        let request = invites::get(&domain, &token);
-        let step = Step::read(request, move |shard, io, _: &Task, outcome| {
-            match found(&domain, &token, outcome) {
-                Ok(Some(stored)) if stored.invite.uses_left > 0 => {
-                    shard.come_invited(io, applicant, &submission, stored);
-                }
-                Ok(_) => shard.decline(io, applicant, None, used_up()),
-                Err(declined) => shard.decline(io, applicant, None, declined),
+        self.with_invitation(io, &domain, &token, move |shard, io, stored| match stored {
+            Ok(Some(stored)) if stored.invite.uses_left > 0 => {
+                shard.come_invited(io, applicant, &submission, stored);
             }
-            Step::Done
+            Ok(_) => shard.decline(io, applicant, None, used_up()),
+            Err(declined) => shard.decline(io, applicant, None, declined),
         });
-        self.run(io, step);
     }
 
     /// Somebody registers with an invitation, or sets a password anew.
@@ -263,7 +283,7 @@ impl Shard {
 }
 
 /// The invitation that was read.
-pub(super) fn found(domain: &str, token: &str, outcome: Outcome) -> Result<Option<StoredInvite>, Declined> {
+fn found(domain: &str, token: &str, outcome: Outcome) -> Result<Option<StoredInvite>, Declined> {
     invites::decode(domain, token, outcome).map_err(|error| {
         limited_event!(WARN, "storage", "an invitation cannot be read: {error}");
         Declined::new("failed", Refusal::new("wait", "internal-server-error"))

@@ -58,6 +58,17 @@ struct Wanted {
     is_limited: bool,
 }
 
+impl Wanted {
+    /// The way in which the account is made.
+    fn source(&self) -> Source {
+        match (&self.invite, &self.applicant.way) {
+            (Some(_), _) => Source::Invite,
+            (None, Way::Stream { .. }) => Source::Ibr,
+            (None, Way::Page(_)) => Source::Web,
+        }
+    }
+}
+
 impl Shard {
     /// A question about registration before login, or a wish.
     pub(super) fn register(&mut self, io: &mut Io<Shard>, applicant: Applicant, iq: &Element) {
@@ -242,11 +253,7 @@ impl Shard {
         let policy = self.settings.registration();
         if !policy.notices.watchers.is_empty() {
             let ip = wanted.applicant.peer.ip().to_canonical().to_string();
-            let source = match (&wanted.invite, &wanted.applicant.way) {
-                (Some(_), _) => "invite",
-                (None, Way::Stream { .. }) => "ibr",
-                (None, Way::Page(_)) => "web",
-            };
+            let source = wanted.source().name();
             let mut words =
                 policy.notices.registered(wanted.owner.local(), wanted.owner.domain(), &ip, source, &wanted.said);
             if wanted.waits {
@@ -407,12 +414,7 @@ fn make_keys(wanted: Wanted, password: NewPassword) -> Step {
         let limited_until_s = wanted.is_limited.then_some(u64::MAX);
         let account = Account { disabled, limited_until_s, ..Account::new(keys, since) };
         let address = Some(wanted.applicant.peer.ip().to_canonical());
-        let source = match (&wanted.invite, &wanted.applicant.way) {
-            (Some(_), _) => Source::Invite,
-            (None, Way::Stream { .. }) => Source::Ibr,
-            (None, Way::Page(_)) => Source::Web,
-        };
-        let registration = Registration { address, source, client: None };
+        let registration = Registration { address, source: wanted.source(), client: None };
         let mut request = names::create(&wanted.owner, &account, &registration, made_us);
         if wanted.waits || !wanted.said.is_empty() {
             let (fields, waits) = (wanted.said.clone(), wanted.waits);

@@ -8,15 +8,13 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use hyper::{Method, StatusCode};
 use rondel_shards::{ConnectionId, Io, Rate};
-use rondel_storage::invites::{self, StoredInvite};
 
 use super::applicant::{Applicant, Way};
-use super::invites::{found, unknown};
-use super::task::{Step, Task};
+use super::invites::unknown;
 use super::{Shard, now_s};
 use crate::http::{Exchange, Filled, Invited, Progress, Request, Response, Visit, site, visitor_behind};
 use crate::limits::Buckets;
-use crate::registration::{Challenge, Declined};
+use crate::registration::Challenge;
 use crate::stream::Refusal;
 use crate::{limited_event, logging};
 
@@ -86,14 +84,10 @@ impl Shard {
     /// A connection has ended. Whether it was one of a browser.
     pub(super) fn visitor_goes(&mut self, connection: ConnectionId) -> bool {
         let Some(visitor) = self.visitors.here.remove(&connection) else { return false };
-        self.visitor_left(&visitor);
-        true
-    }
-
-    fn visitor_left(&mut self, visitor: &Visitor) {
         if visitor.is_counted {
             self.addresses.disconnected(visitor.peer.ip());
         }
+        true
     }
 
     /// The connection takes too long.
@@ -197,7 +191,7 @@ impl Shard {
             }
             Visit::Invitation { domain, token } => {
                 let at = domain.clone();
-                self.with_invitation(io, &domain, &token.clone(), move |shard, io, stored| {
+                self.with_valid_invitation(io, &domain, &token.clone(), move |shard, io, stored| {
                     let invited = stored.map(|stored| stored.map(|stored| Invited::new(&at, &stored, &token)));
                     let page = invited.map(|invited| site::invitation(&at, invited.as_ref()));
                     shard.answer_visitor(io, connection, page.unwrap_or_else(|_| site::failed(&at)));
@@ -223,7 +217,7 @@ impl Shard {
         let Some(token) = filled.token.clone() else {
             return self.show_form(io, connection, filled, status, wrong);
         };
-        self.with_invitation(io, &filled.domain.clone(), &token.clone(), move |shard, io, stored| match stored {
+        self.with_valid_invitation(io, &filled.domain.clone(), &token.clone(), move |shard, io, stored| match stored {
             Ok(Some(stored)) if stored.is_for_strangers() => {
                 filled.invited = Some(Invited::new(&filled.domain, &stored, &token));
                 shard.show_form(io, connection, filled, status, wrong);
@@ -242,40 +236,27 @@ impl Shard {
                 Err(declined) => self.decline(io, applicant, None, declined),
             };
         };
-        self.with_invitation(io, &applicant.domain.clone(), &token.clone(), move |shard, io, stored| match stored {
-            Ok(Some(stored)) if stored.is_for_strangers() => {
-                let invited = Invited::new(&applicant.domain, &stored, &token);
-                if let Way::Page(filled) = &mut applicant.way {
-                    filled.invited = Some(invited);
+        self.with_valid_invitation(
+            io,
+            &applicant.domain.clone(),
+            &token.clone(),
+            move |shard, io, stored| match stored {
+                Ok(Some(stored)) if stored.is_for_strangers() => {
+                    let invited = Invited::new(&applicant.domain, &stored, &token);
+                    if let Way::Page(filled) = &mut applicant.way {
+                        filled.invited = Some(invited);
+                    }
+                    // Who has an account may have forgotten the password where nobody else registers.
+                    let may = if stored.invite.resets { Ok(()) } else { shard.may_apply(&applicant) };
+                    match may {
+                        Ok(()) => shard.come_invited(io, applicant, &submission, stored),
+                        Err(declined) => shard.decline(io, applicant, None, declined),
+                    }
                 }
-                // Who has an account may have forgotten the password where nobody else registers.
-                let may = if stored.invite.resets { Ok(()) } else { shard.may_apply(&applicant) };
-                match may {
-                    Ok(()) => shard.come_invited(io, applicant, &submission, stored),
-                    Err(declined) => shard.decline(io, applicant, None, declined),
-                }
-            }
-            Ok(_) => shard.decline(io, applicant, None, unknown()),
-            Err(declined) => shard.decline(io, applicant, None, declined),
-        });
-    }
-
-    /// Looks for an invitation that holds, and goes on.
-    fn with_invitation(
-        &mut self,
-        io: &mut Io<Shard>,
-        domain: &str,
-        token: &str,
-        then: impl FnOnce(&mut Shard, &mut Io<Shard>, Result<Option<StoredInvite>, Declined>) + 'static,
-    ) {
-        let (at, token) = (domain.to_owned(), token.to_owned());
-        let request = invites::get(&at, &token);
-        let step = Step::read(request, move |shard, io, _: &Task, outcome| {
-            let stored = found(&at, &token, outcome);
-            then(shard, io, stored.map(|stored| stored.filter(|stored| stored.is_valid(now_s()))));
-            Step::Done
-        });
-        self.run(io, step);
+                Ok(_) => shard.decline(io, applicant, None, unknown()),
+                Err(declined) => shard.decline(io, applicant, None, declined),
+            },
+        );
     }
 
     /// Shows the form to register with.
@@ -291,15 +272,12 @@ impl Shard {
             return self.show_form_with(io, connection, &filled, status, wrong.as_deref(), None);
         }
         let Some(address) = self.visitors.here.get(&connection).map(|visitor| visitor.asks_from) else { return };
-        self.with_challenge(io, address, move |shard, io, challenge| match challenge {
-            Some(challenge) => {
-                shard.show_form_with(io, connection, &filled, status, wrong.as_deref(), Some(&challenge));
+        self.with_challenge(io, address, move |shard, io, challenge| {
+            if challenge.is_none() && wrong.is_none() {
+                return shard.answer_visitor(io, connection, site::too_often());
             }
-            // What was wrong is said all the same.
-            None if wrong.is_some() => {
-                shard.show_form_with(io, connection, &filled, status, wrong.as_deref(), None);
-            }
-            None => shard.answer_visitor(io, connection, site::too_often()),
+            // What was wrong is said without a picture, too.
+            shard.show_form_with(io, connection, &filled, status, wrong.as_deref(), challenge.as_ref());
         });
     }
 

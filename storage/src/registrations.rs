@@ -46,6 +46,31 @@ pub enum Source {
     Web,
 }
 
+impl Source {
+    /// As programs call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Source::Cli => "cli",
+            Source::Ibr => "ibr",
+            Source::Invite => "invite",
+            Source::Import => "import",
+            Source::Admin => "admin",
+            Source::Web => "web",
+        }
+    }
+
+    /// Whether whoever has the account has made it.
+    pub fn is_of_stranger(self) -> bool {
+        matches!(self, Source::Ibr | Source::Invite | Source::Web)
+    }
+
+    /// The source that programs call so.
+    pub fn of_name(name: &str) -> Option<Source> {
+        let all = [Source::Cli, Source::Ibr, Source::Invite, Source::Import, Source::Admin, Source::Web];
+        all.into_iter().find(|source| source.name() == name)
+    }
+}
+
 impl Versioned for Registration {
     const VERSION: u8 = 1;
     const FAMILY: &'static str = "registrations";

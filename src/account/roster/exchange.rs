@@ -121,6 +121,19 @@ fn refusal(state: State, reason: &'static str) -> Step {
     Step { state, passage, reply: None, presence, push: false, reason }
 }
 
+/// What becomes of an item whose contact is gone, and can say no more that it ends both subscriptions (§3.2.3, §3.3.3).
+pub fn gone(account: &Owner, contacts: &Contacts, stored: &StoredItem, now_micros: u64) -> Option<Change> {
+    let before = State::of(stored.item());
+    let ended = subscription::inbound(before, SubscriptionType::Unsubscribe);
+    let cancelled = subscription::inbound(ended.state, SubscriptionType::Unsubscribed);
+    if cancelled.state == before {
+        return None;
+    }
+    let seen = (ended.push || cancelled.push).then_some(Seen { contacts, now_micros });
+    let put = |item: &mut _| cancelled.state.put_into(item);
+    Some(change::update(account, stored.contact(), Some(stored), seen, put))
+}
+
 impl Exchange {
     /// What has to be read.
     pub fn read(&self, account: &Owner) -> ReadRequest {

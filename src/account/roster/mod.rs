@@ -17,7 +17,7 @@ mod set;
 mod tests;
 
 pub use change::Change;
-pub use exchange::{Exchange, Opened, Settled, inbound, outbound};
+pub use exchange::{Exchange, Opened, Settled, gone, inbound, outbound};
 pub use get::{Answer, Get, GetRequest, get};
 pub use set::{Outcome, SetRequest, set};
 

@@ -47,8 +47,7 @@ fn found(backend: &dyn Backend, flags: &PurgeFlags) -> Result<Vec<LogEntry>, Str
         };
         for entry in Entries::new(backend, list) {
             let entry = entry.map_err(text)?;
-            let is_of_strangers = matches!(entry.source.as_deref(), Some("ibr" | "invite" | "web"));
-            if is_of_strangers && entry.made_s.is_some() {
+            if entry.is_of_stranger() && entry.made_s.is_some() {
                 found.push(entry);
             }
         }
