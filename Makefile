@@ -5,10 +5,10 @@ DATA ?= ./data
 .PHONY: run test build setup fmt lint docs bars compare
 
 # What was just built, since cargo run would build once more, with the features of one package alone. All clients come
-# from this machine, the load tool among them: limits per address would be in their way.
+# from this machine, the load tool among them: limits per address and per session would be in their way.
 run: build
 	$${CARGO_TARGET_DIR:-target}/release/rondel serve --dev --data-dir $(DATA) --max-connections-per-address 20000 \
-		--connection-rate 10000/s --login-rate 1000/s
+		--connection-rate 10000/s --login-rate 1000/s --limit-c2s none --limit-stanzas none
 
 build: setup
 	$(CARGO) build --release --workspace

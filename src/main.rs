@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Action::Invite(action) => cli::invite::run(&action),
         Action::Report(action) => cli::report::run(action),
         Action::Ban(action) => cli::ban::run(action),
+        Action::Limits(action) => cli::limits::run(&action),
         Action::Audit(flags) => cli::audit::run(&flags),
         Action::Announce(flags) => cli::announce::run(&flags),
         Action::Log(action) => cli::log::run(action),

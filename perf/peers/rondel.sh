@@ -29,11 +29,16 @@ start() {
             "$RONDEL" user add --stdin --data-dir "$directory/data" --scram-iterations 4096 >"$directory/output" 2>&1 ||
             { tail -n 5 "$directory/output" >&2; fail "the accounts were not added"; }
     fi
+    # What is measured is what a message costs, not what a client may send.
+    local limits=()
+    if [[ "${FLAGS:-}" != *--limit-* ]] && "$RONDEL" serve --help | grep -q -- "--limit-c2s "; then
+        limits=(--limit-c2s none --limit-stanzas none)
+    fi
     # shellcheck disable=SC2086
     "$RONDEL" serve --dev --insecure-plaintext --listen "127.0.0.1:$port" --listen-direct-tls "127.0.0.1:$tls_port" \
         --data-dir "$directory/data" --log-level warn --max-connections-per-address 1000000 \
-        --connection-rate 1000000/s --max-sessions-per-account 10000 ${SHARDS:+--shards "$SHARDS"} ${FLAGS:-} \
-        >"$directory/output" 2>&1 </dev/null &
+        --connection-rate 1000000/s --max-sessions-per-account 10000 ${SHARDS:+--shards "$SHARDS"} \
+        "${limits[@]}" ${FLAGS:-} >"$directory/output" 2>&1 </dev/null &
     pid=$!
     disown
     wait_for "$port" "$directory/output"

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
+use crate::allowance::Allowance;
 use crate::application::{Application, Closed};
 use crate::tls::Tls;
 
@@ -89,6 +90,12 @@ pub(crate) struct Connection<A: Application> {
     pub paused: bool,
     /// Unread bytes are to be handed in again although nothing new came.
     pub refeed: bool,
+    /// Until when the application wants no bytes, in milliseconds of the shard's clock; zero for now.
+    pub rests_until_ms: u64,
+    /// How fast it is read from, if that is limited.
+    pub allowance: Option<Allowance>,
+    /// Bytes that were read from its socket.
+    pub read_bytes: u64,
     /// Its TLS state is in use by what is being received; nothing can be encrypted meanwhile.
     pub lent: bool,
 }
@@ -117,6 +124,9 @@ impl<A: Application> Connection<A> {
             blocked: false,
             paused: false,
             refeed: false,
+            rests_until_ms: 0,
+            allowance: None,
+            read_bytes: 0,
             lent: false,
         }
     }
@@ -140,12 +150,10 @@ impl<A: Application> Connection<A> {
         }
     }
 
-    /// The earlier of the two deadlines, zero for none.
+    /// The earliest of its deadlines, zero for none.
     pub fn next_deadline_ms(&self) -> u64 {
-        match (self.deadline_ms, self.patience_ms) {
-            (0, patience) => patience,
-            (deadline, 0) => deadline,
-            (deadline, patience) => deadline.min(patience),
-        }
+        let held_until_ms = self.allowance.as_ref().map_or(0, |allowance| allowance.held_until_ms);
+        let deadlines = [self.deadline_ms, self.patience_ms, held_until_ms, self.rests_until_ms];
+        deadlines.into_iter().filter(|at_ms| *at_ms != 0).min().unwrap_or(0)
     }
 }

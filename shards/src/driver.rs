@@ -18,11 +18,15 @@ const READS_IN_A_ROW: usize = 4;
 enum Next<A: Application> {
     Nothing,
     Gone(Option<Closed>),
-    Move { to: usize, baggage: Box<A::Baggage> },
+    Move {
+        to: usize,
+        baggage: Box<A::Baggage>,
+    },
     Write,
     SayGoodbye,
     Feed,
-    Read,
+    /// At most so many bytes.
+    Read(usize),
     Discard,
 }
 
@@ -42,12 +46,13 @@ pub(crate) fn drive<A: Application>(local: &Local<A>, connection: ConnectionId) 
             Next::Write => write(local, connection),
             Next::SayGoodbye => say_goodbye(local, connection),
             Next::Feed => local.feed(connection, &[]),
-            next @ (Next::Read | Next::Discard) => {
+            next @ (Next::Read(_) | Next::Discard) => {
                 reads += 1;
                 if reads > READS_IN_A_ROW {
                     return local.io.borrow_mut().wake(connection);
                 }
-                read(local, connection, matches!(next, Next::Read));
+                let most = if let Next::Read(most) = next { Some(most) } else { None };
+                read(local, connection, most);
             }
         }
     }
@@ -55,7 +60,7 @@ pub(crate) fn drive<A: Application>(local: &Local<A>, connection: ConnectionId) 
 
 /// Takes in a connection that moved here.
 pub(crate) fn arrive<A: Application>(local: &Local<A>, from: usize, moved: Moved<A>) {
-    let Moved { socket, peer, tls, outbox, unsent, unread, deadline_ms, baggage } = moved;
+    let Moved { socket, peer, tls, outbox, unsent, unread, deadline_ms, allowance, read_bytes, baggage } = moved;
     let connection = {
         let mut io = local.io.borrow_mut();
         let mut entry = Connection::new(socket, peer);
@@ -65,6 +70,8 @@ pub(crate) fn arrive<A: Application>(local: &Local<A>, from: usize, moved: Moved
         entry.refeed = !unread.is_empty();
         entry.unread = unread;
         entry.deadline_ms = deadline_ms;
+        entry.allowance = allowance;
+        entry.read_bytes = read_bytes;
         let connection = io.insert(entry);
         io.enqueue_deadline(connection);
         io.last_words(connection);
@@ -79,6 +86,7 @@ pub(crate) fn arrive<A: Application>(local: &Local<A>, from: usize, moved: Moved
 fn next<A: Application>(local: &Local<A>, connection: ConnectionId) -> Next<A> {
     let mut io = local.io.borrow_mut();
     let io = &mut *io;
+    let now_ms = io.now_ms();
     let Some(entry) = io.connections.get_mut(connection) else {
         return Next::Gone(None);
     };
@@ -100,7 +108,7 @@ fn next<A: Application>(local: &Local<A>, connection: ConnectionId) -> Next<A> {
         Phase::Lingering => return Next::Nothing,
         Phase::Open => {}
     }
-    if entry.paused {
+    if entry.paused || entry.rests_until_ms != 0 {
         return Next::Nothing;
     }
     if io.reads_held {
@@ -128,20 +136,35 @@ fn next<A: Application>(local: &Local<A>, connection: ConnectionId) -> Next<A> {
         io.want_flush();
         return Next::Nothing;
     }
-    Next::Read
+    match entry.allowance.as_mut().map(|allowance| allowance.may_read(now_ms)) {
+        None => Next::Read(usize::MAX),
+        Some(Ok(most)) => Next::Read(most),
+        Some(Err(_)) => {
+            io.enqueue_deadline(connection);
+            Next::Nothing
+        }
+    }
 }
 
-fn read<A: Application>(local: &Local<A>, connection: ConnectionId, deliver: bool) {
+/// Reads at most so many bytes and hands them in; `None`: whatever comes is thrown away.
+fn read<A: Application>(local: &Local<A>, connection: ConnectionId, most: Option<usize>) {
+    let deliver = most.is_some();
     let mut scratch = local.scratch.borrow_mut();
     let outcome = {
         let mut io = local.io.borrow_mut();
+        let now_ms = io.now_ms();
         let Some(entry) = io.connections.get_mut(connection) else { return };
-        let outcome = recv(&entry.socket, &mut scratch[..], RecvFlags::DONTWAIT).map(|(read, _)| read);
+        let room = most.unwrap_or(usize::MAX).min(scratch.len());
+        let outcome = recv(&entry.socket, &mut scratch[..room], RecvFlags::DONTWAIT).map(|(read, _)| read);
         // What did not fill the buffer was all there was, and what comes is told of.
         entry.readable = match outcome {
-            Ok(read) => read == scratch.len() || (read > 0 && entry.hung_up),
+            Ok(read) => read == room || (read > 0 && entry.hung_up),
             Err(error) => error == Errno::INTR,
         };
+        if let (Ok(read), Some(allowance)) = (outcome, &mut entry.allowance) {
+            allowance.have_read(read, now_ms);
+        }
+        entry.read_bytes += outcome.unwrap_or(0) as u64;
         outcome
     };
     match outcome {
@@ -244,6 +267,8 @@ fn hand_over<A: Application>(local: &Local<A>, connection: ConnectionId, to: usi
         unsent: entry.unsent[entry.unsent_from..].to_vec(),
         unread: entry.unread,
         deadline_ms: entry.deadline_ms,
+        allowance: entry.allowance,
+        read_bytes: entry.read_bytes,
         baggage,
     };
     io.metrics.moved_out.add(1);

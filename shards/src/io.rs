@@ -10,7 +10,9 @@ use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
 use rustls::ServerConfig;
 
+use crate::allowance::{Allowance, Usage};
 use crate::application::{Application, Closed};
+use crate::bucket::Rate;
 use crate::complaint::Complaint;
 use crate::connection::{Connection, ConnectionId, Phase};
 use crate::gather::Gatherer;
@@ -31,6 +33,8 @@ pub(crate) struct Moved<A: Application> {
     pub unsent: Vec<u8>,
     pub unread: Vec<u8>,
     pub deadline_ms: u64,
+    pub allowance: Option<Allowance>,
+    pub read_bytes: u64,
     pub baggage: Box<A::Baggage>,
 }
 
@@ -92,6 +96,8 @@ pub struct Io<A: Application> {
     pub(crate) shutting_down: bool,
     /// [`Timer::GiveBack`] is set.
     pub(crate) gives_back: bool,
+    /// Other shards are told when it has fired.
+    pub(crate) freed_here: bool,
     /// Clients that cannot be accepted, or not be watched.
     pub(crate) complaint: Complaint,
     /// Connections of all shards, in transit ones included.
@@ -152,6 +158,7 @@ impl<A: Application> Io<A> {
             flush_wanted: false,
             shutting_down: false,
             gives_back: false,
+            freed_here: false,
             complaint: Complaint::default(),
             live,
             epoch,
@@ -229,7 +236,18 @@ impl<A: Application> Io<A> {
     /// Whether `received` should use up no more of the connection's bytes for now, because what they lead to has to be
     /// sent first. What it leaves is handed in again as soon as that is done.
     pub fn must_yield(&self, connection: ConnectionId) -> bool {
-        self.reads_held || self.waiting(connection) > self.options.outbox_limit / 2
+        let must = |entry: &Connection<A>| entry.rests_until_ms != 0 || entry.waiting() > self.options.outbox_limit / 2;
+        self.reads_held || self.connections.get(connection).is_some_and(must)
+    }
+
+    /// Stops handing in bytes, and reading them, for so long. To be called while bytes are handed in: see
+    /// [`Io::must_yield`].
+    pub fn rest(&mut self, connection: ConnectionId, rest: Duration) {
+        let until_ms = self.now_ms + rest.as_millis().max(1) as u64;
+        if let Some(entry) = self.connections.get_mut(connection) {
+            entry.rests_until_ms = entry.rests_until_ms.max(until_ms);
+        }
+        self.enqueue_deadline(connection);
     }
 
     /// The buffer of what will be sent to the connection at the end of this turn, to be appended to.
@@ -325,6 +343,27 @@ impl<A: Application> Io<A> {
         }
     }
 
+    /// Reads the connection's bytes no faster than this from now on; `None`: as fast as they come. What it has read
+    /// already counts on. The limit moves with the connection.
+    pub fn limit_reads(&mut self, connection: ConnectionId, rate: Option<Rate>) {
+        let now_ms = self.now_ms;
+        let Some(entry) = self.connections.get_mut(connection) else { return };
+        match (&mut entry.allowance, rate) {
+            (Some(allowance), Some(rate)) => allowance.set_rate(rate, now_ms),
+            (allowance, rate) => *allowance = rate.map(|rate| Allowance::new(rate, now_ms)),
+        }
+        self.wake(connection);
+    }
+
+    /// What the connection has read.
+    pub fn usage(&self, connection: ConnectionId) -> Option<Usage> {
+        let entry = self.connections.get(connection)?;
+        let held = |allowance: &Allowance| (allowance.held_at_ms, allowance.held_until_ms > self.now_ms);
+        let (held_at_ms, is_held) = entry.allowance.as_ref().map_or((0, false), held);
+        let held_at_ms = (held_at_ms > 0).then_some(held_at_ms);
+        Some(Usage { read_bytes: entry.read_bytes, held_at_ms, is_held })
+    }
+
     /// Makes a configuration usable here; to be applied once to each.
     pub fn prepare_tls(config: &mut ServerConfig) {
         tls::prepare(config);
@@ -400,6 +439,12 @@ impl<A: Application> Io<A> {
 
     /// Sees to it that memory that is no longer used goes back to the system, a little later and all at once.
     pub(crate) fn memory_was_freed(&mut self) {
+        self.freed_here = true;
+        self.memory_was_freed_elsewhere();
+    }
+
+    /// The same where another shard has freed it: what was allocated here only this thread can give back.
+    pub(crate) fn memory_was_freed_elsewhere(&mut self) {
         if !std::mem::replace(&mut self.gives_back, true) {
             self.set_timer(self.now_ms + GIVE_BACK_AFTER_MS, Timer::GiveBack);
         }

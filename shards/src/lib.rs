@@ -9,10 +9,12 @@
 //! The executor library is named in this crate only.
 
 mod accept;
+mod allowance;
 mod application;
 mod bucket;
 mod complaint;
 mod connection;
+mod debt;
 mod driver;
 mod exporter;
 mod gather;
@@ -31,9 +33,11 @@ mod timer;
 mod tls;
 mod wheel;
 
+pub use allowance::Usage;
 pub use application::{Accepted, Application, Closed, Origin, Verdict};
 pub use bucket::{Rate, TokenBucket};
 pub use connection::ConnectionId;
+pub use debt::Debt;
 pub use io::{Io, Refused};
 pub use listen::{ListenError, Listener};
 pub use mesh::Remote;

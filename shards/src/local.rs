@@ -10,6 +10,7 @@ use crate::application::{Application, Closed, Origin};
 use crate::connection::{ConnectionId, Phase};
 use crate::io::{Io, Timer};
 use crate::memory;
+use crate::mesh::Control;
 use crate::poller::Ready;
 use crate::tls::Event;
 
@@ -168,7 +169,7 @@ impl<A: Application> Local<A> {
                 return;
             };
             match entry.phase {
-                Phase::Open if !entry.paused => std::mem::take(&mut entry.unread),
+                Phase::Open if !entry.paused && entry.rests_until_ms == 0 => std::mem::take(&mut entry.unread),
                 Phase::Open | Phase::Moving { .. } => return entry.unread.extend_from_slice(fresh),
                 _ => return,
             }
@@ -223,6 +224,13 @@ impl<A: Application> Local<A> {
                 let mut io = self.io.borrow_mut();
                 io.gives_back = false;
                 io.pool = Vec::new();
+                if std::mem::take(&mut io.freed_here) {
+                    let others = (0..io.shards()).filter(|shard| *shard != io.shard);
+                    others.for_each(|shard| {
+                        io.mesh.post(shard, Control::GiveBack);
+                        io.mesh.doorbell(shard).ring();
+                    });
+                }
                 drop(io);
                 return memory::give_back();
             }
@@ -244,6 +252,16 @@ impl<A: Application> Local<A> {
         let due = is_due(entry.deadline_ms) && matches!(entry.phase, Phase::Open);
         if due {
             entry.deadline_ms = 0;
+        }
+        let has_rested = is_due(entry.rests_until_ms);
+        if has_rested {
+            entry.rests_until_ms = 0;
+            entry.refeed = true;
+        }
+        let may_read = entry.allowance.as_mut().filter(|allowance| is_due(allowance.held_until_ms));
+        let may_read = may_read.map(|allowance| allowance.held_until_ms = 0).is_some();
+        if has_rested || may_read {
+            io.wake(connection);
         }
         io.enqueue_deadline(connection);
         drop(io);

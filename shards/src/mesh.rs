@@ -92,6 +92,8 @@ pub(crate) struct Mesh<T, M> {
 
 /// What reaches a shard from outside the mesh.
 pub(crate) enum Control<M> {
+    /// Another shard has freed much, some of which this one has allocated.
+    GiveBack,
     Message(M),
     Shutdown,
 }

@@ -184,6 +184,7 @@ fn drain<A: Application>(local: &Local<A>, turn: &mut Turn) {
     while posted < DRAIN_BATCH {
         match mesh.next_posted(shard) {
             Some(Control::Message(message)) => local.message(Origin::Outside, message),
+            Some(Control::GiveBack) => local.io.borrow_mut().memory_was_freed_elsewhere(),
             Some(Control::Shutdown) => local.io.borrow_mut().shutting_down = true,
             None => break,
         }

@@ -115,6 +115,7 @@ impl Desk {
             Request::SetWelcome { words } => self.people.set_words(StoredWords::Welcome, &words)?,
             Request::SetAdministrators { jids } => self.sanctions.set_administrators(&jids)?,
             Request::Status
+            | Request::ShowLimits { .. }
             | Request::ActOnReport(_)
             | Request::Tell { .. }
             | Request::EndSessions { .. }

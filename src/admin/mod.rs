@@ -28,6 +28,7 @@ mod server;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod users;
 
 pub use applicants::{Pending, PendingPage};
@@ -50,3 +51,4 @@ pub use request::{Done, Expected, Request};
 pub use sanctions::NamedRole;
 pub use server::{CLIENTS_MAX, Server, serve};
 pub use socket::{BindError, bind};
+pub use usage::{AddressUsage, SessionUsage, Usage};

@@ -16,6 +16,7 @@ use super::log::{ListLog, LogPage};
 use super::people::{Activity, CensusOutcome, RosterEntry, Which};
 use super::reports::{ActOnReport, ReportDetails, ReportPage};
 use super::sanctions::NamedRole;
+use super::usage::Usage;
 use crate::jid::Jid;
 use crate::sasl::ScramKeys;
 use crate::shard::Traced;
@@ -189,6 +190,11 @@ pub enum Request {
         /// How many of them are named.
         names_max: usize,
     },
+    /// What an account or an address has used of what it may.
+    ShowLimits {
+        /// A bare JID or an address.
+        of: String,
+    },
     /// The contacts of an account.
     ShowRoster {
         /// Whose.
@@ -289,6 +295,8 @@ done! {
     Invites(Vec<OpenInvite>),
     /// How many there are, and some of them.
     Census(CensusOutcome),
+    /// What was used.
+    Usage(Usage),
     /// Contacts.
     Roster(Vec<RosterEntry>),
     /// Where somebody is.
@@ -346,6 +354,7 @@ impl Request {
                 | Request::ListReports { .. }
                 | Request::ListAudit(_)
                 | Request::Census { .. }
+                | Request::ShowLimits { .. }
                 | Request::ShowActivity { .. }
                 | Request::LogLevels
         )

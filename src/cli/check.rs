@@ -23,6 +23,7 @@ pub fn complete(options: &mut ServeOptions) -> Result<(), String> {
     complete_listeners(options)?;
     options.web.check(&options.domain)?;
     options.strangers.check(&options.domain)?;
+    options.traffic.limits()?;
     if let Some(anonymous) = options.anonymous.as_ref().filter(|anonymous| !options.domain.contains(anonymous)) {
         let domains = options.domain.join(", ");
         return Err(format!("--anonymous: {anonymous:?} is not served; name one of {domains}"));

@@ -15,6 +15,7 @@ mod contact;
 pub mod inspect;
 pub mod invite;
 mod keeping;
+pub mod limits;
 pub mod log;
 mod mistake;
 pub mod names;
@@ -31,6 +32,7 @@ mod strangers;
 #[cfg(test)]
 mod tests;
 pub mod trace;
+mod traffic;
 pub mod user;
 pub mod values;
 mod watching;
@@ -50,6 +52,7 @@ pub use contact::Contact;
 pub use inspect::CheckFlags;
 pub use invite::InviteAction;
 pub use keeping::Keeping;
+pub use limits::LimitsAction;
 pub use log::LogAction;
 pub use mistake::Mistake;
 pub use newcomers::Newcomers;
@@ -63,6 +66,7 @@ pub use sessions::Sessions;
 pub use status::StatusFlags;
 pub use strangers::{Strangers, StrangersMay};
 pub use trace::TraceFlags;
+pub use traffic::TrafficFlags;
 pub use user::UserAction;
 pub use watching::Watching;
 pub use web::Web;
@@ -108,6 +112,9 @@ pub enum Action {
     /// Does not let in some addresses, and lets them in again
     #[command(subcommand, arg_required_else_help = true)]
     Ban(BanAction),
+    /// Shows what a session or an address has used of what it may
+    #[command(subcommand, arg_required_else_help = true)]
+    Limits(LimitsAction),
     /// Shows what administrators have done
     Audit(AuditFlags),
     /// Says something to everybody who is online on a running server, or to all its accounts

@@ -147,6 +147,25 @@ fn read_rate(text: &str) -> Option<Rate> {
     (count > 0.0 && burst >= 1.0).then_some(Rate { per_second: count / seconds, burst })
 }
 
+/// Bytes in a second, and for how many seconds at once: `3kb/s:2s`, `512b/s`. The units are powers of a thousand; two
+/// seconds' worth at once where it does not say.
+pub fn byte_rate(text: &str) -> Result<rondel_shards::Rate, String> {
+    read_byte_rate(text).ok_or_else(|| {
+        "bytes in a second (b, kb, mb, gb), and after a colon for how long at once, such as 3kb/s:2s".into()
+    })
+}
+
+fn read_byte_rate(text: &str) -> Option<rondel_shards::Rate> {
+    const UNITS: [(&str, f64); 4] = [("kb", 1e3), ("mb", 1e6), ("gb", 1e9), ("b", 1.0)];
+    let (rate, burst) = text.split_once(':').map_or((text, None), |(rate, burst)| (rate, Some(burst)));
+    let number = strip_suffix(rate, "/s")?;
+    let (number, factor) = UNITS.iter().find_map(|(unit, factor)| Some((strip_suffix(number, unit)?, factor)))?;
+    let per_second = digits(number)? as f64 * factor;
+    let burst = burst.map_or(Some(Duration::from_secs(2)), read_duration)?.as_secs_f64();
+    let is_right = (100.0..=1e12).contains(&per_second) && (0.1..=3_600.0).contains(&burst);
+    is_right.then_some(rondel_shards::Rate { per_second, burst: per_second * burst })
+}
+
 /// An address to listen on: `[::]:5222`, `192.0.2.1:5222`.
 pub fn socket_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| match text.parse::<IpAddr>() {
@@ -259,6 +278,19 @@ mod tests {
         assert_eq!(rate("36/h:1"), Ok(Rate { per_second: 0.01, burst: 1.0 }));
         for wrong in ["", "10", "10/", "/s", "10/week", "0/s", "10/s:", "10/s:0", "-1/s", "1/s:2:3"] {
             assert!(rate(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn rates_of_bytes() {
+        let rate = |text: &str| byte_rate(text).ok().map(|rate| (rate.per_second, rate.burst));
+        assert_eq!(rate("3kb/s:2s"), Some((3_000.0, 6_000.0)));
+        assert_eq!(rate("500B/s"), Some((500.0, 1_000.0)));
+        assert_eq!(rate("2MB/s:500ms"), Some((2e6, 1e6)));
+        for wrong in
+            ["", "3kb", "3/s", "kb/s", "3kib/s", "3 kb/s", "3.5kb/s", "3kb/s:", "3kb/s:2", "0kb/s", "3kb/s:50ms"]
+        {
+            assert_eq!(rate(wrong), None, "{wrong}");
         }
     }
 

@@ -123,6 +123,15 @@ impl Addresses {
         self.entry(address, now_ms).failures.charge(limits.failures, 1.0, now_ms);
     }
 
+    /// What an address has used, if anything is known of it: its connections, and the new ones and failed logins that
+    /// it may still have at once.
+    pub fn used(&mut self, address: IpAddr, now_ms: u64) -> Option<(u32, f64, f64)> {
+        let limits = self.limits;
+        let known = self.known.get_mut(&prefix(address))?;
+        let arrivals = known.arrivals.available(limits.connections, now_ms);
+        Some((known.connections, arrivals, known.failures.available(limits.failures, now_ms)))
+    }
+
     fn entry(&mut self, address: IpAddr, now_ms: u64) -> &mut Known {
         let limits = self.limits;
         self.known.entry(prefix(address)).or_insert_with(|| Known {

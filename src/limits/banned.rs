@@ -24,11 +24,21 @@ impl Banned {
 
     /// Whether an address is banned at this time, in seconds since 1970.
     pub fn has(&self, address: IpAddr, now_s: u64) -> bool {
+        self.ends(address).any(|until_s| now_s < until_s)
+    }
+
+    /// Until when an address is banned, if it is at this time, in seconds since 1970; `None` within: for good.
+    pub fn until(&self, address: IpAddr, now_s: u64) -> Option<Option<u64>> {
+        let until_s = self.ends(address).filter(|until_s| now_s < *until_s).max()?;
+        Some((until_s != u64::MAX).then_some(until_s))
+    }
+
+    /// When the bans end that an address is in.
+    fn ends(&self, address: IpAddr) -> impl Iterator<Item = u64> {
         let address = address.to_canonical();
-        self.lengths[usize::from(address.is_ipv6())].iter().any(|length| {
-            let network = Network::around(address, *length);
-            network.and_then(|network| self.until_s.get(&network)).is_some_and(|until_s| now_s < *until_s)
-        })
+        let networks = self.lengths[usize::from(address.is_ipv6())].iter();
+        let networks = networks.filter_map(move |length| Network::around(address, *length));
+        networks.filter_map(|network| self.until_s.get(&network)).copied()
     }
 }
 
@@ -63,6 +73,9 @@ mod tests {
         assert!(has("::ffff:192.0.2.1", 9), "an address of IPv4 in one of IPv6");
         assert!(has("2001:db8:ffff::1", 1 << 40) && !has("2001:db9::", 0) && !has("198.51.100.1", 0));
         assert!(Banned::default().is_empty() && !banned.is_empty());
+        let until = |address: &str, now_s| banned.until(address.parse().unwrap(), now_s);
+        assert_eq!((until("192.0.2.1", 9), until("192.0.2.1", 20)), (Some(Some(20)), None));
+        assert_eq!(until("2001:db8::1", 9), Some(None));
     }
 
     proptest! {

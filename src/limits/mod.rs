@@ -7,8 +7,10 @@ mod addresses;
 mod banned;
 mod buckets;
 mod remembered;
+mod traffic;
 
-pub use addresses::{AddressLimits, Addresses, Refusal};
+pub use addresses::{AddressLimits, Addresses, Refusal, prefix};
 pub use banned::Banned;
 pub use buckets::Buckets;
 pub use remembered::{HOUR_MS, Remembered};
+pub use traffic::{ByteLimits, Link, Sent, StanzaLimits, Traffic};

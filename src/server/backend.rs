@@ -1,5 +1,6 @@
 //! What an operator can ask of the running server: the accounts in its store, and its sessions.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,15 +11,15 @@ use rondel_storage::{Store, WriteRequest, departures};
 
 use crate::admin::{
     ActOnReport, Backend, By, CensusOutcome, Counted, Desk, Done, Failure, FailureKind, ListUsers, MadeInvite,
-    NewInvite, ReportAction, Request, SessionFacts, Status, Which, account,
+    NewInvite, ReportAction, Request, SessionFacts, Status, Usage, Which, account,
 };
 use crate::home::home;
 use crate::jid::Jid;
 use crate::logging::LevelControl;
 use crate::registration::Mode;
 use crate::shard::{
-    Announcement, Census, EndSessions, Message, NotRemoved, Reconsider, RemoveAccount, Sessions, Settings, Traced,
-    Watch,
+    Announcement, AskUsage, Asked, Census, EndSessions, Message, NotRemoved, Reconsider, RemoveAccount, Sessions,
+    Settings, Traced, Watch,
 };
 use crate::stream::StreamError;
 
@@ -146,6 +147,7 @@ impl Running {
                 return Ok(Done::Invite(MadeInvite { page, ..made.clone() }));
             }
             Request::EndSessions { jid } => self.end_for_administrator(&jid)?,
+            Request::ShowLimits { of } => return self.usage(&of).map(Done::Usage),
             Request::Census { which: which @ (Which::Online | Which::Active | Which::Idle), names_max } => {
                 return Ok(Done::Census(self.census(which, names_max)));
             }
@@ -260,8 +262,7 @@ impl Running {
 
     /// Removes the accounts whose owners have left and whose time has come.
     pub fn remove_departed(&self) {
-        let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let due = match self.store.page(departures::due(now_s, DEPARTED_AT_ONCE)) {
+        let due = match self.store.page(departures::due(now_s(), DEPARTED_AT_ONCE)) {
             Ok(page) => departures::decode_page(&page),
             Err(failure) => return tracing::warn!(target: "storage", "those who have left are not known: {failure}"),
         };
@@ -355,6 +356,31 @@ impl Running {
         self.ask_home(bare_jid, asked).unwrap_or_default()
     }
 
+    /// What an account or an address has used.
+    fn usage(&self, of: &str) -> Result<Usage, Failure> {
+        let address: Option<IpAddr> = of.parse().ok();
+        let asked = match address {
+            Some(address) => Asked::Address(address),
+            None => Asked::Account(account(of)?.to_string()),
+        };
+        let (answer, answers) = crossbeam::channel::bounded(self.remotes.len());
+        for remote in &self.remotes {
+            remote.send(Message::Usage(Box::new(AskUsage { asked: asked.clone(), answer: answer.clone() })));
+        }
+        drop(answer);
+        let mut usage = Usage::default();
+        while let Ok((sessions, address)) = answers.recv_timeout(PATIENCE) {
+            usage.sessions.extend(sessions);
+            usage.address.extend(address);
+        }
+        usage.banned_until_s = address.and_then(|address| self.settings.bans.load().until(address, now_s()));
+        if address.is_none() && usage.sessions.is_empty() {
+            self.desk.users.show(&account(of)?)?;
+        }
+        usage.sessions.sort_unstable_by(|one, other| one.jid.cmp(&other.jid));
+        Ok(usage)
+    }
+
     /// Ends the server after a while, as a signal does.
     fn shut_down(&self, delay_s: u64, words: &str, restarts: bool) -> Result<(), Failure> {
         if !words.is_empty() {
@@ -435,4 +461,9 @@ impl Backend for Running {
     fn ask(&self, by: &By, request: Request, tell: &mut dyn FnMut(Done) -> bool) -> Result<Done, Failure> {
         self.desk.audited(by, request, |request| self.carry_out(by, request, tell))
     }
+}
+
+/// The time in seconds since 1970.
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

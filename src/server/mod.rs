@@ -115,6 +115,7 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     settings.site =
         options.web.site(&options.domain, options.anonymous.as_deref())?.map(|site| site.with_help(info.help()));
     settings.take_policy(options.registration()?);
+    settings.traffic.store(Arc::new(options.traffic.limits()?));
     settings.dns = match Dns::start(options.dns_server) {
         Ok(dns) => Some(dns),
         Err(error) if settings.registration().block_lists.is_empty() => {
@@ -180,7 +181,7 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
             signals::Event::End => break false,
             signals::Event::Reload => {
                 reload(settings.tls.as_ref());
-                reload_registration(&settings);
+                reload_flags(&settings, &runtime);
             }
             signals::Event::ShardDied => break true,
             signals::Event::Tick => {
@@ -311,6 +312,7 @@ fn settings(
             tries: options.login_tries as f64,
             arrivals_max: u32::try_from(options.max_connections_per_address).unwrap_or(u32::MAX),
         },
+        traffic: ArcSwap::default(),
         connections_max,
         sessions_max_per_account: options.max_sessions_per_account,
         token_clients_max: TOKEN_CLIENTS_MAX,
@@ -384,19 +386,24 @@ fn reload(tls: Option<&Tls>) {
     }
 }
 
-/// Takes the flags about registration as they are now: those in `@file`s, and the lists of addresses, may have changed.
-fn reload_registration(settings: &Settings) {
+/// Takes the flags that may change as they are now: those in `@file`s, and the lists of addresses, may be others.
+fn reload_flags(settings: &Settings, runtime: &Runtime<Shard>) {
     let options = cli::parse(std::env::args_os()).map_err(|mistake| mistake.to_string());
-    let policy = options.and_then(|command| match command.action {
-        Action::Serve(options) => options.registration(),
+    let options = options.and_then(|command| match command.action {
+        Action::Serve(options) => Ok(options),
         _ => Err("this is no server".into()),
     });
-    match policy {
-        Ok(policy) => {
+    let read = options.and_then(|options| Ok((options.registration()?, options.traffic.limits()?)));
+    match read {
+        Ok((policy, traffic)) => {
             settings.take_policy(policy);
-            tracing::info!(target: "server", "rules of registration read again");
+            settings.traffic.store(Arc::new(traffic));
+            (0..settings.stanzas.len()).for_each(|shard| runtime.remote(shard).send(Message::TakeTraffic));
+            tracing::info!(target: "server", "rules of registration read again, and limits");
         }
-        Err(error) => tracing::error!(target: "server", "keeping the rules of registration that were there: {error}"),
+        Err(error) => {
+            tracing::error!(target: "server", "keeping the rules of registration that were there, and limits: {error}");
+        }
     }
 }
 

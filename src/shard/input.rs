@@ -138,7 +138,11 @@ impl Shard {
             return self.no_stanza(io, stream, frame);
         }
         self.count(stream);
-        match kind_of(frame) {
+        let kind = kind_of(frame);
+        if let Some(kind) = kind {
+            self.hold_to_limits(io, stream, kind);
+        }
+        match kind {
             Some(kind @ StanzaKind::Message(_)) => self.message_from(io, stream, frame, kind),
             Some(kind @ StanzaKind::Iq(_)) => self.iq_from(io, stream, frame, kind),
             Some(StanzaKind::Presence(kind)) => self.presence_from(io, stream, frame, kind),

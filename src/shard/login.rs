@@ -357,8 +357,9 @@ impl Shard {
         let bound = sessions.find(|(_, session)| session.connection == Some(stream.connection));
         let Some((key, session)) = bound else { return };
         let is_managed = session.managed.is_some();
-        stream.phase = Phase::Bound(Established { key, address: Arc::clone(&session.address), is_managed });
+        let address = Arc::clone(&session.address);
         drop(sessions);
+        self.enters(io, stream, Established::new(key, address, is_managed));
         if let Some(session) = self.accounts.session_mut(key) {
             session.since_s = now_s();
         }

@@ -14,6 +14,7 @@ use super::removal::RemoveAccount;
 use super::task::Aside;
 use super::ticket::{Settled, TicketId};
 use super::trace::Watch;
+use super::usage::AskUsage;
 use crate::account::{Address, StanzaKind, Traits};
 use crate::sasl::Failure;
 use crate::stream::StreamError;
@@ -60,6 +61,8 @@ pub enum Message {
     Census(Box<Census>),
     /// Tells of the sessions of an account.
     Sessions(Box<Sessions>),
+    /// Tells what somebody has used of what it may.
+    Usage(Box<AskUsage>),
     /// Ends a session, of which the full JID is given.
     EndSession(Box<EndSessions>),
     /// Something has been decided about an account: what is in memory of it follows.
@@ -68,6 +71,8 @@ pub enum Message {
     EndBanned,
     /// Block lists of others are followed from now on.
     FollowLists,
+    /// How much may be sent has changed.
+    TakeTraffic,
     /// Somebody with this bare JID has been let in, and is welcomed.
     Welcome(Box<str>),
     /// Something is said to all who are available there.

@@ -4,6 +4,7 @@
 //! This is an edge: it turns bytes into frames, frames into decisions, decisions into bytes in outboxes. What may not
 //! live here: the decisions themselves.
 
+mod accept;
 mod activity;
 mod administration;
 mod answers;
@@ -15,6 +16,7 @@ mod census;
 mod commands;
 mod deliver;
 mod dnsbl;
+mod end;
 mod give;
 mod input;
 mod invites;
@@ -44,6 +46,8 @@ mod task;
 mod ticket;
 mod tokens;
 mod trace;
+mod traffic;
+mod usage;
 mod verify;
 mod visitors;
 
@@ -58,13 +62,13 @@ use slab::Slab;
 use crate::account::archive_size::SizeCheck;
 use crate::account::restraint::Sent;
 use crate::account::{Accounts, SessionKey, Standing};
-use crate::limits::{Addresses, Remembered};
+use crate::limits::{Addresses, Remembered, StanzaLimits};
 use crate::registration::{Lookout, Spent, Throttle};
 use crate::rtbl::Follower;
 use crate::sasl::Bindings;
+use crate::stream::StreamError;
 use crate::stream::management::Total;
-use crate::stream::{Negotiation, StreamError};
-use crate::xml::{Framer, Scratch};
+use crate::xml::Scratch;
 use crate::{limited_event, logging, session_event};
 
 pub use administration::Administration;
@@ -72,6 +76,7 @@ pub use archive::ArchiveSettings;
 use archiving::Receipt;
 pub use census::{Census, Sessions};
 use commands::Commands;
+pub(crate) use end::End;
 use hashbrown::HashMap;
 use load::Loading;
 pub use message::{EndSessions, Message, Reconsider, Routed};
@@ -90,54 +95,9 @@ use task::Tasks;
 use ticket::Tickets;
 use trace::Watches;
 pub use trace::{Traced, Watch};
+pub use usage::{AskUsage, Asked};
 pub use verify::Verifier;
 use visitors::Visitors;
-
-/// Why a stream ends, as its log line says.
-#[derive(Clone, Debug)]
-pub(crate) enum End {
-    /// The client has said goodbye.
-    ByClient,
-    /// The connection is gone already.
-    Gone(Closed),
-    /// With a stream error.
-    Error(StreamError),
-    /// After a word that was sent already.
-    Said(&'static str),
-    /// The client does not read what it is sent; what it has missed may still reach it.
-    Behind,
-    /// The client does not answer any more.
-    Silent,
-}
-
-impl End {
-    fn reason(&self) -> String {
-        match self {
-            End::ByClient => "closed by client".into(),
-            End::Gone(closed) => closed.reason().into(),
-            End::Error(error) if error.text.is_empty() => error.name().into(),
-            End::Error(error) => format!("{}: {}", error.name(), error.text),
-            End::Said(reason) => (*reason).into(),
-            End::Behind => End::Error(give::behind()).reason(),
-            End::Silent => "client does not answer".into(),
-        }
-    }
-
-    /// What the client is told.
-    fn error(&self) -> Option<StreamError> {
-        match self {
-            End::Error(error) => Some(error.clone()),
-            End::Behind => Some(give::behind()),
-            End::Silent => Some(StreamError::connection_timeout("no answer to a request for acknowledgement")),
-            End::ByClient | End::Gone(_) | End::Said(_) => None,
-        }
-    }
-
-    /// Whether it is only the connection that ends, so that the client may come back (XEP-0198 §5).
-    fn is_of_connection(&self) -> bool {
-        matches!(self, End::Gone(_) | End::Behind | End::Silent)
-    }
-}
 
 /// The timer that lets accounts leave memory.
 const TIMER_ACCOUNTS: u64 = 0;
@@ -209,6 +169,8 @@ pub struct Shard {
     reporting: Remembered<Box<str>, TokenBucket>,
     /// What accounts have sent that are held to limits.
     sent: Remembered<Box<str>, Sent>,
+    /// How many stanzas sessions may send.
+    stanza_limits: StanzaLimits,
     /// The last number that was given to what has come to an account.
     last_number: u64,
     /// Streams that were opened here so far.
@@ -233,6 +195,7 @@ impl Shard {
             sent: Remembered::default(),
             last_noted_us: io.shard() as u64,
             last_number: settings.numbers_after_us,
+            stanza_limits: settings.traffic.load().stanzas,
             settings,
             scratch: Scratch::default(),
             streams: Vec::new(),
@@ -386,60 +349,7 @@ impl Application for Shard {
     type Baggage = Box<Stream>;
 
     fn accepted(&mut self, io: &mut Io<Self>, connection: ConnectionId, accepted: &Accepted) -> Verdict {
-        let now_ms = io.now_ms();
-        self.opened += 1;
-        let number = self.opened * io.shards() as u64 + io.shard() as u64;
-        let about =
-            logging::About { shard: io.shard(), connection: number, address: Some(accepted.peer), account: None };
-        if io.connection_count() > self.settings.connections_max {
-            limited_event!(WARN, "limits", about; "refusing a connection: there are too many (--max-sessions)");
-            return Verdict::Refuse;
-        }
-        if self.is_banned(accepted.peer.ip()) {
-            self.settings.refused[io.shard()].add(1);
-            limited_event!(INFO, "limits", about; "refusing a connection: the address is banned");
-            return Verdict::Refuse;
-        }
-        let kind = self.settings.listeners.get(accepted.listener).copied().unwrap_or(ListenerKind::Starttls);
-        // A proxy stands for many.
-        let is_proxy = kind == ListenerKind::Https && self.settings.is_proxy(accepted.peer.ip());
-        if !is_proxy && let Err(refusal) = self.addresses.connected(accepted.peer.ip(), now_ms) {
-            self.settings.refused[io.shard()].add(1);
-            limited_event!(WARN, "limits", about; "refusing a connection: {refusal}");
-            return Verdict::Refuse;
-        }
-        let begins = match (kind, &self.settings.tls) {
-            (ListenerKind::Starttls, _) | (_, None) => Ok(()),
-            (ListenerKind::DirectTls, Some(tls)) => io.start_tls(connection, &tls.direct),
-            (ListenerKind::Https, Some(tls)) => io.start_tls(connection, &tls.https),
-        };
-        if begins.is_err() {
-            if !is_proxy {
-                self.addresses.disconnected(accepted.peer.ip());
-            }
-            return Verdict::Refuse;
-        }
-        if kind == ListenerKind::Https {
-            self.visitor_comes(io, connection, number, accepted.peer, !is_proxy);
-            return Verdict::Accept;
-        }
-        let stream = Stream {
-            connection,
-            number,
-            peer: accepted.peer,
-            framer: Framer::new(self.settings.limits_before_login),
-            lang: None,
-            heard_ms: now_ms,
-            phase: Phase::Login(Box::new(Negotiation::new(Arc::clone(&self.settings.negotiation), None))),
-            waits: false,
-            is_held_back: false,
-            resumes: None,
-            lookup: None,
-            basis: None,
-        };
-        self.put(Box::new(stream));
-        io.set_deadline(connection, Some(self.settings.login_timeout));
-        Verdict::Accept
+        self.accept(io, connection, accepted)
     }
 
     fn arrived(&mut self, io: &mut Io<Self>, connection: ConnectionId, from: usize, mut stream: Box<Stream>) {
@@ -519,6 +429,7 @@ impl Application for Shard {
             }
             Message::Census(census) => self.count_accounts(&census),
             Message::Sessions(asked) => self.tell_sessions(io, &asked),
+            Message::Usage(asked) => self.tell_usage(io, &asked),
             Message::EndSession(order) => {
                 let EndSessions { account, error, answer } = *order;
                 let _ = answer.send(self.end_session(io, &account, &error));
@@ -526,6 +437,7 @@ impl Application for Shard {
             Message::Reconsider(order) => self.reconsider(io, *order),
             Message::EndBanned => self.end_banned(io),
             Message::FollowLists => self.follow_lists(io),
+            Message::TakeTraffic => self.take_traffic(io),
             Message::Welcome(account) => {
                 if let Ok(owner) = Owner::parse(&account) {
                     self.welcome(io, &owner);

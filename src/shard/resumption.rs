@@ -13,7 +13,7 @@ use super::archiving::facts;
 use super::give::What;
 use super::login::negotiation_of;
 use super::offline::Leftover;
-use super::stream::{Established, Phase, Stream};
+use super::stream::{Established, Stream};
 use super::{End, Shard};
 use crate::account::delay::Delay;
 use crate::account::{Decision, Direction, Returning, Session, SessionKey, StanzaKind, Traits, decide};
@@ -220,15 +220,17 @@ impl Shard {
     /// The client knows that its session goes on: what it has missed follows.
     pub(super) fn resumed(&mut self, io: &mut Io<Shard>, stream: &mut Stream) -> Result<(), End> {
         let key = stream.resumes.take();
-        let found = key.and_then(|key| Some((key, self.accounts.session_mut(key)?)));
+        let found = key.and_then(|key| Some((key, self.accounts.session(key)?)));
         let Some((key, session)) = found.filter(|(_, session)| session.connection == Some(stream.connection)) else {
             return Err(End::Error(StreamError::internal_server_error("")));
         };
-        stream.phase = Phase::Bound(Established { key, address: Arc::clone(&session.address), is_managed: true });
+        let address = Arc::clone(&session.address);
+        self.enters(io, stream, Established::new(key, address, true));
         stream.basis = None;
         let idle = self.settings.idle_timeout;
         io.set_deadline(stream.connection, (!idle.is_zero()).then_some(idle));
-        if let (Some(managed), Ok(out)) = (&session.managed, io.outbox(stream.connection)) {
+        let managed = self.accounts.session(key).and_then(|session| session.managed.as_ref());
+        if let (Some(managed), Ok(out)) = (managed, io.outbox(stream.connection)) {
             managed.outbound.unacknowledged().for_each(|each| out.extend_from_slice(each.stanza));
         }
         self.touch(key);

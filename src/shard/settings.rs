@@ -28,7 +28,7 @@ use crate::certificates::CertificateStore;
 use crate::dns::Dns;
 use crate::http::Site;
 use crate::jid::Jid;
-use crate::limits::{AddressLimits, Banned};
+use crate::limits::{AddressLimits, Banned, Traffic};
 use crate::pubsub::PubsubLimits;
 use crate::registration::{Challenges, Mode, Notices, Policy};
 use crate::service::admin_commands::Facts;
@@ -85,6 +85,8 @@ pub struct Settings {
     pub limits: Limits,
     /// For the whole server; a shard applies its share.
     pub address_limits: AddressLimits,
+    /// How much may be sent over one connection, until it is said anew.
+    pub traffic: ArcSwap<Traffic>,
     /// Connections of all shards at once.
     pub connections_max: usize,
     /// Sessions of one account at once.

@@ -8,6 +8,7 @@ use rondel_storage::accounts::StoredAccount;
 
 use crate::account::{Address, SessionKey};
 use crate::jid::Jid;
+use crate::limits::Sent;
 use crate::sasl::Failure;
 use crate::stream::management::Resume;
 use crate::stream::{BindRequests, Negotiation, TokenChange};
@@ -108,6 +109,19 @@ pub(super) struct Established {
     pub address: Arc<Address>,
     /// Whether stream management is on.
     pub is_managed: bool,
+    /// What it has sent.
+    pub sent: Sent,
+    /// When it was last not read from because of that, in milliseconds of the shard's clock; zero for never.
+    pub rested_ms: u64,
+    /// Whether it has no limits of traffic.
+    pub is_exempt: bool,
+}
+
+impl Established {
+    /// A session that has sent nothing over this stream.
+    pub fn new(key: SessionKey, address: Arc<Address>, is_managed: bool) -> Established {
+        Established { key, address, is_managed, sent: Sent::default(), rested_ms: 0, is_exempt: false }
+    }
 }
 
 /// Characters of a language tag at most; the longest that are registered have half as many.

@@ -69,6 +69,11 @@ impl Server {
         command.args(["--listen", "127.0.0.1:0", "--listen-direct-tls", "127.0.0.1:0", "--log-format", "json"]);
         // How full the disk of this machine is is nobody's news.
         command.args(["--alert-disk-free", "0"]);
+        // Tests do in a second what people do in a day. A file of flags may have limits of its own.
+        let is_said = |limit: &str| flags.iter().any(|flag| *flag == limit || flag.starts_with('@'));
+        for limit in ["--limit-c2s", "--limit-stanzas"].into_iter().filter(|limit| !is_said(limit)) {
+            command.args([limit, "none"]);
+        }
         command.args(flags);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());

@@ -1,0 +1,115 @@
+//! Limits of traffic: who sends too much is slow, loses nothing, and is in nobody's way.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::people::try_to_log_in;
+use common::{Raw, Server, rondel};
+
+/// So many messages of about so many bytes, numbered.
+fn messages(to: &str, count: usize, bytes: usize) -> String {
+    let message = |number| {
+        let text = "x".repeat(bytes.saturating_sub(80));
+        format!("<message to='{to}' type='chat' id='m{number}'><body>{text}</body></message>")
+    };
+    (0..count).map(message).collect()
+}
+
+/// Hears all of them, in order.
+fn hear_all(raw: &mut Raw, count: usize) {
+    (0..count).for_each(|number| drop(raw.hear(&format!("id='m{number}'"))));
+}
+
+#[test]
+fn bytes_over_the_limit_are_read_later_and_none_is_lost() {
+    let server = Server::start(&["--shards", "1", "--limit-c2s", "50kb/s:1s", "--archive", "off"]);
+    ["romeo", "juliet", "nurse"].iter().for_each(|user| server.add_user(user));
+    let mut juliet = Raw::online(&server, "juliet", "balcony");
+    let mut nurse = Raw::online(&server, "nurse", "kitchen");
+    let mut romeo = Raw::online(&server, "romeo", "orchard");
+    let begun = Instant::now();
+    romeo.say(&messages("juliet@localhost", 100, 1_500));
+    // Somebody else on the same shard notices nothing: its answers come while most of the messages still wait.
+    (0..20).for_each(|_| drop(nurse.round_trip()));
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    let shown = server.rondel_says(&["limits", "show", "romeo@localhost"]);
+    assert!(shown.contains("romeo@localhost/orchard from 127.0.0.1: ") && shown.contains("held back now"), "{shown}");
+    hear_all(&mut juliet, 100);
+    // 150 kB, 50 of them at once.
+    assert!(begun.elapsed() > Duration::from_millis(1_900), "{:?}", begun.elapsed());
+    let shown = server.rondel_says(&["limits", "show", "nurse@localhost"]);
+    assert!(shown.contains("never held back"), "{shown}");
+}
+
+#[test]
+fn stanzas_over_the_limit_are_read_later_and_none_is_lost() {
+    let server = Server::start(&["--shards", "1", "--limit-stanzas", "message=10/s:10", "--archive", "off"]);
+    ["romeo", "juliet"].iter().for_each(|user| server.add_user(user));
+    let mut juliet = Raw::online(&server, "juliet", "balcony");
+    let mut romeo = Raw::online(&server, "romeo", "orchard");
+    let begun = Instant::now();
+    romeo.say(&messages("juliet@localhost", 30, 100));
+    hear_all(&mut juliet, 30);
+    assert!(begun.elapsed() > Duration::from_millis(1_900), "{:?}", begun.elapsed());
+    let shown = server.rondel_says(&["limits", "show", "romeo@localhost"]);
+    assert!(shown.contains("held back for its stanzas"), "{shown}");
+    // Others are as many as they like.
+    let begun = Instant::now();
+    (0..100).for_each(|_| drop(romeo.round_trip()));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn some_have_no_limits_and_domains_have_their_own() {
+    let flags = ["--limit-c2s", "1kb/s:10s", "--limit-stanzas", "10/s", "--limit-exempt", "romeo@localhost"];
+    let server = Server::start(&[&flags[..], &["--archive", "off"]].concat());
+    ["romeo", "juliet"].iter().for_each(|user| server.add_user(user));
+    let mut juliet = Raw::online(&server, "juliet", "balcony");
+    let mut romeo = Raw::online(&server, "romeo", "orchard");
+    // It would take minutes.
+    romeo.say(&messages("juliet@localhost", 300, 1_500));
+    hear_all(&mut juliet, 300);
+    assert!(server.rondel_says(&["limits", "show", "romeo@localhost"]).contains("has no limits"));
+}
+
+#[test]
+fn limits_are_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("limits");
+    std::fs::write(&file, "--limit-c2s 1kb/s:10s\n").unwrap();
+    let at_file = format!("@{}", file.display());
+    let mut server = Server::start(&[&at_file, "--archive", "off"]);
+    ["romeo", "juliet"].iter().for_each(|user| server.add_user(user));
+    let mut juliet = Raw::online(&server, "juliet", "balcony");
+    let mut romeo = Raw::online(&server, "romeo", "orchard");
+    romeo.say(&messages("juliet@localhost", 200, 1_500));
+    juliet.hear("id='m1'");
+    std::fs::write(&file, "--limit-c2s fast\n").unwrap();
+    server.signal("-HUP");
+    server.wait_for_log(|line| line.contains("keeping the rules of registration that were there, and limits"));
+    std::fs::write(&file, "--limit-c2s localhost=none\n").unwrap();
+    server.signal("-HUP");
+    server.wait_for_log(|line| line.contains("read again, and limits"));
+    (2..200).for_each(|number| drop(juliet.hear(&format!("id='m{number}'"))));
+}
+
+#[test]
+fn an_address_has_used_connections_and_tries() {
+    let server = Server::start(&["--shards", "1", "--login-rate", "1/h:20", "--connection-rate", "1/h:200"]);
+    server.add_user("romeo");
+    let _romeo = Raw::login(&server, "romeo", "orchard");
+    assert!(try_to_log_in(&server, "romeo", "wrong").contains("not-authorized"));
+    let shown = server.rondel_says(&["limits", "show", "127.0.0.1"]);
+    assert!(shown.contains("fail to log in 19 times") && shown.contains("romeo@localhost/orchard"), "{shown}");
+    let json = server.rondel_says(&["limits", "show", "127.0.0.1", "--json"]);
+    assert!(json.contains("\"failures_left\":19"), "{json}");
+    assert!(server.rondel_says(&["limits", "show", "192.0.2.1"]).contains("nothing is known of it"));
+    server.rondel_says(&["ban", "add", "192.0.2.0/24", "--for", "1h"]);
+    assert!(server.rondel_says(&["limits", "show", "192.0.2.1"]).contains("is banned until"));
+    for (of, complaint) in [("nobody@localhost", "there is no account"), ("no one", "is not the address")] {
+        let output = rondel().args(["limits", "show", of, "--data-dir"]).arg(server.data()).output().unwrap();
+        let line = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && line.contains(complaint), "{line}");
+    }
+}
