@@ -6,9 +6,11 @@ use std::hint::black_box;
 use rondel::account::{
     Direction, Facts, MessageType, StanzaKind, Traits, append_stanza_id, archive, carbon, csi, write_carbon,
 };
+use rondel::firewall::{Outcome, Rules, Sources};
 use rondel::jid::Jid;
 use rondel::xml::{Event, Framer, Limits, Scratch, Stamp};
 
+mod rules;
 mod stanzas;
 
 const LIMITS: Limits = Limits { stanza_bytes: 1 << 20, depth: 64, attributes: 64, children: 1 << 20 };
@@ -50,8 +52,19 @@ fn main() {
                 black_box(&copy);
             });
         }
+        // What a hundred rules cost a message that passes all of them.
+        ["rules", times] => {
+            let (read, _) = Rules::load(&[("hundred", &rules::script())], Sources::default()).expect("rules");
+            let mut around = rules::Around::of(&read, 1_000);
+            let stanza = stanzas::chat(300);
+            for _ in 0..number(times) {
+                assert_eq!(around.deliver(&read, black_box(stanza.as_bytes())), Outcome::Pass);
+            }
+        }
         [kind, bytes, piece] => in_pieces(kind, number(bytes), number(piece)),
-        _ => println!("nothing to count: give frame, relay, decide or copy and how many times, or a kind and sizes"),
+        _ => println!(
+            "nothing to count: give frame, relay, decide, copy or rules and how many times, or a kind and sizes"
+        ),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod credentials;
 pub mod datetime;
 pub mod dns;
+pub mod firewall;
 pub mod forms;
 pub mod home;
 pub mod http;

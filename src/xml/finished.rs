@@ -54,6 +54,28 @@ pub fn write_addressed(out: &mut Vec<u8>, stanza: &[u8], to: &str) {
     out.extend_from_slice(rest);
 }
 
+/// Appends a stanza with these addresses, escaped as attribute values already, instead of those that stand there.
+pub fn write_addresses(out: &mut Vec<u8>, stanza: &[u8], from: Option<&str>, to: Option<&str>) {
+    let name_end = name_end(stanza);
+    out.extend_from_slice(stanza.get(..name_end).unwrap_or_default());
+    for (name, value) in [("from", from), ("to", to)] {
+        if let Some(value) = value {
+            out.extend_from_slice(format!(" {name}='{value}'").as_bytes());
+        }
+    }
+    let mut copied = name_end;
+    let start = stanza.as_ptr() as usize;
+    for (name, value) in Attributes(stanza.get(name_end..start_tag_end(stanza)).unwrap_or_default()) {
+        // With the closing quote.
+        let end = value.as_ptr() as usize - start + value.len() + 1;
+        if !matches!(name, b"from" | b"to") {
+            out.extend_from_slice(stanza.get(copied..end).unwrap_or_default());
+        }
+        copied = end;
+    }
+    out.extend_from_slice(stanza.get(copied..).unwrap_or_default());
+}
+
 /// Gives the element that `out` ends with, and that begins at `start`, one more child, which `write` appends.
 pub fn append_child(out: &mut Vec<u8>, start: usize, write: impl FnOnce(&mut Vec<u8>)) {
     let element = out.get(start..).unwrap_or_default();
@@ -104,13 +126,13 @@ pub fn write_without(out: &mut Vec<u8>, frame: &Frame<'_>, mut unwanted: impl Fn
 }
 
 /// Where the name of the start tag that `tag` begins with ends.
-fn name_end(tag: &[u8]) -> usize {
+pub(super) fn name_end(tag: &[u8]) -> usize {
     let ends = |byte: &u8| classes::is(*byte, SPACE) || matches!(byte, b'/' | b'>');
     tag.iter().position(ends).unwrap_or(tag.len())
 }
 
 /// Where the start tag that `tag` begins with ends.
-fn start_tag_end(tag: &[u8]) -> usize {
+pub(super) fn start_tag_end(tag: &[u8]) -> usize {
     let mut at = 0;
     while let Some(found) = memchr::memchr3(b'>', b'"', b'\'', tag.get(at..).unwrap_or_default()) {
         at += found + 1;
@@ -127,7 +149,7 @@ fn start_tag_end(tag: &[u8]) -> usize {
 }
 
 /// What begins with the next tag in `bytes`.
-fn next_tag(mut bytes: &[u8]) -> Option<&[u8]> {
+pub(super) fn next_tag(mut bytes: &[u8]) -> Option<&[u8]> {
     loop {
         bytes = bytes.get(memchr::memchr(b'<', bytes)?..)?;
         if !bytes.starts_with(b"<!") {
@@ -139,7 +161,7 @@ fn next_tag(mut bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// The names and values of a start tag's attributes, given what stands behind its name.
-struct Attributes<'a>(&'a [u8]);
+pub(super) struct Attributes<'a>(pub(super) &'a [u8]);
 
 impl<'a> Iterator for Attributes<'a> {
     type Item = (&'a [u8], &'a [u8]);
@@ -269,6 +291,26 @@ mod tests {
             write_addressed(&mut out, stanza.as_bytes(), "o'hara@example.net");
             assert_eq!(String::from_utf8(out).unwrap(), addressed);
         }
+    }
+
+    #[test]
+    fn a_stanza_gets_other_addresses() {
+        for (before, after) in [
+            ("<message/>", "<message from='a' to='b'/>"),
+            (
+                "<message to = \"x\"  type='chat' from='y'>t</message>",
+                "<message from='a' to='b'  type='chat'>t</message>",
+            ),
+            ("<m k='/>' from='>'></m>", "<m from='a' to='b' k='/>'></m>"),
+            ("", " from='a' to='b'"),
+        ] {
+            let mut out = Vec::new();
+            write_addresses(&mut out, before.as_bytes(), Some("a"), Some("b"));
+            assert_eq!(String::from_utf8(out).unwrap(), after);
+        }
+        let mut out = Vec::new();
+        write_addresses(&mut out, b"<m to='x' id='1'/>", None, None);
+        assert_eq!(out, b"<m id='1'/>");
     }
 
     #[test]

@@ -23,14 +23,18 @@ mod scope;
 mod skip;
 #[cfg(test)]
 mod tests;
+mod walk;
 mod work;
 
 pub use element::{Element, ParseError};
 pub use error::XmlError;
-pub use finished::{append_child, attribute, has_child, write_addressed, write_with_default, write_without};
+pub use finished::{
+    append_child, attribute, has_child, write_addressed, write_addresses, write_with_default, write_without,
+};
 pub use frame::{Child, Frame, Kind, Stamp, Value};
 pub use framer::{Event, Framer, Progress, Scratch};
 pub use header::Header;
 pub use limits::{DEPTH_MAX, Limits};
 pub use opening::attributes;
 pub use scope::Content;
+pub use walk::Part;

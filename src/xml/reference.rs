@@ -55,6 +55,36 @@ pub(super) fn decode_value(raw: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// What text means: references replaced, ends of lines as one line feed (XML 1.0 §2.11).
+pub(super) fn decode_text(raw: &str) -> Cow<'_, str> {
+    let needs = |text: &str| memchr::memchr2(b'&', b'\r', text.as_bytes());
+    if needs(raw).is_none() {
+        return Cow::Borrowed(raw);
+    }
+    let mut out = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(found) = needs(rest) {
+        let (plain, special) = rest.split_at(found);
+        out.push_str(plain);
+        if special.starts_with('&') {
+            rest = push_reference(&mut out, special);
+        } else {
+            out.push('\n');
+            rest = special.strip_prefix("\r\n").or_else(|| special.get(1..)).unwrap_or_default();
+        }
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// What the text of a CDATA section means: ends of lines are one line feed, nothing is a reference.
+pub(super) fn end_lines(raw: &str) -> Cow<'_, str> {
+    match raw.contains('\r') {
+        true => Cow::Owned(raw.replace("\r\n", "\n").replace('\r', "\n")),
+        false => Cow::Borrowed(raw),
+    }
+}
+
 /// Appends the character of the reference at the front of `input` and answers what follows it. A reference that the
 /// scanner would have refused is kept as it is.
 fn push_reference<'a>(out: &mut String, input: &'a str) -> &'a str {
@@ -86,6 +116,13 @@ mod tests {
         {
             assert_eq!(character(bad), None, "{}", String::from_utf8_lossy(bad));
         }
+    }
+
+    #[test]
+    fn text_is_what_it_means() {
+        assert_eq!(decode_text("a\r\nb\tc\rd&#13;e&lt;&gt;"), "a\nb\tc\nd\re<>");
+        assert_eq!(end_lines("a\r\n&amp;\r"), "a\n&amp;\n");
+        assert!(matches!(decode_text("plain\n"), Cow::Borrowed(_)));
     }
 
     #[test]
