@@ -8,7 +8,7 @@ DATA ?= ./data
 # from this machine, the load tool among them: limits per address and per session would be in their way.
 run: build
 	$${CARGO_TARGET_DIR:-target}/release/rondel serve --dev --data-dir $(DATA) --max-connections-per-address 20000 \
-		--connection-rate 10000/s --login-rate 1000/s --limit-c2s none --limit-stanzas none
+		--connection-rate 10000/s --login-rate 1000/s --limit-c2s none --limit-stanzas none --limit-strangers none
 
 build: setup
 	$(CARGO) build --release --workspace

@@ -79,7 +79,7 @@ fn limits_are_read_again() {
     let file = directory.path().join("limits");
     std::fs::write(&file, "--limit-c2s 1kb/s:10s\n").unwrap();
     let at_file = format!("@{}", file.display());
-    let mut server = Server::start(&[&at_file, "--archive", "off"]);
+    let mut server = Server::start(&[&at_file, "--archive", "off", "--limit-strangers", "none"]);
     ["romeo", "juliet"].iter().for_each(|user| server.add_user(user));
     let mut juliet = Raw::online(&server, "juliet", "balcony");
     let mut romeo = Raw::online(&server, "romeo", "orchard");
@@ -112,4 +112,40 @@ fn an_address_has_used_connections_and_tries() {
         let line = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(1) && line.contains(complaint), "{line}");
     }
+}
+
+#[test]
+fn strangers_hear_little_of_one_account_and_who_has_written_is_none() {
+    let flags = ["--limit-strangers", "1/h:2", "--limit-subscriptions", "1/h:1", "--limit-exempt", "nurse@localhost"];
+    let server = Server::start(&flags);
+    ["romeo", "juliet", "nurse"].iter().for_each(|user| server.add_user(user));
+    let mut romeo = Raw::online(&server, "romeo", "orchard");
+    let mut juliet = Raw::online(&server, "juliet", "balcony");
+    let mut nurse = Raw::online(&server, "nurse", "kitchen");
+    let chat =
+        |to: &str, id: &str| format!("<message to='{to}@localhost' type='chat' id='{id}'><body>hi</body></message>");
+    romeo.say(&chat("juliet", "r1"));
+    romeo.say(&chat("nurse", "r2"));
+    juliet.hear("id='r1'");
+    nurse.hear("id='r2'");
+    romeo.say(&chat("juliet", "r3"));
+    let refused = romeo.hear("</message>");
+    assert!(refused.contains("id='r3'") && refused.contains("<policy-violation"), "{refused}");
+    assert!(refused.contains("type='wait'"), "{refused}");
+    // Whoever has written may be answered as often as one likes.
+    juliet.say(&chat("romeo", "j1"));
+    romeo.hear("id='j1'");
+    (4..14).for_each(|number| romeo.say(&chat("juliet", &format!("r{number}"))));
+    juliet.hear("id='r13'");
+    for to in ["juliet", "nurse", "tybalt"] {
+        romeo.say(&format!("<presence to='{to}@localhost' type='subscribe'/>"));
+    }
+    juliet.hear("type='subscribe'");
+    let refused = romeo.hear("</presence>");
+    assert!(refused.contains("from='tybalt@localhost'") && refused.contains("<policy-violation"), "{refused}");
+    // A contact is no stranger.
+    juliet.say("<presence to='romeo@localhost' type='subscribed'/>");
+    romeo.hear("from='juliet@localhost/balcony'");
+    (0..10).for_each(|number| nurse.say(&chat("juliet", &format!("n{number}"))));
+    juliet.hear("id='n9'");
 }

@@ -32,7 +32,7 @@ start() {
     # What is measured is what a message costs, not what a client may send.
     local limits=()
     if [[ "${FLAGS:-}" != *--limit-* ]] && "$RONDEL" serve --help | grep -q -- "--limit-c2s "; then
-        limits=(--limit-c2s none --limit-stanzas none)
+        limits=(--limit-c2s none --limit-stanzas none --limit-strangers none --limit-subscriptions none)
     fi
     # shellcheck disable=SC2086
     "$RONDEL" serve --dev --insecure-plaintext --listen "127.0.0.1:$port" --listen-direct-tls "127.0.0.1:$tls_port" \

@@ -20,6 +20,7 @@ pub mod delay;
 mod delivery;
 pub mod forged;
 mod forwarding;
+mod heard;
 pub mod jid_list;
 mod managed;
 pub mod private;

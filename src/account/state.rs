@@ -8,6 +8,7 @@ use super::activity::LastActivity;
 use super::archive_preferences::Preferences;
 use super::blocking::Blocklist;
 use super::contacts::Contacts;
+use super::heard::Heard;
 use super::recent::Recent;
 use super::restraint::Restraint;
 use super::session::SessionKey;
@@ -61,6 +62,8 @@ pub struct Account {
     pub photo: Option<[u8; 20]>,
     /// What it may not send that others may, if it is silenced or new.
     pub restraint: Option<Box<Restraint>>,
+    /// Who has written to it last.
+    pub heard: Heard,
     /// Whom it has written to, where it matters who is a stranger.
     pub addressed: Option<Box<Recent>>,
     /// The bytes that all items that it has published take, once they have been counted.
@@ -87,6 +90,7 @@ impl Account {
             archived_ms: None,
             photo: None,
             restraint: None,
+            heard: Heard::default(),
             addressed: None,
             published: None,
             sessions: SmallVec::new(),

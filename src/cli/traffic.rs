@@ -6,7 +6,7 @@ use rondel_shards::Rate;
 
 use super::{names, values};
 use crate::jid::Jid;
-use crate::limits::{ByteLimits, Link, StanzaLimits, Traffic};
+use crate::limits::{ByteLimits, Link, StanzaLimits, StrangerLimits, Traffic};
 
 /// Bytes of a client.
 const CLIENT: Rate = Rate { per_second: 10_000.0, burst: 100_000.0 };
@@ -30,6 +30,10 @@ pub struct StanzaLimit {
     kind: Option<StanzaName>,
     rate: Option<Rate>,
 }
+
+/// A rate, or none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OptionalRate(Option<Rate>);
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum StanzaName {
@@ -71,6 +75,17 @@ pub struct TrafficFlags {
     #[arg(value_parser = stanza_limit, value_delimiter = ',')]
     pub limit_stanzas: Vec<StanzaLimit>,
 
+    /// Messages that an account may send to strangers: those who are no contacts of it and have not written to it
+    /// lately. Beyond it they are refused (policy-violation, type wait). none: as many as it likes.
+    #[arg(long, env = "RONDEL_LIMIT_STRANGERS", value_name = "RATE", default_value = "30/min:100")]
+    #[arg(value_parser = rate_or_none)]
+    pub limit_strangers: OptionalRate,
+
+    /// Requests for subscriptions that an account may send to strangers.
+    #[arg(long, env = "RONDEL_LIMIT_SUBSCRIPTIONS", value_name = "RATE", default_value = "60/h:60")]
+    #[arg(value_parser = rate_or_none)]
+    pub limit_subscriptions: OptionalRate,
+
     /// An account, or a domain, whose sessions have none of these limits; repeat it for several.
     #[arg(long, env = "RONDEL_LIMIT_EXEMPT", value_name = "JID", value_parser = exempt, value_delimiter = ',')]
     pub limit_exempt: Vec<String>,
@@ -88,7 +103,8 @@ impl TrafficFlags {
         let bytes = links.into_iter().map(|(link, flag, given, usual)| Ok((link, byte_limits(flag, given, usual)?)));
         let bytes = bytes.collect::<Result<HashMap<Link, ByteLimits>, String>>()?;
         let exempt: HashSet<String> = self.limit_exempt.iter().cloned().collect();
-        Ok(Traffic { bytes, stanzas: self.stanzas()?, exempt })
+        let strangers = StrangerLimits { messages: self.limit_strangers.0, subscriptions: self.limit_subscriptions.0 };
+        Ok(Traffic { bytes, stanzas: self.stanzas()?, strangers, exempt })
     }
 
     fn stanzas(&self) -> Result<StanzaLimits, String> {
@@ -149,6 +165,10 @@ fn stanza_limit(text: &str) -> Result<StanzaLimit, String> {
     Ok(StanzaLimit { kind, rate })
 }
 
+fn rate_or_none(text: &str) -> Result<OptionalRate, String> {
+    if text == "none" { Ok(OptionalRate(None)) } else { Ok(OptionalRate(Some(values::rate(text)?.into()))) }
+}
+
 fn exempt(text: &str) -> Result<String, String> {
     let jid = Jid::parse(text).map_err(|error| format!("an account or a domain; {error}"))?;
     if jid.is_full() { Err("an account or a domain, without a resource".into()) } else { Ok(jid.to_string()) }
@@ -171,6 +191,7 @@ mod tests {
         assert_eq!(limits.stanzas.messages, Some(Rate { per_second: 50.0, burst: 1000.0 }));
         assert_eq!((limits.stanzas.presence, limits.stanzas.iqs), (limits.stanzas.messages, limits.stanzas.messages));
         assert_eq!(limits.bytes(Link::Component, None), None);
+        assert_eq!(limits.strangers.messages, Some(Rate { per_second: 0.5, burst: 100.0 }));
     }
 
     #[test]
@@ -210,6 +231,7 @@ mod tests {
             ("--limit-stanzas word=3/s", "message, presence or iq"),
             ("--limit-stanzas iq=3/s --limit-stanzas iq=4/s", "two rates for the same stanzas"),
             ("--limit-exempt a@b/c", "without a resource"),
+            ("--limit-strangers few", "--limit-strangers"),
         ] {
             let line = usage(&format!("serve --dev {flags}"));
             assert!(line.contains(wrong) && line.lines().count() == 1, "{flags}: {line}");

@@ -13,4 +13,4 @@ pub use addresses::{AddressLimits, Addresses, Refusal, prefix};
 pub use banned::Banned;
 pub use buckets::Buckets;
 pub use remembered::{HOUR_MS, Remembered};
-pub use traffic::{ByteLimits, Link, Sent, StanzaLimits, Traffic};
+pub use traffic::{ByteLimits, Link, Sent, StanzaLimits, StrangerLimits, ToStrangers, Traffic};

@@ -2,7 +2,7 @@
 //! lost, and nobody is told.
 
 use hashbrown::{HashMap, HashSet};
-use rondel_shards::{Debt, Rate};
+use rondel_shards::{Debt, Rate, TokenBucket};
 
 use crate::account::StanzaKind;
 
@@ -39,6 +39,42 @@ pub struct StanzaLimits {
     pub iqs: Option<Rate>,
 }
 
+/// What an account may send to strangers. `None`: as much as it likes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StrangerLimits {
+    /// Messages.
+    pub messages: Option<Rate>,
+    /// Requests for subscriptions.
+    pub subscriptions: Option<Rate>,
+}
+
+/// What an account has sent to strangers.
+#[derive(Clone, Copy, Debug)]
+pub struct ToStrangers {
+    messages: TokenBucket,
+    subscriptions: TokenBucket,
+}
+
+impl ToStrangers {
+    /// Nothing so far.
+    pub fn new(limits: &StrangerLimits, now_ms: u64) -> ToStrangers {
+        let full = |rate: Option<Rate>| TokenBucket::full(rate.unwrap_or(NOTHING), now_ms);
+        ToStrangers { messages: full(limits.messages), subscriptions: full(limits.subscriptions) }
+    }
+
+    /// Something is sent to a stranger. Whether it may be.
+    pub fn may_send(&mut self, kind: StanzaKind, limits: &StrangerLimits, now_ms: u64) -> bool {
+        let (bucket, rate) = match kind {
+            StanzaKind::Presence(_) => (&mut self.subscriptions, limits.subscriptions),
+            _ => (&mut self.messages, limits.messages),
+        };
+        rate.is_none_or(|rate| bucket.take(rate, 1.0, now_ms).is_ok())
+    }
+}
+
+/// The rate of what is not limited.
+const NOTHING: Rate = Rate { per_second: 0.0, burst: 0.0 };
+
 /// What a session has sent of each kind.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sent {
@@ -54,6 +90,8 @@ pub struct Traffic {
     pub bytes: HashMap<Link, ByteLimits>,
     /// Stanzas of clients.
     pub stanzas: StanzaLimits,
+    /// What accounts may send to strangers.
+    pub strangers: StrangerLimits,
     /// Accounts and domains without limits.
     pub exempt: HashSet<String>,
 }
@@ -94,7 +132,8 @@ impl Sent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::{IqType, MessageType};
+    use crate::account::subscription::SubscriptionType;
+    use crate::account::{IqType, MessageType, PresenceType};
 
     const SLOW: Rate = Rate { per_second: 3_000.0, burst: 6_000.0 };
     const FAST: Rate = Rate { per_second: 9_000.0, burst: 9_000.0 };
@@ -104,6 +143,7 @@ mod tests {
         Traffic {
             bytes: [(Link::Client, ByteLimits { usual: Some(SLOW), domains })].into(),
             stanzas: StanzaLimits { messages: Some(Rate { per_second: 1.0, burst: 2.0 }), ..Default::default() },
+            strangers: StrangerLimits::default(),
             exempt: ["bot@slow.example".to_owned(), "lab.example".to_owned()].into(),
         }
     }
@@ -122,6 +162,19 @@ mod tests {
         ] {
             assert_eq!(traffic.bytes_of_session(bare), expected, "{bare}");
         }
+    }
+
+    #[test]
+    fn messages_and_requests_to_strangers_are_counted_apart() {
+        let rate = |burst| Some(Rate { per_second: 1.0, burst });
+        let limits = StrangerLimits { messages: rate(2.0), subscriptions: rate(1.0) };
+        let mut sent = ToStrangers::new(&limits, 0);
+        let message = StanzaKind::Message(MessageType::Chat);
+        let request = StanzaKind::Presence(PresenceType::Subscription(SubscriptionType::Subscribe));
+        assert!(sent.may_send(message, &limits, 0) && sent.may_send(message, &limits, 0));
+        assert!(!sent.may_send(message, &limits, 0) && sent.may_send(request, &limits, 0));
+        assert!(!sent.may_send(request, &limits, 999) && sent.may_send(request, &limits, 1000));
+        assert!((0..99).all(|_| sent.may_send(message, &StrangerLimits::default(), 0)));
     }
 
     #[test]

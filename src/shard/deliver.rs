@@ -266,10 +266,11 @@ impl Shard {
             let is_silent = matches!(kind, StanzaKind::Presence(_));
             return Err((!is_silent).then(Refusal::service_unavailable));
         }
-        if let Some(restraint) = &account.restraint
-            && restraint::is_unsolicited(kind)
-        {
-            restraint.hears(from.bare());
+        if restraint::is_unsolicited(kind) {
+            account.heard.note(from.bare());
+            if let Some(restraint) = &account.restraint {
+                restraint.hears(from.bare());
+            }
         }
         if !account.blocks.is_empty()
             && let Ok(from) = Jid::parse(from.as_str())

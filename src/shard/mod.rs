@@ -62,7 +62,7 @@ use slab::Slab;
 use crate::account::archive_size::SizeCheck;
 use crate::account::restraint::Sent;
 use crate::account::{Accounts, SessionKey, Standing};
-use crate::limits::{Addresses, Remembered, StanzaLimits};
+use crate::limits::{Addresses, Remembered, StanzaLimits, StrangerLimits, ToStrangers};
 use crate::registration::{Lookout, Spent, Throttle};
 use crate::rtbl::Follower;
 use crate::sasl::Bindings;
@@ -171,6 +171,9 @@ pub struct Shard {
     sent: Remembered<Box<str>, Sent>,
     /// How many stanzas sessions may send.
     stanza_limits: StanzaLimits,
+    /// What accounts may send to strangers, and have sent.
+    stranger_limits: StrangerLimits,
+    to_strangers: Remembered<Box<str>, ToStrangers>,
     /// The last number that was given to what has come to an account.
     last_number: u64,
     /// Streams that were opened here so far.
@@ -196,6 +199,8 @@ impl Shard {
             last_noted_us: io.shard() as u64,
             last_number: settings.numbers_after_us,
             stanza_limits: settings.traffic.load().stanzas,
+            stranger_limits: settings.traffic.load().strangers,
+            to_strangers: Remembered::default(),
             settings,
             scratch: Scratch::default(),
             streams: Vec::new(),

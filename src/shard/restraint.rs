@@ -45,6 +45,14 @@ impl Shard {
             self.trace(kind, address.as_str(), to.as_str(), |_| "refused: not by this server's lists".into());
             return Some(Refusal::not_allowed().with_text("This server exchanges nothing with this address."));
         }
+        let is_unasked = is_unsolicited(kind) && !account.heard.has(to.bare());
+        if is_unasked && !self.may_send_unasked(io, address, kind, to) {
+            self.trace(kind, address.as_str(), to.as_str(), |_| "refused: too much to strangers".into());
+            self.settings.refused[io.shard()].add(1);
+            let refusal = Refusal::new("wait", "policy-violation");
+            return Some(refusal.with_text("This account writes to too many strangers. Try again later."));
+        }
+        let account = self.accounts.account(address.bare())?;
         let restraint = account.restraint.as_deref()?;
         let (now_s, is_contact) = (now_s(), is_contact(account.contacts.state(to.bare())));
         let held = Held {
@@ -56,6 +64,11 @@ impl Shard {
         self.trace(kind, address.as_str(), to.as_str(), |_| format!("refused: {}", why.reason()));
         self.settings.refused[io.shard()].add(1);
         Some(why.refusal())
+    }
+
+    /// Whether somebody is a contact of an account.
+    pub(super) fn is_contact_of(&self, account: &str, other: &str) -> bool {
+        self.accounts.account(account).is_some_and(|account| is_contact(account.contacts.state(other)))
     }
 
     /// Whether administrators have anything exchanged between the two.

@@ -1,13 +1,16 @@
 //! How much sessions send: bytes are limited where they are read, stanzas here. Who sends too much is not read from for
 //! a while.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rondel_shards::Io;
 
 use super::Shard;
 use super::stream::{Established, Phase, Stream};
-use crate::account::StanzaKind;
+use crate::account::{Address, StanzaKind};
+use crate::jid::Jid;
+use crate::limits::{Link, ToStrangers};
 
 impl Shard {
     /// A stream has a session from now on, and the limits of its account.
@@ -32,13 +35,39 @@ impl Shard {
         }
     }
 
+    /// Whether an account may send something to somebody who has not written to it lately, and may be no contact.
+    pub(super) fn may_send_unasked(
+        &mut self,
+        io: &Io<Shard>,
+        address: &Address,
+        kind: StanzaKind,
+        to: &Jid<'_>,
+    ) -> bool {
+        let limits = self.stranger_limits;
+        let is_limited = match kind {
+            StanzaKind::Presence(_) => limits.subscriptions.is_some(),
+            _ => limits.messages.is_some(),
+        };
+        let is_own = || to.bare() == address.bare() || to.local().is_none();
+        if !is_limited || is_own() || self.is_contact_of(address.bare(), to.bare()) {
+            return true;
+        }
+        let settings = Arc::clone(&self.settings);
+        if settings.is_administrator(to.bare()) || settings.traffic.load().is_exempt(address.bare()) {
+            return true;
+        }
+        let now_ms = io.now_ms();
+        let sent = self.to_strangers.of(address.bare(), now_ms, || ToStrangers::new(&limits, now_ms));
+        sent.may_send(kind, &limits, now_ms)
+    }
+
     /// How much may be sent has changed.
     pub(super) fn take_traffic(&mut self, io: &mut Io<Shard>) {
         let traffic = self.settings.traffic.load_full();
-        self.stanza_limits = traffic.stanzas;
+        (self.stanza_limits, self.stranger_limits) = (traffic.stanzas, traffic.strangers);
         for stream in self.streams.iter_mut().flatten() {
             let rate = match &mut stream.phase {
-                Phase::Login(_) => traffic.bytes(crate::limits::Link::Client, None),
+                Phase::Login(_) => traffic.bytes(Link::Client, None),
                 Phase::Bound(session) => {
                     session.is_exempt = traffic.is_exempt(session.address.bare());
                     traffic.bytes_of_session(session.address.bare())

@@ -71,7 +71,8 @@ impl Server {
         command.args(["--alert-disk-free", "0"]);
         // Tests do in a second what people do in a day. A file of flags may have limits of its own.
         let is_said = |limit: &str| flags.iter().any(|flag| *flag == limit || flag.starts_with('@'));
-        for limit in ["--limit-c2s", "--limit-stanzas"].into_iter().filter(|limit| !is_said(limit)) {
+        let limits = ["--limit-c2s", "--limit-stanzas", "--limit-strangers", "--limit-subscriptions"];
+        for limit in limits.into_iter().filter(|limit| !is_said(limit)) {
             command.args([limit, "none"]);
         }
         command.args(flags);
