@@ -88,8 +88,9 @@ mod tests {
                 }
             }
         }
-        let expected = 6_000.0 + 3_000.0 * now_ms as f64 / 1000.0;
-        assert!((read as f64) <= expected && read as f64 > expected * 0.97, "{read} bytes in {now_ms} ms");
+        // What has come during the last pause is not read yet.
+        let allowed = 6_000.0 + 3_000.0 * now_ms as f64 / 1000.0;
+        assert!((read as f64) <= allowed && read as f64 > allowed - 3_300.0, "{read} bytes in {now_ms} ms");
         assert!(pauses <= 31, "{pauses} pauses");
         assert!(allowance.held_at_ms > 28_000);
     }
