@@ -45,7 +45,9 @@ fn contacts_hear_since_when_somebody_is_away_and_with_which_words() {
         for to in [None, Some("juliet@localhost")] {
             assert_eq!(told(&juliet.ask("get", to, QUERY)).1, "Heading &lt;home&gt;");
         }
-        // It is kept.
+        // It is kept: on disk at the latest when what was asked for later is.
+        let later = juliet.ask("set", None, "<query xmlns='jabber:iq:roster'><item jid='nurse@localhost'/></query>");
+        assert!(later.contains("type='result'"), "{later}");
         let server = server.kill_and_restart(&["--shards", shards]);
         let mut romeo = Raw::login(&server, "romeo", "orchard");
         assert_eq!(told(&romeo.ask("get", Some("juliet@localhost"), QUERY)).1, "Heading &lt;home&gt;");
