@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use rondel::firewall::{
-    Acquaintance, Effect, Entries, Hook, List, ListId, Location, MarkId, Origin, Outcome, RateSpec, Role, Rules, Run,
-    Side, Stanza, Tables, WallClock, World,
+    Acquaintance, Effect, Entries, Hook, Key, List, ListId, Location, MarkId, Origin, Outcome, RateSpec, Role, Rules,
+    Run, Side, Stanza, Tables, WallClock, World,
 };
 use rondel::xml::{Kind, namespaces};
 
@@ -103,8 +103,8 @@ impl World for Around {
     fn location(&self, _: IpAddr) -> Location {
         Location::default()
     }
-    fn is_over(&mut self, id: u64, spec: &RateSpec, key: Option<&str>) -> Poll<bool> {
-        Poll::Ready(self.tables.is_over(id, spec, key, 0))
+    fn is_over(&mut self, id: u64, spec: &RateSpec, key: Option<Key<'_>>) -> Poll<bool> {
+        Poll::Ready(self.tables.is_over(id, spec, key.map(|key| key.hash), 0))
     }
     fn origin_marked(&self, _: MarkId) -> Option<u64> {
         None

@@ -3,8 +3,6 @@
 //! What lives here: reading scripts ([`Rules::load`]), putting them together, and running them on one stanza ([`Run`]),
 //! as plain values in and out; lists and counts as the values that they are. What may not: sockets, clocks, storage,
 //! who asks whom for what. A run asks a [`World`] for what it needs, and stops where that has to be waited for.
-//!
-//! The language is described in `docs/firewall.md`.
 
 mod action;
 mod address;
@@ -48,7 +46,7 @@ pub use stanza::Stanza;
 pub use syntax::{Bounce, Level, ListId, MarkId, Report, Role};
 pub use tables::Tables;
 pub use template::Origin;
-pub use world::{Acquaintance, Effect, Location, Side, Trace, World};
+pub use world::{Acquaintance, Effect, Key, Location, Side, Trace, World};
 
 /// The names of the chains that hang on hooks, in the order of [`Hook`].
 pub const HOOKS: [&str; 3] = ["preroute", "deliver", "deliver_remote"];

@@ -217,6 +217,11 @@ impl Pattern {
         pattern_syntax::parse(text, false)
     }
 
+    /// What every match begins with, if that is always the same.
+    pub(super) fn prefix(&self) -> Option<&[u8]> {
+        self.prefix.as_ref().filter(|_| !self.is_anchored).map(|Prefix(finder)| finder.needle())
+    }
+
     /// Whether it matches somewhere.
     pub fn is_in(&self, text: &[u8], budget: &mut Budget) -> bool {
         self.find(text, 0, None, budget).is_some()

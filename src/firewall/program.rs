@@ -3,6 +3,7 @@
 
 use std::hash::Hasher;
 
+use aho_corasick::AhoCorasick;
 use hashbrown::HashMap;
 use siphasher::sip::SipHasher13;
 
@@ -12,10 +13,13 @@ use super::names::{Names, Table, Use};
 use super::parser::{self, Script};
 use super::path::Path;
 use super::pattern::Pattern;
-use super::syntax::{Action, ChainName, Condition, LOCAL, MarkId, Rule, Step, Test};
+use super::syntax::{Action, ChainName, Condition, LOCAL, MarkId, Rule, SearchId, Step, Test};
 use super::touches::{Changes, is_lasting};
 use super::{HOOKS, Hook, Sources};
 use crate::xml::Kind;
+
+/// From so many patterns on that are looked for in one text, it is seen first whether any of them can begin.
+const PATTERNS_TOGETHER: usize = 3;
 
 /// How deep chains may run each other.
 pub const DEPTH_MAX: usize = 32;
@@ -38,7 +42,7 @@ pub struct Rules {
     /// Patterns by number.
     pub patterns: Vec<Pattern>,
     /// Searches by number.
-    pub searches: Vec<Path>,
+    pub searches: Vec<Search>,
     /// The names of marks by number.
     pub marks: Vec<Box<str>>,
     /// What is counted, by number.
@@ -47,6 +51,15 @@ pub struct Rules {
     pub rules: usize,
     /// Whether a chain of the hook can be about a kind of stanza.
     concerns: [[bool; 4]; 3],
+}
+
+/// What is searched for patterns.
+#[derive(Debug)]
+pub struct Search {
+    /// Where it is.
+    pub path: Path,
+    /// Finds out at one go whether any of many patterns that are looked for there can begin: mostly none can.
+    pub beginnings: Option<AhoCorasick>,
 }
 
 /// What is known of a script.
@@ -335,7 +348,11 @@ impl Loader {
             (0..names.zones.names.len() as u32).map(|id| self.zones.remove(&id).unwrap_or_default()).collect();
         rules.lists = by_number(&names.lists.names, &mut self.lists);
         rules.patterns = by_number(&names.patterns.names, &mut self.patterns).into_iter().map(|(_, it)| it).collect();
-        rules.searches = by_number(&names.searches.names, &mut self.searches).into_iter().map(|(_, it)| it).collect();
+        let paths = by_number(&names.searches.names, &mut self.searches);
+        rules.searches = (0u32..)
+            .zip(paths)
+            .map(|(number, (_, path))| Search { path, beginnings: beginnings(SearchId(number), &rules) })
+            .collect();
         rules.marks = names.marks.names.iter().map(|(name, _)| name.clone()).collect();
         rules
     }
@@ -495,6 +512,17 @@ fn kinds(conditions: &[Condition], tested: &[Tested]) -> Kinds {
     // What is no stanza is no rule's business.
     kinds[3] = false;
     Kinds { kinds, decided }
+}
+
+/// What finds the beginnings of the patterns that are looked for in a search, if there are enough of them.
+fn beginnings(search: SearchId, rules: &Rules) -> Option<AhoCorasick> {
+    let tests = rules.chains.iter().flat_map(|chain| &chain.tests);
+    let patterns = tests.filter_map(|test| match test {
+        Test::Scan(found, pattern, _) | Test::Count(pattern, found, ..) if *found == search => Some(*pattern),
+        _ => None,
+    });
+    let prefixes: Vec<&[u8]> = patterns.filter_map(|pattern| rules.patterns.get(pattern.index())?.prefix()).collect();
+    if prefixes.len() < PATTERNS_TOGETHER { None } else { AhoCorasick::new(prefixes).ok() }
 }
 
 /// What a bucket is known by: the same as long as nothing of this changes.

@@ -59,6 +59,7 @@ struct Frame {
     visit: usize,
     stage: Stage,
     memo: Memo,
+    searched: Searched,
 }
 
 /// Answers that are remembered, a bit for each. Few chains have more than fit into one word.
@@ -102,21 +103,13 @@ pub struct Run {
     begun: usize,
     frames: SmallVec<[Frame; 2]>,
     budget: Budget,
-    searched: Searched,
     is_told: bool,
 }
 
 impl Run {
     /// At the beginning.
     pub fn new(hook: Hook) -> Run {
-        Run {
-            hook,
-            begun: 0,
-            frames: SmallVec::new(),
-            budget: Budget::default(),
-            searched: Searched::default(),
-            is_told: false,
-        }
+        Run { hook, begun: 0, frames: SmallVec::new(), budget: Budget::default(), is_told: false }
     }
 
     /// Goes on until it is known what becomes of the stanza, or until something has to be waited for. To be called
@@ -136,8 +129,10 @@ impl Run {
                 continue;
             };
             if let Stage::Test(_) = frame.stage {
-                let (budget, searched) = (&mut self.budget, &mut self.searched);
-                let found = find_rule(frame, rules, Tester::new(rules, stanza, origin, world, budget, searched));
+                let mut searched = std::mem::take(&mut frame.searched);
+                let tester = Tester::new(rules, stanza, origin, world, &mut self.budget, &mut searched);
+                let found = find_rule(frame, rules, tester);
+                frame.searched = searched;
                 if self.budget.is_spent() && !std::mem::replace(&mut self.is_told, true) {
                     world.overspent();
                 }
@@ -201,13 +196,20 @@ impl Run {
             let Chain { script, name, .. } = &rules.chains[chain as usize];
             world.follow(Trace::Chain(&rules.scripts[*script].name, name));
         }
-        self.frames.push(Frame { chain, siblings, is_heeded, visit: 0, stage: Stage::Test(0), memo: Memo::default() });
+        self.frames.push(Frame {
+            chain,
+            siblings,
+            is_heeded,
+            visit: 0,
+            stage: Stage::Test(0),
+            memo: Memo::default(),
+            searched: Searched::default(),
+        });
     }
 
     /// The innermost chain ends. What becomes of the stanza, if it is known then.
     fn end(&mut self, rules: &Rules, ending: Ending, world: &mut impl World) -> Option<Outcome> {
         let mut ending = ending;
-        self.searched.chain_ends();
         while let Some(frame) = self.frames.pop() {
             match (frame.siblings, ending) {
                 // It hangs on the hook itself.
@@ -257,11 +259,11 @@ impl Run {
             Action::Forward(to) => world.effect(stanza, Effect::Forward(to)),
             Action::Report(report) => world.effect(stanza, Effect::Report(report)),
             Action::Strip(name, namespace) => {
-                self.searched.keep(stanza);
+                self.frames.iter_mut().for_each(|frame| frame.searched.keep(stanza));
                 stanza.strip(name.as_deref(), namespace.as_deref());
             }
             Action::Inject(element) => {
-                self.searched.keep(stanza);
+                self.frames.iter_mut().for_each(|frame| frame.searched.keep(stanza));
                 stanza.inject(element.as_bytes());
             }
             Action::Log(level, template) => {

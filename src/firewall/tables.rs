@@ -2,9 +2,7 @@
 //!
 //! Keys are kept as numbers: how long they are makes no difference to memory.
 
-use std::hash::BuildHasher;
-
-use hashbrown::{DefaultHashBuilder, HashMap};
+use hashbrown::HashMap;
 use hashlink::LinkedHashMap;
 use rondel_shards::TokenBucket;
 
@@ -18,7 +16,6 @@ const SWEEP_EVERY_MS: u64 = 100;
 pub struct Tables {
     buckets: HashMap<u64, TokenBucket>,
     tables: HashMap<u64, Table>,
-    hasher: DefaultHashBuilder,
     /// Events that were over a limit because there was no room for one more key.
     refused: u64,
 }
@@ -32,14 +29,14 @@ struct Table {
 }
 
 impl Tables {
-    /// Counts one event in the bucket of this number, or in its table under this key. Whether there have been too many.
-    pub fn is_over(&mut self, id: u64, spec: &RateSpec, key: Option<&str>, now_ms: u64) -> bool {
+    /// Counts one event in the bucket of this number, or in its table under the key of this hash. Whether there have
+    /// been too many.
+    pub fn is_over(&mut self, id: u64, spec: &RateSpec, key: Option<u64>, now_ms: u64) -> bool {
         let rate = spec.rate;
         let Some(key) = key else {
             let bucket = self.buckets.entry(id).or_insert_with(|| TokenBucket::full(rate, now_ms));
             return bucket.take(rate, 1.0, now_ms).is_err();
         };
-        let key = self.hasher.hash_one(key);
         let table = self.tables.entry(id).or_default();
         if let Some(bucket) = table.keys.get_mut(&key) {
             return bucket.take(rate, 1.0, now_ms).is_err();
@@ -90,6 +87,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::firewall::hash_of;
     use rondel_shards::Rate;
 
     fn spec(entries: usize, overflows: bool) -> RateSpec {
@@ -99,7 +97,8 @@ mod tests {
     #[test]
     fn each_key_has_its_own() {
         let mut tables = Tables::default();
-        let mut over = |id, key: Option<&str>, now_ms| tables.is_over(id, &spec(10, false), key, now_ms);
+        let hash = |key: Option<&str>| key.map(|key| hash_of(key.as_bytes()));
+        let mut over = |id, key: Option<&str>, now_ms| tables.is_over(id, &spec(10, false), hash(key), now_ms);
         assert_eq!(
             [over(1, None, 0), over(1, None, 0), over(1, None, 0), over(1, None, 1000)],
             [false, false, true, false]
@@ -112,7 +111,7 @@ mod tests {
     fn a_full_table_refuses_new_keys_until_any_has_recovered() {
         let mut tables = Tables::default();
         let spec = spec(2, false);
-        let mut over = |key: &str, now_ms| tables.is_over(1, &spec, Some(key), now_ms);
+        let mut over = |key: &str, now_ms| tables.is_over(1, &spec, Some(hash_of(key.as_bytes())), now_ms);
         assert!(!over("a", 0) && !over("a", 0) && !over("b", 0));
         assert!(over("c", 0));
         // The first one never recovers, the second does.
@@ -125,8 +124,10 @@ mod tests {
     fn the_oldest_key_goes_where_the_rate_says_so() {
         let mut tables = Tables::default();
         let spec = RateSpec { rate: Rate { per_second: 1.0, burst: 1.0 }, entries: 2, overflows: true };
-        let over: Vec<bool> =
-            ["p", "q", "q", "t", "v", "q"].iter().map(|key| tables.is_over(1, &spec, Some(key), 0)).collect();
+        let over: Vec<bool> = ["p", "q", "q", "t", "v", "q"]
+            .iter()
+            .map(|key| tables.is_over(1, &spec, Some(hash_of(key.as_bytes())), 0))
+            .collect();
         assert_eq!(over, [false, false, true, false, false, false], "q was forgotten");
         tables.keep(|id| id != 1);
         assert!(tables.tables.is_empty());

@@ -11,11 +11,11 @@ use super::definition::Zone;
 use super::entries::hash_of;
 use super::list_key;
 use super::pattern::{Budget, Match, Pattern, Token};
-use super::program::{Compiled, Rules};
+use super::program::{Compiled, Rules, Search};
 use super::stanza::Stanza;
 use super::syntax::{Comparison, LOCAL, Limit, Permission, Place, Role, SearchId, Test, ZoneId};
 use super::template::{AddressPart, Origin, Template};
-use super::world::{Acquaintance, Side, Trace, World};
+use super::world::{Acquaintance, Key, Side, Trace, World};
 
 /// Tokens of one text that a list is asked for at most.
 const TOKENS_MAX: usize = 256;
@@ -39,7 +39,16 @@ pub(super) struct Tester<'t, 's, 'o, W> {
 
 /// What searches have found: looked for once in a run of a chain.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Searched(SmallVec<[(SearchId, Text); 2]>);
+pub(super) struct Searched(SmallVec<[Found; 1]>);
+
+/// What one search has found.
+#[derive(Clone, Debug)]
+struct Found {
+    search: SearchId,
+    text: Text,
+    /// Whether a pattern that begins with something fixed can be in it.
+    may_begin: bool,
+}
 
 /// A text: where it stands in the stanza, or by itself.
 #[derive(Clone, Debug)]
@@ -49,16 +58,11 @@ enum Text {
 }
 
 impl Searched {
-    /// The next chain looks anew.
-    pub fn chain_ends(&mut self) {
-        self.0.clear();
-    }
-
     /// The stanza is about to change: what was found in it stays what it is.
     pub fn keep(&mut self, stanza: &Stanza<'_>) {
-        for (_, text) in &mut self.0 {
-            if let Text::There(range) = text {
-                *text = Text::Own(stanza.bytes().get(range.clone()).unwrap_or_default().into());
+        for found in &mut self.0 {
+            if let Text::There(range) = &found.text {
+                found.text = Text::Own(stanza.bytes().get(range.clone()).unwrap_or_default().into());
             }
         }
     }
@@ -66,25 +70,33 @@ impl Searched {
     /// Looks, unless it has looked before. Answers the place of what was found.
     #[inline]
     fn look(&mut self, rules: &Rules, search: SearchId, stanza: &Stanza<'_>) -> usize {
-        if let Some(place) = self.0.iter().position(|(known, _)| *known == search) {
+        if let Some(place) = self.0.iter().position(|known| known.search == search) {
             return place;
         }
-        let found = stanza.find(&rules.searches[search.index()]);
+        let Search { path, beginnings } = &rules.searches[search.index()];
+        let found = stanza.find(path);
         let bytes = found.as_ref().map_or(&b""[..], |found| found.as_bytes());
         let offset = (bytes.as_ptr() as usize).checked_sub(stanza.bytes().as_ptr() as usize);
         let text = match offset {
             Some(offset) if offset < stanza.bytes().len() => Text::There(offset..offset + bytes.len()),
             _ => Text::Own(bytes.into()),
         };
-        self.0.push((search, text));
+        let may_begin = beginnings.as_ref().is_none_or(|beginnings| beginnings.is_match(bytes));
+        self.0.push(Found { search, text, may_begin });
         self.0.len() - 1
     }
 
+    /// The text that was found, for a pattern: nothing, if the pattern cannot be in it.
     #[inline]
+    fn text_for<'t>(&'t self, place: usize, stanza: &'t Stanza<'_>, pattern: &Pattern) -> Option<&'t [u8]> {
+        let may_begin = self.0.get(place).is_some_and(|found| found.may_begin);
+        (may_begin || pattern.prefix().is_none()).then(|| self.text(place, stanza))
+    }
+
     fn text<'t>(&'t self, place: usize, stanza: &'t Stanza<'_>) -> &'t [u8] {
         match self.0.get(place) {
-            Some((_, Text::There(range))) => stanza.bytes().get(range.clone()).unwrap_or_default(),
-            Some((_, Text::Own(bytes))) => bytes,
+            Some(Found { text: Text::There(range), .. }) => stanza.bytes().get(range.clone()).unwrap_or_default(),
+            Some(Found { text: Text::Own(bytes), .. }) => bytes,
             None => b"",
         }
     }
@@ -201,8 +213,9 @@ impl<'t, 's, 'o, W: World> Tester<'t, 's, 'o, W> {
             Test::Scan(search, pattern, list) => {
                 let (_, spec) = &self.rules.lists[list.index()];
                 let place = self.searched.look(self.rules, *search, self.stanza);
-                let text = self.searched.text(place, self.stanza);
                 let pattern = &self.rules.patterns[pattern.index()];
+                let text = self.searched.text_for(place, self.stanza, pattern);
+                let Some(text) = text else { return Poll::Ready(false) };
                 let mut found = pattern.matches(text, self.budget).take(TOKENS_MAX);
                 found.any(|found| {
                     let text = list_key(spec, token(text, &found), true);
@@ -211,8 +224,9 @@ impl<'t, 's, 'o, W: World> Tester<'t, 's, 'o, W> {
             }
             Test::Count(pattern, search, operator, number) => {
                 let place = self.searched.look(self.rules, *search, self.stanza);
-                let text = self.searched.text(place, self.stanza);
-                let count = self.rules.patterns[pattern.index()].matches(text, self.budget).count();
+                let pattern = &self.rules.patterns[pattern.index()];
+                let text = self.searched.text_for(place, self.stanza, pattern);
+                let count = text.map_or(0, |text| pattern.matches(text, self.budget).count());
                 operator.holds(count as u64, *number)
             }
             Test::FromIp(address) => {
@@ -311,12 +325,13 @@ impl<'t, 's, 'o, W: World> Tester<'t, 's, 'o, W> {
             None => self.world.is_over(bucket.id, &bucket.spec, None),
             Some(template) => match template.address_part() {
                 Some(part) => {
-                    let key = self.address_part(part);
-                    self.world.is_over(bucket.id, &bucket.spec, Some(key))
+                    let text = self.address_part(part);
+                    let hash = *self.hashes[part.place()].get_or_insert_with(|| hash_of(text.as_bytes()));
+                    self.world.is_over(bucket.id, &bucket.spec, Some(Key { text, hash }))
                 }
                 None => {
                     let key = template.expand(self.stanza, self.origin);
-                    self.world.is_over(bucket.id, &bucket.spec, Some(&key))
+                    self.world.is_over(bucket.id, &bucket.spec, Some(Key::of(&key)))
                 }
             },
         }

@@ -5,6 +5,7 @@ use std::task::Poll;
 
 use super::clock::WallClock;
 use super::definition::RateSpec;
+use super::entries::hash_of;
 use super::stanza::Stanza;
 use super::syntax::{Bounce, Level, ListId, MarkId, Report, Role};
 
@@ -41,6 +42,22 @@ pub struct Location {
     pub country3: Option<Box<str>>,
     /// The code of the continent, of two letters.
     pub continent: Option<Box<str>>,
+}
+
+/// By what events are told apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Key<'k> {
+    /// As text: it says where it is counted.
+    pub text: &'k str,
+    /// Its hash ([`super::hash_of`]).
+    pub hash: u64,
+}
+
+impl<'k> Key<'k> {
+    /// The key that this text is.
+    pub fn of(text: &'k str) -> Key<'k> {
+        Key { text, hash: hash_of(text.as_bytes()) }
+    }
 }
 
 /// Something that a rule does beyond its own script.
@@ -110,7 +127,7 @@ pub trait World {
     fn location(&self, address: IpAddr) -> Location;
 
     /// Counts one event in the bucket of this id, or in its table under this key. Whether there have been too many.
-    fn is_over(&mut self, id: u64, spec: &RateSpec, key: Option<&str>) -> Poll<bool>;
+    fn is_over(&mut self, id: u64, spec: &RateSpec, key: Option<Key<'_>>) -> Poll<bool>;
 
     /// Since when the origin bears a mark, in milliseconds since 1970.
     fn origin_marked(&self, mark: MarkId) -> Option<u64>;

@@ -384,3 +384,30 @@ fn roles_and_places() {
     refused("FROM ROLE: king ⏎ DROP.", "a role is expected");
     refused("MAY: mod:do ⏎ DROP.", "there is no such permission");
 }
+
+#[test]
+fn many_patterns_in_one_text_are_each_found_or_not() {
+    let patterns = "%SEARCH b: body# ⏎ %PATTERN one: buy%s+now ⏎ %PATTERN two: (sell)%a* ⏎ %PATTERN three: bu+t ⏎ \
+                    %PATTERN four: [xy]z ⏎ %LIST l: memory ⏎⏎ KIND: message ⏎ ADD TO=l sell";
+    let counts =
+        ["one", "two", "three", "four"].map(|name| format!(" ⏎⏎ COUNT: {name} in b > 0 ⏎ LOG={name}")).concat();
+    let script = format!("{patterns}{counts} ⏎⏎ SCAN: b for two in l ⏎ LOG=scan");
+    let body = |text: &str| with(&format!("<body>{text}</body>"));
+    case(
+        &script,
+        &[
+            (&body("nothing at all"), "pass"),
+            (&body("buy  now"), "log one"),
+            (&body("he sells, buuut xz"), "log two; log three; log four; log scan"),
+            (&body("yz"), "log four"),
+            (&body("buy it bu"), "pass"),
+            (&with(""), "pass"),
+        ],
+    );
+    // What a search has found is its chain's: another one looks anew.
+    let anew = "%SEARCH b: body# ⏎ %PATTERN hi: hi ⏎⏎ COUNT: hi in b > 0 ⏎ LOG=1 ⏎ STRIP=body ⏎ JUMP CHAIN=user/a ⏎⏎ \
+                NOT KIND: iq ⏎ COUNT: hi in b > 0 ⏎ LOG=4 ⏎⏎ ::user/a ⏎ COUNT: hi in b > 0 ⏎ LOG=2 ⏎⏎ \
+                COUNT: hi in b == 0 ⏎ LOG=3";
+    let head = "<message from='a@r.example/x' to='u@local.example'>";
+    case(anew, &[(M, &format!("log 1; log 3; log 4; {head}</message>"))]);
+}

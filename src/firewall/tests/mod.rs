@@ -166,12 +166,12 @@ impl World for Made {
         self.location.clone()
     }
 
-    fn is_over(&mut self, id: u64, spec: &RateSpec, key: Option<&str>) -> Poll<bool> {
+    fn is_over(&mut self, id: u64, spec: &RateSpec, key: Option<Key<'_>>) -> Poll<bool> {
         if self.is_slow && !std::mem::replace(&mut self.waited, true) {
             return Poll::Pending;
         }
         self.waited = false;
-        Poll::Ready(self.tables.is_over(id, spec, key, self.now_ms))
+        Poll::Ready(self.tables.is_over(id, spec, key.map(|key| key.hash), self.now_ms))
     }
 
     fn origin_marked(&self, mark: MarkId) -> Option<u64> {
