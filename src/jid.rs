@@ -134,6 +134,11 @@ impl fmt::Display for Jid<'_> {
     }
 }
 
+/// The domain of a bare address in normal form.
+pub fn domain_of(bare: &str) -> &str {
+    bare.rsplit_once('@').map_or(bare, |(_, domain)| domain)
+}
+
 /// Normalises a localpart (RFC 7622 §3.3): UsernameCaseMapped, without the characters that addresses exclude.
 pub fn localpart(text: &str) -> Result<Cow<'_, str>, JidError> {
     let is_excluded = |byte: u8| matches!(byte, b'"' | b'&' | b'\'' | b'/' | b':' | b'<' | b'>' | b'@');

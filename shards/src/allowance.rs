@@ -3,9 +3,6 @@
 
 use crate::bucket::{Rate, TokenBucket};
 
-/// The longest that is waited for tokens at once, in seconds: who is held back reads on once a second.
-const PAUSE_S: f64 = 1.0;
-
 /// What a connection may still read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowance {
@@ -41,11 +38,8 @@ impl Allowance {
             self.held_until_ms = 0;
             return Ok(available as usize);
         }
-        // Half a burst, so that a timer that fires late finds room for what has come meanwhile.
-        let wanted = (self.rate.per_second * PAUSE_S).min(self.rate.burst / 2.0).max(1.0);
-        let wait_ms = (wanted - available) / self.rate.per_second * 1000.0;
         self.held_at_ms = now_ms.max(1);
-        self.held_until_ms = now_ms + (wait_ms.ceil() as u64).max(1);
+        self.held_until_ms = now_ms + self.rate.pause_ms(available);
         Err(self.held_until_ms)
     }
 

@@ -9,6 +9,19 @@ pub struct Rate {
     pub burst: f64,
 }
 
+/// The longest that somebody waits who is over a rate, in seconds, before it is seen what there is.
+const PAUSE_S: f64 = 1.0;
+
+impl Rate {
+    /// For how many milliseconds whoever has so many tokens left, fewer than the next thing takes, waits for several at
+    /// once: about a second, so that who is over the rate is looked at seldom, but never for more than half a burst, so
+    /// that a timer that fires late finds room for what has come meanwhile.
+    pub(crate) fn pause_ms(self, available: f64) -> u64 {
+        let wanted = (self.per_second * PAUSE_S).min(self.burst / 2.0).max(1.0);
+        ((wanted - available) / self.per_second * 1000.0).ceil().max(1.0) as u64
+    }
+}
+
 /// Less than this is a rounding error, not a missing token.
 const EPSILON: f64 = 1e-6;
 

@@ -3,9 +3,6 @@
 
 use crate::bucket::Rate;
 
-/// The longest rest, in seconds: who is over a rate goes on about once a second.
-const REST_S: f64 = 1.0;
-
 /// What is missing until the bucket is full again.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Debt {
@@ -24,11 +21,7 @@ impl Debt {
         let missing = (f64::from(self.missing) - refilled).max(0.0) + 1.0;
         self.missing = missing as f32;
         let available = rate.burst - missing;
-        (available < 1.0).then(|| {
-            // Several at once, so that who is over the rate is looked at seldom.
-            let wanted = (rate.per_second * REST_S).min(rate.burst / 2.0).max(1.0);
-            ((wanted - available) / rate.per_second * 1000.0).ceil().max(1.0) as u64
-        })
+        (available < 1.0).then(|| rate.pause_ms(available))
     }
 }
 

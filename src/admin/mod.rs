@@ -52,3 +52,4 @@ pub use sanctions::NamedRole;
 pub use server::{CLIENTS_MAX, Server, serve};
 pub use socket::{BindError, bind};
 pub use usage::{AddressUsage, SessionUsage, Usage};
+pub(crate) use users::now;

@@ -184,7 +184,8 @@ pub(super) fn write(store: &Store, request: WriteRequest) -> Result<bool, Failur
     }
 }
 
-pub(super) fn now() -> Duration {
+/// The time since 1970.
+pub(crate) fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 

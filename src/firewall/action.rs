@@ -65,7 +65,7 @@ impl ActionReader<'_> {
         let line = self.line;
         let wrong = |message: &str| line.mistake(value, message);
         Ok(match name {
-            "BOUNCE" => Action::Bounce(Bounce::parse(value).map_err(|message| wrong(&message))?),
+            "BOUNCE" => Action::Bounce(line.read(value, Bounce::parse(value))?),
             "REDIRECT" => Action::Redirect(self.jid(value)?),
             "COPY" => Action::Copy(self.jid(value)?),
             "FORWARD" => Action::Forward(self.jid(value)?),
@@ -127,7 +127,7 @@ impl ActionReader<'_> {
     }
 
     fn template(&self, value: &str) -> Result<Template, Mistake> {
-        Template::parse(value).map_err(|error| self.line.mistake(value, error.to_string()))
+        self.line.read(value, Template::parse(value))
     }
 
     fn jid(&self, value: &str) -> Result<Box<str>, Mistake> {

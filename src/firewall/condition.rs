@@ -170,11 +170,11 @@ impl ConditionReader<'_> {
     }
 
     fn address(&self, value: &str) -> Result<AddressPattern, Mistake> {
-        AddressPattern::parse(value).map_err(|error| self.line.mistake(value, error.to_string()))
+        self.line.read(value, AddressPattern::parse(value))
     }
 
     fn template(&self, value: &str) -> Result<Template, Mistake> {
-        Template::parse(value).map_err(|error| self.line.mistake(value, error.to_string()))
+        self.line.read(value, Template::parse(value))
     }
 
     fn zone(&mut self, value: &str) -> Result<ZoneId, Mistake> {
@@ -210,7 +210,7 @@ impl ConditionReader<'_> {
 
     fn inspect(&self, value: &str) -> Result<Test, Mistake> {
         let wrong = |message: &str| self.line.mistake(value, message);
-        let path = |text: &str| Path::parse(text).map_err(|error| wrong(&error.to_string()));
+        let path = |text: &str| self.line.read(value, Path::parse(text));
         let Some((left, right)) = value.split_once('=') else { return Ok(Test::Inspect(path(value)?, None)) };
         let place = left.trim_end_matches(['~', '/', '$']);
         let is_dynamic = left[place.len()..].contains('$');
@@ -227,9 +227,7 @@ impl ConditionReader<'_> {
             ("", _) => Comparison::Is(template()?),
             ("/", _) => Comparison::Has(template()?),
             ("~", true) => Comparison::FitsDynamic(template()?),
-            ("~", false) => {
-                Comparison::Fits(Pattern::parse(right.as_bytes()).map_err(|error| wrong(&error.to_string()))?)
-            }
+            ("~", false) => Comparison::Fits(self.line.read(value, Pattern::parse(right.as_bytes()))?),
             _ => return Err(wrong("one of =, /=, ~=, $=, $/= and $~= is expected")),
         };
         Ok(Test::Inspect(path, Some(comparison)))

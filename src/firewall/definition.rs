@@ -167,16 +167,12 @@ impl Definition {
             return Err(line.mistake(value, "a value is expected"));
         }
         let value = unescape(raw);
-        let mistake = |message: String| line.mistake(raw, message);
         let definition = match kind {
             "ZONE" => Definition::Zone(zone(&value)),
-            "RATE" => Definition::Rate(rate(&value, odd).map_err(mistake)?),
-            "LIST" => Definition::List(list(&value, odd).map_err(mistake)?),
-            "PATTERN" => {
-                let pattern = Pattern::parse_repeated(value.as_bytes());
-                Definition::Pattern(pattern.map_err(|error| mistake(error.to_string()))?)
-            }
-            _ => Definition::Search(Path::parse(&value).map_err(|error| mistake(error.to_string()))?),
+            "RATE" => Definition::Rate(line.read(raw, rate(&value, odd))?),
+            "LIST" => Definition::List(line.read(raw, list(&value, odd))?),
+            "PATTERN" => Definition::Pattern(line.read(raw, Pattern::parse_repeated(value.as_bytes()))?),
+            _ => Definition::Search(line.read(raw, Path::parse(&value))?),
         };
         Ok((name.to_owned(), definition))
     }

@@ -22,6 +22,11 @@ impl Line {
         Mistake { line, column: column + before.chars().count() as u32, message: message.into() }
     }
 
+    /// What was read from a part of the text, or why it could not be.
+    pub fn read<T, E: std::fmt::Display>(&self, part: &str, read: Result<T, E>) -> Result<T, Mistake> {
+        read.map_err(|error| self.mistake(part, error.to_string()))
+    }
+
     /// In which line of the file it begins.
     pub fn number(&self) -> u32 {
         self.parts.first().map_or(1, |(_, line, _)| *line)

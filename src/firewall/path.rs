@@ -52,7 +52,15 @@ pub enum Found<'a> {
     Element(&'a [u8]),
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
+    /// As text.
+    pub fn into_text(self) -> Cow<'a, str> {
+        match self {
+            Found::Text(text) => text,
+            Found::Element(bytes) => String::from_utf8_lossy(bytes),
+        }
+    }
+
     /// As bytes.
     pub fn as_bytes(&self) -> &[u8] {
         match self {

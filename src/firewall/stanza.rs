@@ -7,7 +7,6 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::address::Parts;
 use super::path::{self, Found, Path};
 use crate::xml::{Kind, Part, append_child, escape, write_addresses};
 
@@ -90,11 +89,6 @@ impl<'a> Stanza<'a> {
     #[inline]
     pub fn from(&self) -> Option<&str> {
         self.from.as_deref()
-    }
-
-    /// The parts of the sender's address.
-    pub fn from_parts(&self) -> Option<Parts<'_>> {
-        self.from().and_then(Parts::of)
     }
 
     /// Its type as it stands there.

@@ -86,10 +86,7 @@ impl AddressPart {
     pub fn of<'a>(self, jid: Option<&'a str>, parts: Option<&Parts<'a>>) -> &'a str {
         let part = match self.function {
             None => jid,
-            Some(Function::Bare) => parts.map(|parts| parts.bare),
-            Some(Function::Node) => parts.and_then(|parts| parts.node),
-            Some(Function::Host) => parts.map(|parts| parts.host),
-            Some(Function::Resource) => parts.and_then(|parts| parts.resource),
+            Some(function) => parts.and_then(|parts| function.part(parts)),
         };
         part.unwrap_or(UNDEFINED)
     }
@@ -277,10 +274,7 @@ fn found<'s>(path: &'s Path, stanza: &'s Stanza<'_>, origin: &Origin<'s>) -> Opt
     if path.own_attribute() == Some("to") && stanza.to().is_none() {
         return origin.account().map(Cow::Borrowed);
     }
-    match stanza.find(path)? {
-        Found::Text(text) => Some(text),
-        Found::Element(bytes) => Some(String::from_utf8_lossy(bytes)),
-    }
+    stanza.find(path).map(Found::into_text)
 }
 
 impl Function {
@@ -296,13 +290,13 @@ impl Function {
 
     fn of(self, jid: Cow<'_, str>) -> Option<Cow<'_, str>> {
         match jid {
-            Cow::Borrowed(jid) => self.part(jid).map(Cow::Borrowed),
-            Cow::Owned(jid) => self.part(&jid).map(|part| Cow::Owned(part.to_owned())),
+            Cow::Borrowed(jid) => self.part(&Parts::of(jid)?).map(Cow::Borrowed),
+            Cow::Owned(jid) => self.part(&Parts::of(&jid)?).map(|part| Cow::Owned(part.to_owned())),
         }
     }
 
-    fn part(self, jid: &str) -> Option<&str> {
-        let parts = Parts::of(jid)?;
+    #[inline]
+    fn part<'a>(self, parts: &Parts<'a>) -> Option<&'a str> {
         match self {
             Function::Bare => Some(parts.bare),
             Function::Node => parts.node,
@@ -357,10 +351,7 @@ impl Lua {
             Lua::TopTag => Some(Cow::Owned(stanza.top_tag())),
             Lua::Name => Some(Cow::Borrowed(stanza.name())),
             Lua::Attribute(name) => stanza.attribute(name),
-            Lua::Find(path) => match stanza.find(path)? {
-                Found::Text(text) => Some(text),
-                Found::Element(bytes) => Some(String::from_utf8_lossy(bytes)),
-            },
+            Lua::Find(path) => stanza.find(path).map(Found::into_text),
             Lua::Session(field) => field.value(origin),
         }
     }

@@ -5,6 +5,7 @@ use hashbrown::{HashMap, HashSet};
 use rondel_shards::{Debt, Rate, TokenBucket};
 
 use crate::account::StanzaKind;
+use crate::jid::domain_of;
 
 /// What is at the other end of a connection.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -105,14 +106,12 @@ impl Traffic {
 
     /// The same for the session of an account.
     pub fn bytes_of_session(&self, bare: &str) -> Option<Rate> {
-        let domain = bare.rsplit_once('@').map_or(bare, |(_, domain)| domain);
-        if self.is_exempt(bare) { None } else { self.bytes(Link::Client, Some(domain)) }
+        if self.is_exempt(bare) { None } else { self.bytes(Link::Client, Some(domain_of(bare))) }
     }
 
     /// Whether an account has no limits.
     pub fn is_exempt(&self, bare: &str) -> bool {
-        let domain = || bare.rsplit_once('@').map_or(bare, |(_, domain)| domain);
-        !self.exempt.is_empty() && (self.exempt.contains(bare) || self.exempt.contains(domain()))
+        !self.exempt.is_empty() && (self.exempt.contains(bare) || self.exempt.contains(domain_of(bare)))
     }
 }
 

@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use crossbeam::channel::{RecvTimeoutError, Sender};
 use rondel_shards::{Metrics, Remote};
 use rondel_storage::{Store, WriteRequest, departures};
 
 use crate::admin::{
-    ActOnReport, Backend, By, CensusOutcome, Counted, Desk, Done, Failure, FailureKind, ListUsers, MadeInvite,
+    self, ActOnReport, Backend, By, CensusOutcome, Counted, Desk, Done, Failure, FailureKind, ListUsers, MadeInvite,
     NewInvite, ReportAction, Request, SessionFacts, Status, Usage, Which, account,
 };
 use crate::home::home;
@@ -262,7 +262,7 @@ impl Running {
 
     /// Removes the accounts whose owners have left and whose time has come.
     pub fn remove_departed(&self) {
-        let due = match self.store.page(departures::due(now_s(), DEPARTED_AT_ONCE)) {
+        let due = match self.store.page(departures::due(admin::now().as_secs(), DEPARTED_AT_ONCE)) {
             Ok(page) => departures::decode_page(&page),
             Err(failure) => return tracing::warn!(target: "storage", "those who have left are not known: {failure}"),
         };
@@ -373,7 +373,8 @@ impl Running {
             usage.sessions.extend(sessions);
             usage.address.extend(address);
         }
-        usage.banned_until_s = address.and_then(|address| self.settings.bans.load().until(address, now_s()));
+        usage.banned_until_s =
+            address.and_then(|address| self.settings.bans.load().until(address, admin::now().as_secs()));
         if address.is_none() && usage.sessions.is_empty() {
             self.desk.users.show(&account(of)?)?;
         }
@@ -461,9 +462,4 @@ impl Backend for Running {
     fn ask(&self, by: &By, request: Request, tell: &mut dyn FnMut(Done) -> bool) -> Result<Done, Failure> {
         self.desk.audited(by, request, |request| self.carry_out(by, request, tell))
     }
-}
-
-/// The time in seconds since 1970.
-fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -27,7 +27,7 @@ use crate::admin::{Desk, Failure};
 use crate::certificates::CertificateStore;
 use crate::dns::Dns;
 use crate::http::Site;
-use crate::jid::Jid;
+use crate::jid::{Jid, domain_of};
 use crate::limits::{AddressLimits, Banned, Traffic};
 use crate::pubsub::PubsubLimits;
 use crate::registration::{Challenges, Mode, Notices, Policy};
@@ -276,8 +276,7 @@ impl Settings {
 
     /// Whether whoever has this bare JID has logged in as nobody.
     pub fn is_anonymous(&self, bare: &str) -> bool {
-        let domain = bare.rsplit_once('@').map_or(bare, |(_, domain)| domain);
-        self.negotiation.anonymous.as_deref() == Some(domain)
+        self.negotiation.anonymous.as_deref() == Some(domain_of(bare))
     }
 
     /// Whether a domain is served here.

@@ -35,42 +35,33 @@ pub(super) fn character(digits: &[u8]) -> Option<char> {
 
 /// What an attribute value means: references replaced, white space turned into spaces (XML 1.0 §3.3.3).
 pub(super) fn decode_value(raw: &str) -> Cow<'_, str> {
-    let needs = |byte: u8| matches!(byte, b'&' | b'\t' | b'\n' | b'\r');
-    if !raw.bytes().any(needs) {
-        return Cow::Borrowed(raw);
-    }
-    let mut out = String::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some(found) = rest.bytes().position(needs) {
-        let (plain, special) = rest.split_at(found);
-        out.push_str(plain);
-        if special.starts_with('&') {
-            rest = push_reference(&mut out, special);
-        } else {
-            out.push(' ');
-            rest = special.strip_prefix("\r\n").or_else(|| special.get(1..)).unwrap_or_default();
-        }
-    }
-    out.push_str(rest);
-    Cow::Owned(out)
+    decode(raw, ' ', |text| text.bytes().position(|byte| matches!(byte, b'&' | b'\t' | b'\n' | b'\r')))
 }
 
 /// What text means: references replaced, ends of lines as one line feed (XML 1.0 §2.11).
 pub(super) fn decode_text(raw: &str) -> Cow<'_, str> {
-    let needs = |text: &str| memchr::memchr2(b'&', b'\r', text.as_bytes());
-    if needs(raw).is_none() {
-        return Cow::Borrowed(raw);
-    }
+    decode(raw, '\n', |text| memchr::memchr2(b'&', b'\r', text.as_bytes()))
+}
+
+/// Replaces references, and whatever else `special` finds the place of by a blank, a line feed behind a carriage return
+/// along with it.
+#[inline]
+fn decode(raw: &str, blank: char, special: impl Fn(&str) -> Option<usize>) -> Cow<'_, str> {
+    let Some(mut place) = special(raw) else { return Cow::Borrowed(raw) };
     let mut out = String::with_capacity(raw.len());
     let mut rest = raw;
-    while let Some(found) = needs(rest) {
-        let (plain, special) = rest.split_at(found);
+    loop {
+        let (plain, behind) = rest.split_at(place);
         out.push_str(plain);
-        if special.starts_with('&') {
-            rest = push_reference(&mut out, special);
+        if behind.starts_with('&') {
+            rest = push_reference(&mut out, behind);
         } else {
-            out.push('\n');
-            rest = special.strip_prefix("\r\n").or_else(|| special.get(1..)).unwrap_or_default();
+            out.push(blank);
+            rest = behind.strip_prefix("\r\n").or_else(|| behind.get(1..)).unwrap_or_default();
+        }
+        match special(rest) {
+            Some(next) => place = next,
+            None => break,
         }
     }
     out.push_str(rest);
