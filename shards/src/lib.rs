@@ -40,6 +40,7 @@ pub use connection::ConnectionId;
 pub use debt::Debt;
 pub use io::{Io, Refused};
 pub use listen::{ListenError, Listener};
+pub use memory::return_large_pieces;
 pub use mesh::Remote;
 pub use metrics::{Counter, Metrics, MetricsSnapshot};
 pub use options::{Options, available_cores};

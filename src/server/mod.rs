@@ -78,6 +78,7 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
         tracing::debug!(target: "server", "huge pages cannot be switched off: {error}");
     }
+    rondel_shards::return_large_pieces();
     let signals =
         signals::Signals::listen(clock::INTERVAL).map_err(|error| format!("cannot listen to signals: {error}"))?;
     make_data_directory(&options.data_dir)?;
