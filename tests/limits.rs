@@ -87,10 +87,12 @@ fn limits_are_read_again() {
     juliet.hear("id='m1'");
     std::fs::write(&file, "--limit-c2s fast\n").unwrap();
     server.signal("-HUP");
-    server.wait_for_log(|line| line.contains("keeping the rules of registration that were there, and limits"));
+    server.wait_for_log(|line| {
+        line.contains("keeping the rules of registration that were there, limits, and the firewall")
+    });
     std::fs::write(&file, "--limit-c2s localhost=none\n").unwrap();
     server.signal("-HUP");
-    server.wait_for_log(|line| line.contains("read again, and limits"));
+    server.wait_for_log(|line| line.contains("read again, limits, and the firewall"));
     (2..200).for_each(|number| drop(juliet.hear(&format!("id='m{number}'"))));
 }
 

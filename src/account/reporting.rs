@@ -5,8 +5,6 @@
 
 use crate::xml::{Element, namespaces as ns};
 
-const NAMESPACE: &str = "urn:xmpp:reporting:1";
-
 /// What clients of the years before 2021 send, with the reason as an element.
 const NAMESPACE_BEFORE: &str = "urn:xmpp:reporting:0";
 
@@ -54,7 +52,7 @@ impl Report {
             Some("urn:xmpp:reporting:spam") => Reason::Spam,
             Some("urn:xmpp:reporting:abuse") => Reason::Abuse,
             Some(reason) if !reason.is_empty() => Reason::Other(cut(reason, limits.text_bytes_max)),
-            _ if report.namespace == NAMESPACE => return None,
+            _ if report.namespace == ns::REPORTING => return None,
             _ if has("spam") => Reason::Spam,
             // A reason was not asked for; that of the most general kind stands for none.
             _ => Reason::Abuse,
@@ -77,7 +75,7 @@ impl Report {
 }
 
 fn is_report(element: &Element) -> bool {
-    [NAMESPACE, NAMESPACE_BEFORE].contains(&element.namespace.as_str())
+    [ns::REPORTING, NAMESPACE_BEFORE].contains(&element.namespace.as_str())
 }
 
 /// As much of a text as fits into some bytes.

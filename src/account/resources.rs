@@ -215,6 +215,7 @@ impl Accounts {
             agent: agent.map(String::into_boxed_str),
             presence: None,
             directed: Vec::new(),
+            bearer: None,
             interested: false,
             wants_blocklist: false,
             carbons_since_us: None,

@@ -8,6 +8,7 @@ use super::caps::Advertised;
 use super::csi::Held;
 use super::delivery::ResourceState;
 use super::managed::Managed;
+use super::marks::Bearer;
 use crate::jid::Jid;
 use crate::stream::management::Memo;
 use crate::xml::escape;
@@ -44,6 +45,8 @@ pub struct Session {
     pub managed: Option<Box<Managed>>,
     /// What its presence advertises (XEP-0115).
     pub advertised: Advertised,
+    /// What rules see of it, once they have looked.
+    pub bearer: Option<Arc<Bearer>>,
 }
 
 /// The presence of an available resource.

@@ -1,7 +1,9 @@
 //! What is in memory of an account at its home: what routing needs, loaded when somebody is online or writes to it.
 
+use std::sync::Arc;
+
 use rondel_storage::preferences::{self as stored, Preferences as Stored};
-use rondel_storage::{Owner, Page, blocks};
+use rondel_storage::{Owner, Page, blocks, marks};
 use smallvec::SmallVec;
 
 use super::activity::LastActivity;
@@ -9,6 +11,7 @@ use super::archive_preferences::Preferences;
 use super::blocking::Blocklist;
 use super::contacts::Contacts;
 use super::heard::Heard;
+use super::marks::Marks;
 use super::recent::Recent;
 use super::restraint::Restraint;
 use super::session::SessionKey;
@@ -66,6 +69,8 @@ pub struct Account {
     pub heard: Heard,
     /// Whom it has written to, where it matters who is a stranger.
     pub addressed: Option<Box<Recent>>,
+    /// What rules have noted of it.
+    pub marks: Option<Arc<Marks>>,
     /// The bytes that all items that it has published take, once they have been counted.
     pub published: Option<u64>,
     /// Its sessions, in the order in which they were bound.
@@ -92,6 +97,7 @@ impl Account {
             restraint: None,
             heard: Heard::default(),
             addressed: None,
+            marks: None,
             published: None,
             sessions: SmallVec::new(),
             leaves_ms: 0,
@@ -108,6 +114,19 @@ impl Account {
             }
         });
         self.blocks = readable.collect();
+    }
+
+    /// Takes over what rules have noted of it, as it is stored.
+    pub fn mark(&mut self, page: &Page) {
+        let readable = marks::decode_page(page).into_iter().filter_map(|entry| match entry {
+            Ok(marked) => Some((marked.name.into(), marked.mark.at_ms)),
+            Err(error) => {
+                limited_event!(WARN, "storage", "a mark cannot be read: {error}");
+                None
+            }
+        });
+        let marks: Vec<(Box<str>, u64)> = readable.collect();
+        self.marks = (!marks.is_empty()).then(|| Arc::new(marks.into_iter().collect()));
     }
 
     /// Takes over what it has chosen, as it is stored.

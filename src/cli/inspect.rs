@@ -53,6 +53,11 @@ fn inspect(options: &ServeOptions) -> Result<Vec<Finding>, String> {
     if options.insecure_plaintext {
         find("Logins without TLS are allowed: everything can be read on the way.", "--insecure-plaintext");
     }
+    match options.rules.load() {
+        Err(error) => find(&error, "--firewall"),
+        Ok(None) => {}
+        Ok(Some((_, warnings))) => warnings.iter().for_each(|warning| find(&warning.to_string(), "--firewall")),
+    }
     match options.certificates() {
         Err(error) => find(&error.to_string(), "--tls-cert"),
         Ok(None) => find("There is no certificate: clients cannot encrypt.", "--tls-cert"),

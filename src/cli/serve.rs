@@ -10,8 +10,8 @@ use clap::{Args, ValueEnum};
 
 use crate::certificates::{CertificateError, CertificateFiles, CertificateStore, Warning, development_certificate};
 use crate::cli::{
-    Archive, Contact, Keeping, Newcomers, Publishing, RegistrationFlags, Sessions, Strangers, TrafficFlags, Watching,
-    Web, names, values,
+    Archive, Contact, Keeping, Newcomers, Publishing, RegistrationFlags, RuleFlags, Sessions, Strangers, TrafficFlags,
+    Watching, Web, names, values,
 };
 use crate::logging;
 use crate::registration::Policy;
@@ -194,6 +194,9 @@ pub struct ServeOptions {
     /// Traffic.
     #[command(flatten)]
     pub traffic: TrafficFlags,
+    /// See [`RuleFlags`].
+    #[command(flatten)]
+    pub rules: RuleFlags,
 
     /// Connections of one client address (IPv6: of one /64) at once. Many people may share one address.
     #[arg(long, env = "RONDEL_MAX_CONNECTIONS_PER_ADDRESS", value_name = "NUMBER", default_value = "500")]

@@ -201,6 +201,11 @@ impl Rules {
         self.lists.iter().position(|(known, _)| **known == *name)
     }
 
+    /// The name of a mark.
+    pub fn mark_name(&self, mark: MarkId) -> Option<&str> {
+        self.marks.get(mark.0 as usize).map(|name| &**name)
+    }
+
     /// The number of a mark.
     pub fn mark(&self, name: &str) -> Option<MarkId> {
         self.marks.iter().position(|known| **known == *name).map(|number| MarkId(number as u32))

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use rondel_shards::rustls::ServerConfig;
 use rondel_shards::{Io, Listener, Rate, Remote, Runtime, available_cores};
 use rondel_storage::registrations;
@@ -28,6 +28,7 @@ use crate::admin;
 use crate::cli::{self, Action, ResourceConflict, SaslMechanism, ServeOptions, StrangersMay, values};
 use crate::credentials;
 use crate::dns::Dns;
+use crate::firewall::{self, Loaded, Warning};
 use crate::home::home;
 use crate::limits::AddressLimits;
 use crate::logging;
@@ -117,6 +118,7 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
         options.web.site(&options.domain, options.anonymous.as_deref())?.map(|site| site.with_help(info.help()));
     settings.take_policy(options.registration()?);
     settings.traffic.store(Arc::new(options.traffic.limits()?));
+    take_rules(&settings, options.rules.load()?, shards);
     settings.dns = match Dns::start(options.dns_server) {
         Ok(dns) => Some(dns),
         Err(error) if settings.registration().block_lists.is_empty() => {
@@ -314,6 +316,7 @@ fn settings(
             arrivals_max: u32::try_from(options.max_connections_per_address).unwrap_or(u32::MAX),
         },
         traffic: ArcSwap::default(),
+        firewall: ArcSwapOption::empty(),
         connections_max,
         sessions_max_per_account: options.max_sessions_per_account,
         token_clients_max: TOKEN_CLIENTS_MAX,
@@ -394,18 +397,36 @@ fn reload_flags(settings: &Settings, runtime: &Runtime<Shard>) {
         Action::Serve(options) => Ok(options),
         _ => Err("this is no server".into()),
     });
-    let read = options.and_then(|options| Ok((options.registration()?, options.traffic.limits()?)));
+    let read =
+        options.and_then(|options| Ok((options.registration()?, options.traffic.limits()?, options.rules.load()?)));
     match read {
-        Ok((policy, traffic)) => {
+        Ok((policy, traffic, rules)) => {
             settings.take_policy(policy);
             settings.traffic.store(Arc::new(traffic));
-            (0..settings.stanzas.len()).for_each(|shard| runtime.remote(shard).send(Message::TakeTraffic));
-            tracing::info!(target: "server", "rules of registration read again, and limits");
+            let shards = settings.stanzas.len();
+            take_rules(settings, rules, shards);
+            for shard in (0..shards).map(|shard| runtime.remote(shard)) {
+                shard.send(Message::TakeTraffic);
+                shard.send(Message::TakeFirewall);
+            }
+            tracing::info!(target: "server", "rules of registration read again, limits, and the firewall");
         }
         Err(error) => {
-            tracing::error!(target: "server", "keeping the rules of registration that were there, and limits: {error}");
+            tracing::error!(
+                target: "server",
+                "keeping the rules of registration that were there, limits, and the firewall: {error}"
+            );
         }
     }
+}
+
+/// Has these rules be the ones that stanzas pass.
+fn take_rules(settings: &Settings, loaded: Option<(Loaded, Vec<Warning>)>, shards: usize) {
+    let running = loaded.map(|(loaded, warnings)| {
+        warnings.iter().for_each(|warning| tracing::warn!(target: "firewall", "{warning}"));
+        Arc::new(firewall::Running::new(loaded, shards, settings.firewall.load().as_deref()))
+    });
+    settings.firewall.store(running);
 }
 
 /// Forgets who has registered, or was refused, longer ago than is to be kept.

@@ -10,10 +10,10 @@ use super::message::Message;
 use super::packed::Packed;
 use super::task::{Step, Task};
 use crate::account::subscription::Grant;
-use crate::account::{Address, PresenceType, SessionKey, StanzaKind};
+use crate::account::{Account, Address, PresenceType, SessionKey, StanzaKind};
 use crate::home::home;
 use crate::jid::Jid;
-use crate::xml::write_addressed;
+use crate::xml::{escape, write_addressed};
 
 /// A resource's presence on its way to contacts that are at home on one shard.
 pub struct Broadcast {
@@ -71,30 +71,18 @@ impl Shard {
         if account.contacts.is_empty() {
             return self.trace(StanzaKind::Presence(kind), from.as_str(), "", |_| "to 0 contacts".into());
         }
+        if self.has_rules(StanzaKind::Presence(kind)) {
+            return self.broadcast_filtered(io, from, kind, stanza, probes);
+        }
         let mut shares: Vec<Option<Broadcast>> = (0..io.shards()).map(|_| None).collect();
-        let own = Jid::parse(from.bare());
-        for contact in account.contacts.iter() {
-            let sent = Sent {
-                presence: contact.state.from == Grant::Granted,
-                probe: probes && contact.state.to == Grant::Granted,
-            };
-            if !sent.presence && !sent.probe {
-                continue;
-            }
-            // XEP-0191 §3.3: who is blocked gets nothing, and nothing is asked of it.
-            if !account.blocks.is_empty()
-                && let (Ok(own), Ok(contact)) = (&own, Jid::parse(contact.jid))
-                && account.blocks.blocks(own, &contact)
-            {
-                continue;
-            }
-            let share = shares[home(contact.jid, io.shards())].get_or_insert_with(|| Broadcast {
+        for (contact, sent) in concerned(account, from.bare(), probes) {
+            let share = shares[home(contact, io.shards())].get_or_insert_with(|| Broadcast {
                 from: Arc::clone(from),
                 kind,
                 stanza: Arc::clone(stanza),
                 contacts: Packed::default(),
             });
-            share.push(contact.jid, sent);
+            share.push(contact, sent);
         }
         self.trace(StanzaKind::Presence(kind), from.as_str(), "", |_| {
             let contacts = shares.iter().flatten().flat_map(|share| share.contacts());
@@ -108,6 +96,33 @@ impl Shard {
                     io.send(shard, Message::Broadcast(Box::new(share)), bytes);
                 }
                 None => {}
+            }
+        }
+    }
+
+    /// The same where rules look at each stanza.
+    fn broadcast_filtered(
+        &mut self,
+        io: &mut Io<Shard>,
+        from: &Arc<Address>,
+        kind: PresenceType,
+        stanza: &[u8],
+        probes: bool,
+    ) {
+        let Some(account) = self.accounts.account(from.bare()) else { return };
+        let contacts = concerned(account, from.bare(), probes).map(|(contact, sent)| (contact.to_owned(), sent));
+        let contacts: Vec<(String, Sent)> = contacts.collect();
+        for (contact, sent) in contacts {
+            let Ok(to) = Jid::parse(&contact) else { continue };
+            if sent.presence {
+                let mut presence = Vec::with_capacity(stanza.len() + contact.len());
+                write_addressed(&mut presence, stanza, &contact);
+                self.send_filtered(io, StanzaKind::Presence(kind), from, &to, &presence);
+            }
+            if sent.probe {
+                let (from_escaped, to_escaped) = (from.escaped(), escape::attribute_value(&contact));
+                let probe = format!("<presence type='probe' from='{from_escaped}' to='{to_escaped}'/>");
+                self.send_filtered(io, StanzaKind::Presence(PresenceType::Probe), from, &to, probe.as_bytes());
             }
         }
     }
@@ -178,4 +193,22 @@ impl Shard {
             self.give(io, key, StanzaKind::Presence(kind), |out| write_addressed(out, stanza, account));
         }
     }
+}
+
+/// The contacts of an account that are sent something when a resource becomes available or not, and what. Who is
+/// blocked gets nothing, and nothing is asked of it (XEP-0191 §3.3).
+fn concerned<'a>(account: &'a Account, own: &str, probes: bool) -> impl Iterator<Item = (&'a str, Sent)> {
+    let own = Jid::parse(own).ok().filter(|_| !account.blocks.is_empty()).map(Jid::into_owned);
+    account.contacts.iter().filter_map(move |contact| {
+        let sent = Sent {
+            presence: contact.state.from == Grant::Granted,
+            probe: probes && contact.state.to == Grant::Granted,
+        };
+        if !sent.presence && !sent.probe {
+            return None;
+        }
+        let is_blocked =
+            |own: &Jid<'_>| Jid::parse(contact.jid).is_ok_and(|contact| account.blocks.blocks(own, &contact));
+        (!own.as_ref().is_some_and(is_blocked)).then_some((contact.jid, sent))
+    })
 }

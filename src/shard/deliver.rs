@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::archiving::{Archived, facts, write_with_id};
 use super::give::What;
-use super::message::{Message, Routed, Sender};
+use super::message::{Routed, Sender};
 use super::stream::{Established, Stream};
 use super::task::{Step, Task};
 use super::ticket::Behalf;
@@ -18,14 +18,12 @@ use crate::account::{
     Account, Decision, Direction, IqType, MessageType, Offline, PresenceType, Session, SessionKey, Standing,
     StanzaKind, Traits, carbon, decide, forged, offline, restraint, write_carbon,
 };
+use crate::firewall::Hook;
 use crate::home::home;
 use crate::jid::Jid;
 use crate::stream::management::Stored;
 use crate::stream::{Refusal, StanzaCondition};
-use crate::xml::{Content, Frame, Kind, Scratch, Stamp, attributes, escape};
-
-/// Bytes that may wait for other shards before errors in answer to what came from them are left out.
-const BOUNCED_BYTES_MAX: usize = 8 << 20;
+use crate::xml::{Content, Frame, Scratch, Stamp, escape};
 
 /// A stanza on its way to the sessions of an account.
 #[derive(Clone, Copy)]
@@ -165,15 +163,8 @@ impl Shard {
             }
         }
         let mut routed = Routed::new(kind, traits, from, to, size, write);
-        if home == io.shard() {
-            self.arrive(io, routed);
-        } else {
-            if leads_to_writes(kind) {
-                routed.ticket = self.ticket_to_send(io);
-            }
-            let bytes = routed.bytes();
-            io.send(home, Message::Stanza(routed), bytes);
-        }
+        routed.bearer = self.bearer_to_send(io, kind, from);
+        self.dispatch(io, routed);
     }
 
     /// Whether a stanza for an account at home here can go from the receive buffer into outboxes right now.
@@ -184,7 +175,7 @@ impl Shard {
             StanzaKind::Presence(PresenceType::Subscription(_) | PresenceType::Probe) => false,
             StanzaKind::Presence(_) => !self.tasks.is_busy(to.bare()),
         };
-        is_plain && self.accounts.account(to.bare()).is_some()
+        is_plain && !self.is_filtered(Hook::Deliver, kind) && self.accounts.account(to.bare()).is_some()
     }
 
     /// A stanza has come to the home of its addressee, from another shard or from this one.
@@ -212,6 +203,9 @@ impl Shard {
 
     /// A stanza for an account that is in memory.
     pub(super) fn deliver_routed(&mut self, io: &mut Io<Shard>, routed: Routed) {
+        if !routed.has_passed && (self.is_filtered(Hook::Deliver, routed.kind) || self.lanes.is_closed(routed.bare())) {
+            return self.filter_arrival(io, routed);
+        }
         match routed.kind {
             StanzaKind::Presence(PresenceType::Subscription(kind)) => {
                 if self.reaches(&routed).is_ok() {
@@ -457,94 +451,6 @@ impl Shard {
             });
         }
     }
-
-    /// Sends an error to the sender of a stanza, unless it is one that is not answered.
-    pub(super) fn bounce(&mut self, io: &mut Io<Shard>, routed: &Routed, refusal: &Refusal) {
-        // Nothing holds up who makes a shard bounce: errors that find no room are not sent.
-        if !routed.kind.may_be_answered_with_error() || io.outgoing_bytes() > BOUNCED_BYTES_MAX {
-            return;
-        }
-        let [to, id] = attributes(routed.stanza(), ["to", "id"]);
-        let from = to.as_deref().unwrap_or(routed.bare());
-        self.refuse(io, routed.kind, routed.from().as_str(), from, id.as_deref(), refusal);
-    }
-
-    /// Sends an error about a stanza of this kind to its sender.
-    pub(super) fn refuse(
-        &mut self,
-        io: &mut Io<Shard>,
-        kind: StanzaKind,
-        sender: &str,
-        addressee: &str,
-        id: Option<&str>,
-        refusal: &Refusal,
-    ) {
-        let Ok(sender) = Jid::parse(sender) else { return };
-        if !kind.may_be_answered_with_error() {
-            return;
-        }
-        let name = match kind {
-            StanzaKind::Message(_) => "message",
-            StanzaKind::Presence(_) => "presence",
-            StanzaKind::Iq(_) => "iq",
-        };
-        let mut reply = Vec::new();
-        refusal.write_reply(&mut reply, name, id, addressee, sender.as_str());
-        self.send(io, error_kind(kind), addressee, &sender, &reply);
-    }
-
-    /// Sends a finished stanza of the server's own making, in the name of an account or a resource (`from`), to an
-    /// address of this server.
-    pub(super) fn send(&mut self, io: &mut Io<Shard>, kind: StanzaKind, from: &str, to: &Jid<'_>, stanza: &[u8]) {
-        if !self.settings.serves(to.domain()) {
-            return;
-        }
-        let from = Sender::of(from);
-        let traits = traits_of(kind, stanza);
-        let mut routed = Routed::new(kind, traits, from, to, stanza.len(), |out| out.extend_from_slice(stanza));
-        let home = home(to.bare(), io.shards());
-        if home == io.shard() {
-            self.arrive(io, routed);
-        } else {
-            if leads_to_writes(kind) {
-                routed.ticket = self.ticket_to_send(io);
-            }
-            let bytes = routed.bytes();
-            io.send(home, Message::Stanza(routed), bytes);
-        }
-    }
-
-    /// Answers a session's stanza with an error, unless it is one that is not answered.
-    pub(super) fn answer_error(
-        &mut self,
-        io: &mut Io<Shard>,
-        stream: &Stream,
-        frame: &Frame<'_>,
-        condition: StanzaCondition,
-    ) {
-        self.answer_refusal(io, stream, frame, &condition.into());
-    }
-
-    /// The same with all that a specification may ask the error to say.
-    pub(super) fn answer_refusal(&mut self, io: &mut Io<Shard>, stream: &Stream, frame: &Frame<'_>, refusal: &Refusal) {
-        let Some(session) = stream.session() else { return };
-        let is_answer = |name: &str| frame.kind_attr().is_some_and(|kind| kind.is(name));
-        if is_answer("error") || (matches!(frame.kind(), Kind::Iq) && is_answer("result")) {
-            return;
-        }
-        let (name, answer) = match frame.kind() {
-            Kind::Message => ("message", StanzaKind::Message(MessageType::Error)),
-            Kind::Presence => ("presence", StanzaKind::Presence(PresenceType::Error)),
-            Kind::Iq => ("iq", StanzaKind::Iq(IqType::Error)),
-            Kind::Other => return,
-        };
-        let id = frame.id().map(|id| id.decoded());
-        let from = frame.to().map(|to| to.decoded());
-        let from = from.as_deref().unwrap_or(session.address.bare());
-        let (key, to) = (session.key, session.address.as_str());
-        self.trace(answer, from, to, |_| format!("answered by the server: {}", refusal.condition));
-        self.give(io, key, answer, |out| refusal.write_reply(out, name, id.as_deref(), from, to));
-    }
 }
 
 /// Whether the sender of a message that may not reach an account hears nothing of it: nor would it if nobody were
@@ -565,31 +471,14 @@ pub(super) fn is_blocked(account: &Account, bare: &str, other: &Jid<'_>) -> bool
     !account.blocks.is_empty() && Jid::parse(bare).is_ok_and(|own| account.blocks.blocks(&own, other))
 }
 
-/// Whether a stanza can lead to something being stored where it is delivered.
-fn leads_to_writes(kind: StanzaKind) -> bool {
-    matches!(
-        kind,
-        StanzaKind::Message(_) | StanzaKind::Presence(PresenceType::Subscription(_)) | StanzaKind::Iq(IqType::Set)
-    )
-}
-
 /// What is in a message of the server's own making.
-fn traits_of(kind: StanzaKind, stanza: &[u8]) -> Traits {
+pub(super) fn traits_of(kind: StanzaKind, stanza: &[u8]) -> Traits {
     let mut scratch = Scratch::default();
     match kind {
         StanzaKind::Message(_) => {
             scratch.finished(stanza, Content::Client).map_or(Traits::NONE, |frame| Traits::of(&frame))
         }
         _ => Traits::NONE,
-    }
-}
-
-/// The kind of the error that answers a stanza.
-fn error_kind(kind: StanzaKind) -> StanzaKind {
-    match kind {
-        StanzaKind::Message(_) => StanzaKind::Message(MessageType::Error),
-        StanzaKind::Presence(_) => StanzaKind::Presence(PresenceType::Error),
-        StanzaKind::Iq(_) => StanzaKind::Iq(IqType::Error),
     }
 }
 

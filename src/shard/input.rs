@@ -143,13 +143,27 @@ impl Shard {
             self.hold_to_limits(io, stream, kind);
         }
         match kind {
-            Some(kind @ StanzaKind::Message(_)) => self.message_from(io, stream, frame, kind),
-            Some(kind @ StanzaKind::Iq(_)) => self.iq_from(io, stream, frame, kind),
-            Some(StanzaKind::Presence(kind)) => self.presence_from(io, stream, frame, kind),
+            Some(kind) if self.has_rules(kind) => self.filter_frame(io, stream, frame, kind),
+            Some(kind) => self.dispatch_frame(io, stream, frame, kind),
             None => {
                 self.answer_error(io, stream, frame, crate::stream::StanzaCondition::BadRequest);
                 Ok(())
             }
+        }
+    }
+
+    /// A stanza of a session goes where it belongs.
+    pub(super) fn dispatch_frame(
+        &mut self,
+        io: &mut Io<Shard>,
+        stream: &mut Stream,
+        frame: &Frame<'_>,
+        kind: StanzaKind,
+    ) -> Result<(), End> {
+        match kind {
+            StanzaKind::Message(_) => self.message_from(io, stream, frame, kind),
+            StanzaKind::Iq(_) => self.iq_from(io, stream, frame, kind),
+            StanzaKind::Presence(kind) => self.presence_from(io, stream, frame, kind),
         }
     }
 
@@ -202,8 +216,13 @@ impl Shard {
 #[inline]
 pub(super) fn kind_of(frame: &Frame<'_>) -> Option<StanzaKind> {
     let kind = frame.kind_attr().map(|kind| kind.decoded());
-    let kind = kind.as_deref();
-    Some(match frame.kind() {
+    stanza_kind(frame.kind(), kind.as_deref())
+}
+
+/// The same by the element and its type.
+#[inline]
+pub(super) fn stanza_kind(element: Kind, kind: Option<&str>) -> Option<StanzaKind> {
+    Some(match element {
         Kind::Message => StanzaKind::Message(match kind {
             Some("chat") => MessageType::Chat,
             Some("groupchat") => MessageType::Groupchat,

@@ -7,9 +7,10 @@ use hashbrown::HashMap;
 use rondel_shards::{ConnectionId, Io};
 use rondel_storage::roster::Roster;
 use rondel_storage::{
-    LoadError, Outcome, Owner, Page, PageRequest, ReadRequest, accounts, blocks, preferences, roster, vcards,
+    LoadError, Outcome, Owner, Page, PageRequest, ReadRequest, accounts, blocks, marks, preferences, roster, vcards,
 };
 
+use super::firewall::AskedByRules;
 use super::invites::Befriend;
 use super::message::Routed;
 use super::removal::RemoveAccount;
@@ -43,6 +44,8 @@ enum Waiter {
     Stanza(Routed, Option<Ticket>),
     /// Somebody who becomes a contact.
     Befriend(Box<Befriend>),
+    /// Rules, which want to know something of it.
+    Asked(Box<AskedByRules>),
     /// An operator, who wants it to be gone.
     Removal(Box<RemoveAccount>),
 }
@@ -106,6 +109,12 @@ impl Shard {
         self.load_for(io, &account, Waiter::Befriend(order));
     }
 
+    /// Has a question of rules wait until the account is there.
+    pub(super) fn load_for_rules(&mut self, io: &mut Io<Shard>, asked: Box<AskedByRules>) {
+        let account = asked.account().to_owned();
+        self.load_for(io, &account, Waiter::Asked(asked));
+    }
+
     fn load_for(&mut self, io: &mut Io<Shard>, account: &str, waiter: Waiter) {
         let is_new = !self.is_loading(account);
         self.loading.waiting.entry_ref(account).or_default().push_back(waiter);
@@ -138,6 +147,7 @@ impl Shard {
             ReadRequest::Page(blocks::list(&owner)),
             preferences::get(&owner),
             vcards::get_photo(&owner),
+            ReadRequest::Page(marks::list(&owner)),
         ]);
         let bare_jid = bare_jid.to_owned();
         self.run(
@@ -211,6 +221,7 @@ impl Shard {
                     }
                 }
                 Waiter::Removal(order) => self.remove_loaded(io, order),
+                Waiter::Asked(asked) => self.asked_of_account(io, *asked),
                 Waiter::Stanza(routed, ticket) => {
                     self.loading.stanzas -= 1;
                     self.loading.bytes -= routed.bytes();
@@ -232,8 +243,10 @@ impl Shard {
 
     /// Lets accounts leave memory that nobody needs any more, and sees to it that this happens again.
     pub(super) fn let_accounts_go(&mut self, io: &mut Io<Shard>) {
-        let (tasks, loading) = (&self.tasks, &self.loading);
-        let is_needed = |bare_jid: &str| tasks.is_busy(bare_jid) || loading.waiting.contains_key(bare_jid);
+        let (tasks, loading, lanes) = (&self.tasks, &self.loading, &self.lanes);
+        let is_needed = |bare_jid: &str| {
+            tasks.is_busy(bare_jid) || loading.waiting.contains_key(bare_jid) || lanes.is_closed(bare_jid)
+        };
         let next_ms = self.accounts.let_go(io.now_ms(), is_needed);
         if let (Some(next_ms), false) = (next_ms, self.is_leaving_scheduled) {
             // Those who came within a second go together: an idle shard is not woken for each.
@@ -249,7 +262,7 @@ impl Shard {
             Outcome::Several(outcomes) => outcomes,
             other => return Err(LoadError::unexpected(other)),
         };
-        let Ok([account, contacts, blocked, chosen, photo]) = <[Outcome; 5]>::try_from(outcomes) else {
+        let Ok([account, contacts, blocked, chosen, photo, marked]) = <[Outcome; 6]>::try_from(outcomes) else {
             return Err(LoadError::unexpected(Outcome::Several(Vec::new())));
         };
         let stored = accounts::decode(owner, account)?;
@@ -260,12 +273,15 @@ impl Shard {
             account.restraint = Restraint::of(stored.account(), &limits, now_s());
         }
         account.owner = exists.then(|| owner.clone());
-        let page = match (contacts, blocked) {
-            (Outcome::Page(contacts), Outcome::Page(blocked)) => {
+        let page = match (contacts, blocked, marked) {
+            (Outcome::Page(contacts), Outcome::Page(blocked), Outcome::Page(marked)) => {
                 account.block(&blocked);
+                account.mark(&marked);
                 contacts
             }
-            (Outcome::Page(_), other) | (other, _) => return Err(LoadError::unexpected(other)),
+            (Outcome::Page(_), Outcome::Page(_), other) | (Outcome::Page(_), other, _) | (other, ..) => {
+                return Err(LoadError::unexpected(other));
+            }
         };
         account.choose(&preferences::decode(owner, chosen)?);
         account.photo = vcards::decode_photo(owner, photo)?.map(|photo| photo.sha1);

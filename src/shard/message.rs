@@ -6,6 +6,7 @@ use rondel_storage::Reply;
 
 use super::broadcast::{Broadcast, Presences};
 use super::census::{Census, Sessions};
+use super::firewall::{Answer, AskListEntries, AskedByRules, ListChange, SetMark};
 use super::invites::Befriend;
 use super::notices::Announcement;
 use super::pep::{Event, Question};
@@ -15,7 +16,7 @@ use super::task::Aside;
 use super::ticket::{Settled, TicketId};
 use super::trace::Watch;
 use super::usage::AskUsage;
-use crate::account::{Address, StanzaKind, Traits};
+use crate::account::{Address, Bearer, StanzaKind, Traits};
 use crate::sasl::Failure;
 use crate::stream::StreamError;
 
@@ -79,6 +80,18 @@ pub enum Message {
     Announce(Box<Announcement>),
     /// Something is said to an account at home there.
     Tell(Box<(String, Arc<str>)>),
+    /// Rules have been read anew.
+    TakeFirewall,
+    /// Rules on another shard want to know something of what is at home there.
+    AskedByRules(Box<AskedByRules>),
+    /// What rules have asked, by its number, and the answer.
+    RulesAnswered(Box<(u64, Answer)>),
+    /// A list of rules has changed: its name.
+    ChangeList(Box<(Box<str>, ListChange)>),
+    /// Somebody wants to know what is in a list of rules.
+    ListEntries(Box<AskListEntries>),
+    /// A mark of an account has been set or taken away.
+    Mark(Box<SetMark>),
     /// An account and another become contacts.
     Befriend(Box<Befriend>),
     /// Removes an account and all that belongs to it.
@@ -119,6 +132,12 @@ pub struct Routed {
     pub traits: Traits,
     /// Who waits for what it leads to, while it is on its way between shards.
     pub ticket: Option<TicketId>,
+    /// The session that it is from, if rules may ask about it where it comes to.
+    pub bearer: Option<Arc<Bearer>>,
+    /// How many rules, one after the other, have led to it.
+    pub generation: u8,
+    /// Whether rules have let it pass, or it is none of their business.
+    pub has_passed: bool,
 }
 
 /// Who has sent a stanza: a full or a bare JID in normal form.
@@ -176,12 +195,20 @@ impl Routed {
             kind,
             traits,
             ticket: None,
+            bearer: None,
+            generation: 0,
+            has_passed: false,
         }
     }
 
     /// The same once more, for whom nobody waits.
     pub fn copy(&self) -> Routed {
-        Routed { bytes: self.bytes.clone(), ticket: None, ..*self }
+        Routed { bytes: self.bytes.clone(), ticket: None, bearer: self.bearer.clone(), ..*self }
+    }
+
+    /// The same, which rules have let pass.
+    pub fn passed(self) -> Routed {
+        Routed { has_passed: true, ..self }
     }
 
     /// What it takes.

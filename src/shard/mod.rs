@@ -17,6 +17,7 @@ mod commands;
 mod deliver;
 mod dnsbl;
 mod end;
+mod firewall;
 mod give;
 mod input;
 mod invites;
@@ -39,6 +40,7 @@ mod restraint;
 mod resumption;
 mod roster;
 mod rtbl;
+mod send;
 mod settings;
 mod strangers;
 mod stream;
@@ -77,6 +79,8 @@ use archiving::Receipt;
 pub use census::{Census, Sessions};
 use commands::Commands;
 pub(crate) use end::End;
+pub use firewall::{AskListEntries, ListChange, SetMark};
+use firewall::{Firewall, Lanes, Passages};
 use hashbrown::HashMap;
 use load::Loading;
 pub use message::{EndSessions, Message, Reconsider, Routed};
@@ -174,6 +178,12 @@ pub struct Shard {
     /// What accounts may send to strangers, and have sent.
     stranger_limits: StrangerLimits,
     to_strangers: Remembered<Box<str>, ToStrangers>,
+    /// The rules that stanzas pass, if there are any.
+    firewall: Option<Box<Firewall>>,
+    /// What waits for the answers to what rules have asked.
+    passages: Passages,
+    /// What waits behind that.
+    lanes: Lanes,
     /// The last number that was given to what has come to an account.
     last_number: u64,
     /// Streams that were opened here so far.
@@ -201,6 +211,9 @@ impl Shard {
             stanza_limits: settings.traffic.load().stanzas,
             stranger_limits: settings.traffic.load().strangers,
             to_strangers: Remembered::default(),
+            firewall: Firewall::of(&settings),
+            passages: Passages::default(),
+            lanes: Lanes::default(),
             settings,
             scratch: Scratch::default(),
             streams: Vec::new(),
@@ -287,6 +300,7 @@ impl Shard {
     /// Ends a stream: says why, closes the connection, and lets everybody know whom it concerns.
     fn end(&mut self, io: &mut Io<Shard>, stream: Box<Stream>, end: End) {
         let connection = stream.connection;
+        let Some(stream) = self.without_passage(io, stream) else { return };
         if let (Some(error), Some(out)) = (end.error(), io.last_words(connection)) {
             error.write_to(out);
         }
@@ -443,6 +457,15 @@ impl Application for Shard {
             Message::EndBanned => self.end_banned(io),
             Message::FollowLists => self.follow_lists(io),
             Message::TakeTraffic => self.take_traffic(io),
+            Message::TakeFirewall => self.take_firewall(io),
+            Message::AskedByRules(asked) => self.asked_by_rules(io, asked),
+            Message::RulesAnswered(answered) => {
+                let (number, answer) = *answered;
+                self.rules_answered(io, number, answer);
+            }
+            Message::ChangeList(order) => self.change_list(&order.0, &order.1),
+            Message::ListEntries(asked) => self.tell_list_entries(&asked),
+            Message::Mark(order) => self.set_mark(io, &order),
             Message::Welcome(account) => {
                 if let Ok(owner) = Owner::parse(&account) {
                     self.welcome(io, &owner);
@@ -486,7 +509,11 @@ impl Application for Shard {
     }
 
     fn is_done(&self) -> bool {
-        self.tasks.are_done() && self.receipts.is_empty() && self.gathered.is_empty() && self.appends.is_empty()
+        self.passages.is_empty()
+            && self.tasks.are_done()
+            && self.receipts.is_empty()
+            && self.gathered.is_empty()
+            && self.appends.is_empty()
     }
 
     fn shutting_down(&mut self, io: &mut Io<Self>) {

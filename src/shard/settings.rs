@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam::utils::CachePadded;
 use rondel_shards::Counter;
 use rondel_shards::rustls::ServerConfig;
@@ -26,6 +26,7 @@ use crate::account::{Conflict, ManagementLimits};
 use crate::admin::{Desk, Failure};
 use crate::certificates::CertificateStore;
 use crate::dns::Dns;
+use crate::firewall::Running;
 use crate::http::Site;
 use crate::jid::{Jid, domain_of};
 use crate::limits::{AddressLimits, Banned, Traffic};
@@ -127,6 +128,8 @@ pub struct Settings {
     pub administration: Administration,
     /// Whether the server starts again when it has ended.
     pub restarts: AtomicBool,
+    /// The rules that stanzas pass, until they are read anew.
+    pub firewall: ArcSwapOption<Running>,
     /// Block lists of others, and who is on them.
     pub lists: ArcSwap<Lists>,
     /// Whether strangers may write to nobody who does not know them.

@@ -208,6 +208,11 @@ impl<'a> Frame<'a> {
         last.map_or(self.work.top.span.end, |attribute| attribute.value.end + 1) as usize
     }
 
+    /// Whether it relies on prefixes that only the stream header declares.
+    pub fn takes_from_header(&self) -> bool {
+        self.header_declarations().next().is_some()
+    }
+
     /// The declarations of the stream header that the element relies on and that every recipient does not have anyway.
     fn header_declarations(&self) -> impl Iterator<Item = (&str, &str)> {
         let used = self.work.header_prefixes;

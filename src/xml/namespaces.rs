@@ -114,6 +114,9 @@ pub const DIRECT_INVITATION: &str = "jabber:x:conference";
 pub const CARBONS: &str = "urn:xmpp:carbons:2";
 /// Stanza forwarding (XEP-0297).
 pub const FORWARD: &str = "urn:xmpp:forward:0";
+
+/// Reports of spam and abuse (XEP-0377).
+pub const REPORTING: &str = "urn:xmpp:reporting:1";
 /// Message correction (XEP-0308).
 pub const CORRECTION: &str = "urn:xmpp:message-correct:0";
 /// Message archive management (XEP-0313).

@@ -318,6 +318,16 @@ catalogue! {
         hides_absence: false,
         removed_with_account: true,
     };
+    /// Marks that rules have set on accounts. See [`crate::marks`].
+    Marks = Descriptor {
+        name: "marks",
+        // Few, and few of an account; read with it.
+        pattern: WritePattern::Random,
+        size: Size::Small,
+        keys: KeyShape::OwnerItem,
+        hides_absence: false,
+        removed_with_account: true,
+    };
     /// What clients keep for themselves. See [`crate::private`].
     Private = Descriptor {
         name: "private",

@@ -28,6 +28,7 @@ mod flusher;
 mod group;
 pub mod invites;
 pub mod listed;
+pub mod marks;
 pub mod meta;
 mod metrics;
 pub mod names;

@@ -11,7 +11,7 @@ use rocksdb::{DB, IteratorMode, WriteOptions};
 use std::path::Path;
 
 /// The schema that this version of Rondel writes.
-pub const SCHEMA_VERSION: u32 = 6;
+pub const SCHEMA_VERSION: u32 = 7;
 
 /// The way from each older schema to the next one, in order.
 pub(crate) static MIGRATIONS: &[Migration] = &[
@@ -25,6 +25,8 @@ pub(crate) static MIGRATIONS: &[Migration] = &[
     Migration { from: 4, run: |_| Ok(()) },
     // A family was added (who is on block lists of others).
     Migration { from: 5, run: |_| Ok(()) },
+    // A family was added (marks).
+    Migration { from: 6, run: |_| Ok(()) },
 ];
 
 /// The key in `meta` under which the version is kept, as four bytes, big endian.

@@ -1,0 +1,35 @@
+//! Flags of `rondel serve`: the rules that stanzas pass.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::firewall::{Loaded, Sources, Warning};
+
+/// The firewall.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Firewall")]
+pub struct RuleFlags {
+    /// A script in the language of Prosody's mod_firewall that stanzas have to pass, or one of those that come with the
+    /// server, such as module:scripts/spam-blocking.pfw. Repeat it for several: they are run in this order. SIGHUP
+    /// reads them anew, and if one is wrong those that run stay.
+    #[arg(long, env = "RONDEL_FIREWALL", value_name = "FILE", value_delimiter = ',')]
+    pub firewall: Vec<String>,
+
+    /// Who belongs together, for rules that ask for groups: below each [name] addresses, one in a line.
+    #[arg(long, env = "RONDEL_GROUPS", value_name = "FILE")]
+    pub groups: Option<PathBuf>,
+}
+
+impl RuleFlags {
+    /// The rules, if there are any, and what is odd about them. An error is one line that says what to change.
+    pub fn load(&self) -> Result<Option<(Loaded, Vec<Warning>)>, String> {
+        if self.firewall.is_empty() {
+            return Ok(None);
+        }
+        let sources = Sources::default();
+        Loaded::read(&self.firewall, self.groups.as_deref(), sources)
+            .map(Some)
+            .map_err(|error| format!("--firewall: {error}"))
+    }
+}

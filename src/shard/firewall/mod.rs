@@ -1,0 +1,176 @@
+//! Rules on the way of stanzas: what a shard has of them, where stanzas pass them, what they are told of the server
+//! around them, and how what they want is done. What rules are, and how they run, is not known here.
+
+mod deeds;
+mod ground;
+mod lanes;
+mod orders;
+mod passage;
+mod questions;
+mod routed;
+mod sessions;
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use rondel_shards::Io;
+
+pub use orders::{AskListEntries, SetMark};
+pub use questions::{Answer, AskedByRules};
+
+use super::message::Message;
+use super::{Settings, Shard};
+use crate::account::{Bearer, SessionKey, StanzaKind};
+use crate::firewall::{Hook, List, Running, Tables};
+use crate::xml::Kind;
+pub(super) use lanes::Lanes;
+use passage::Passage;
+
+/// Rules on one shard.
+pub(super) struct Firewall {
+    /// What all shards share.
+    running: Arc<Running>,
+    /// By number.
+    lists: Vec<List>,
+    tables: Tables,
+}
+
+/// Stanzas that wait for an answer to what rules have asked, by the number of the question.
+#[derive(Default)]
+pub(super) struct Passages {
+    waiting: HashMap<u64, Passage>,
+    last: u64,
+}
+
+impl Passages {
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
+
+/// What changes in a list.
+#[derive(Clone, Debug)]
+pub enum ListChange {
+    /// A text is added.
+    Add(Box<str>),
+    /// A text is taken away.
+    Remove(Box<str>),
+    /// Its source has something else.
+    Source,
+}
+
+impl Firewall {
+    /// The rules that there are, if there are any.
+    pub(super) fn of(settings: &Settings) -> Option<Box<Firewall>> {
+        settings.firewall.load_full().map(|running| Box::new(Firewall::new(running, None)))
+    }
+
+    /// Rules that are run from now on. What was added to lists and counted before stays, where its definition does.
+    fn new(running: Arc<Running>, before: Option<Firewall>) -> Firewall {
+        let (mut known, mut tables) = match before {
+            Some(Firewall { running, lists, tables }) => {
+                let names: Vec<Box<str>> = running.rules.lists.iter().map(|(name, _)| name.clone()).collect();
+                (names.into_iter().zip(lists).collect::<HashMap<_, _>>(), tables)
+            }
+            None => (HashMap::new(), Tables::default()),
+        };
+        let lists = running.rules.lists.iter().enumerate().map(|(number, (name, spec))| {
+            let source = running.source(number);
+            match known.remove(name).filter(|list| list.spec() == spec) {
+                Some(mut list) => {
+                    list.set_source(source);
+                    list
+                }
+                None => List::new(spec.clone(), source),
+            }
+        });
+        let lists = lists.collect();
+        tables.keep(|id| running.bucket(id).is_some());
+        Firewall { lists, tables, running }
+    }
+
+    /// Counts one event under a key that is at home here. Whether there were too many.
+    fn count(&mut self, shard: usize, id: u64, hash: u64, now_ms: u64) -> bool {
+        let Some(bucket) = self.running.bucket(id) else { return false };
+        let is_over = self.tables.is_over(id, &bucket.spec, Some(hash), now_ms);
+        self.running.set_refused(shard, self.tables.refused());
+        is_over
+    }
+}
+
+impl Shard {
+    /// Whether rules look at such stanzas at all.
+    #[inline]
+    pub(super) fn has_rules(&self, kind: StanzaKind) -> bool {
+        self.firewall.is_some() && (self.is_filtered(Hook::Preroute, kind) || self.is_filtered(Hook::Deliver, kind))
+    }
+
+    /// Whether rules look at such stanzas there. Without rules this is all that they cost.
+    #[inline]
+    pub(super) fn is_filtered(&self, hook: Hook, kind: StanzaKind) -> bool {
+        let concerns = |firewall: &Firewall| firewall.running.rules.concerns(hook, kind_of(kind));
+        self.firewall.as_deref().is_some_and(concerns)
+    }
+
+    /// There are other rules from now on, or none. What waits for an answer goes on with those.
+    pub(super) fn take_firewall(&mut self, io: &mut Io<Shard>) {
+        let before = self.firewall.take().map(|before| *before);
+        let running = self.settings.firewall.load_full();
+        self.firewall = running.map(|running| Box::new(Firewall::new(running, before)));
+        self.resume_passages(io);
+    }
+
+    /// A list has changed.
+    pub(super) fn change_list(&mut self, name: &str, change: &ListChange) {
+        let Some(firewall) = self.firewall.as_deref_mut() else { return };
+        let Some(number) = firewall.running.rules.list(name) else { return };
+        let source = firewall.running.source(number);
+        let Some(list) = firewall.lists.get_mut(number) else { return };
+        match change {
+            ListChange::Add(text) => list.add(text),
+            ListChange::Remove(text) => {
+                list.remove(text);
+            }
+            ListChange::Source => list.set_source(source),
+        }
+    }
+
+    /// Every other shard changes a list, too.
+    fn tell_of_list(&self, io: &mut Io<Shard>, name: &str, change: &ListChange) {
+        let own = io.shard();
+        for shard in (0..io.shards()).filter(|shard| *shard != own) {
+            io.send(shard, Message::ChangeList(Box::new((name.into(), change.clone()))), name.len());
+        }
+    }
+
+    /// The session that a stanza is from, as rules on any shard see it.
+    pub(super) fn bearer(&mut self, io: &Io<Shard>, key: SessionKey) -> Option<Arc<Bearer>> {
+        let session = self.accounts.session(key)?;
+        let ip = session.connection.and_then(|connection| io.peer(connection)).map(|peer| peer.ip());
+        let known = session.bearer.clone();
+        let address = Arc::clone(&session.address);
+        if let Some(known) = &known
+            && ip.is_none_or(|ip| ip == known.ip)
+        {
+            return Some(Arc::clone(known));
+        }
+        let account_marks = match known.as_ref().map(|known| Arc::clone(&known.account_marks)) {
+            Some(marks) => marks,
+            None => Arc::clone(self.accounts.account_mut(address.bare())?.marks.get_or_insert_default()),
+        };
+        let marks = known.as_ref().map(|known| Arc::clone(&known.marks)).unwrap_or_default();
+        let bearer = Arc::new(Bearer { address, ip: ip?, marks, account_marks });
+        self.accounts.session_mut(key)?.bearer = Some(Arc::clone(&bearer));
+        Some(bearer)
+    }
+}
+
+/// What kind of element a stanza is.
+fn kind_of(kind: StanzaKind) -> Kind {
+    match kind {
+        StanzaKind::Message(_) => Kind::Message,
+        StanzaKind::Presence(_) => Kind::Presence,
+        StanzaKind::Iq(_) => Kind::Iq,
+    }
+}
