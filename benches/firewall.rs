@@ -10,7 +10,7 @@ mod rules;
 mod stanzas;
 
 fn hundred_rules(criterion: &mut Criterion) {
-    let (rules, _) = Rules::load(&[("hundred", &rules::script())], Sources::default()).expect("rules");
+    let (rules, _) = Rules::load(&[("hundred", rules::SCRIPT)], Sources::default()).expect("rules");
     assert_eq!(rules.rules, 100);
     let mut around = rules::Around::of(&rules, 1_000_000);
     let stanza = stanzas::chat(300);

@@ -54,7 +54,7 @@ fn main() {
         }
         // What a hundred rules cost a message that passes all of them.
         ["rules", times] => {
-            let (read, _) = Rules::load(&[("hundred", &rules::script())], Sources::default()).expect("rules");
+            let (read, _) = Rules::load(&[("hundred", rules::SCRIPT)], Sources::default()).expect("rules");
             let mut around = rules::Around::of(&read, 1_000);
             let stanza = stanzas::chat(300);
             for _ in 0..number(times) {

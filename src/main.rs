@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Action::Report(action) => cli::report::run(action),
         Action::Ban(action) => cli::ban::run(action),
         Action::Limits(action) => cli::limits::run(&action),
+        Action::Firewall(action) => cli::firewall::run(action),
         Action::Audit(flags) => cli::audit::run(&flags),
         Action::Announce(flags) => cli::announce::run(&flags),
         Action::Log(action) => cli::log::run(action),

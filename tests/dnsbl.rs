@@ -93,6 +93,8 @@ fn mod_register_dnsbl_firewall_mark_is_a_limit() {
     };
     assert!(show("listed").contains("limited   for good"));
     assert!(!show("other").contains("limited"));
+    let marked = server.rondel_says(&["firewall", "marked", "dnsbl_hit"]);
+    assert!(marked.starts_with("listed@localhost since ") && marked.lines().count() == 1, "{marked}");
 }
 
 #[test]

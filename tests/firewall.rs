@@ -86,8 +86,9 @@ fn messages_are_kept_changed_and_answered() {
         from.say(&message(&juliet, "w1", "who"));
         let answer = from.hear("</message>");
         assert!(answer.contains("<body>it is me</body>") && answer.contains("id='w1'"), "{answer}");
-        from.say(&message(&juliet, "s1", "a secret"));
+        from.say(&message(&juliet, "s1", "a secret").replace("<message ", "<message from='forged@localhost/x' "));
         let came = to.hear("</message>");
+        assert!(came.contains(&format!("from='{romeo}@localhost/orchard'")) && !came.contains("forged"), "{came}");
         assert!(came.contains("<body>***</body>") && !came.contains("secret") && !came.contains("drop"), "{came}");
     }
 }
@@ -374,4 +375,65 @@ fn a_wrong_script_is_said_at_the_start() {
         .unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && said.contains("rules.pfw: line 2, column 8"), "{said}");
+}
+
+#[test]
+fn subscriptions_end_and_words_are_logged() {
+    let script = Script::new(
+        "::preroute\nKIND: message\nINSPECT: body#=goodbye\nLOG=[warn] $<@from|bare> takes leave of $<@to>\n\
+         UNSUBSCRIBE SENDER.\n",
+    );
+    let (romeo, juliet) = (at_home("romeo", 0), at_home("juliet", 1));
+    let mut server = script.server(&["--shards", "2"]);
+    for name in [&romeo, &juliet] {
+        server.add_user(name);
+    }
+    let mut one = Raw::online(&server, &romeo, "orchard");
+    let mut other = Raw::online(&server, &juliet, "balcony");
+    befriend((&mut one, &romeo), (&mut other, &juliet));
+    // Who has asked for the roster sees what ends.
+    one.say("<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>");
+    one.hear("id='roster'");
+    one.say(&message(&juliet, "1", "goodbye"));
+    other.hear("goodbye");
+    one.hear("type='unsubscribed'");
+    let line = server.wait_for_log(|line| line.contains("takes leave of"));
+    let words = format!("{romeo}@localhost takes leave of {juliet}@localhost");
+    assert!(line.contains("\"level\":\"WARN\"") && line.contains("\"target\":\"firewall\""), "{line}");
+    assert!(line.contains(&words), "{line}");
+}
+
+#[test]
+fn presence_to_contacts_does_not_overtake_itself() {
+    let script = Script::new("::preroute\nKIND: presence\nTYPE: available\nNOT SUBSCRIBED?\nDROP.\n");
+    let (romeo, juliet) = (at_home("romeo", 0), at_home("juliet", 1));
+    let server = script.server(&["--shards", "2"]);
+    for name in [&romeo, &juliet] {
+        server.add_user(name);
+    }
+    let mut one = Raw::online(&server, &romeo, "orchard");
+    let mut other = Raw::online(&server, &juliet, "balcony");
+    befriend((&mut one, &romeo), (&mut other, &juliet));
+    // Whether she is subscribed has to be asked for the first, and not for the second.
+    for number in 0..20 {
+        one.say(&format!("<presence><status>here {number}</status></presence><presence type='unavailable'/>"));
+        let came = other.hear("type='unavailable'");
+        assert!(came.contains(&format!("here {number}<")), "{came}");
+    }
+}
+
+#[test]
+fn what_is_sent_to_the_own_account_is_looked_at_once() {
+    let script = Script::new(
+        "%RATE one: 0.001 (burst 1000)\n\nTO SELF?\nINSPECT: status#=mine\nLIMIT: one\nBOUNCE=not-allowed\n",
+    );
+    let server = script.server(&[]);
+    server.add_user("romeo");
+    let mut romeo = Raw::online(&server, "romeo", "orchard");
+    // One may pass, and is counted once.
+    for expected in ["<status>mine</status>", "<not-allowed "] {
+        romeo.say("<presence to='romeo@localhost'><status>mine</status></presence>");
+        let came = romeo.hear("</presence>");
+        assert!(came.contains(expected), "{expected}: {came}");
+    }
 }

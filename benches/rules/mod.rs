@@ -6,47 +6,17 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use rondel::firewall::{
-    Acquaintance, Effect, Entries, Hook, Key, List, ListId, Location, MarkId, Origin, Outcome, RateSpec, Role, Rules,
-    Run, Side, Stanza, Tables, WallClock, World,
+    Acquaintance, Effect, Entries, Hook, Key, List, ListId, Lists, Location, MarkId, Origin, Outcome, RateSpec, Role,
+    Rules, Run, Side, Sieve, Stanza, Tables, WallClock, World,
 };
 use rondel::xml::{Kind, namespaces};
 
 /// Twenty rules each about types, addresses, lists, rates and what is said.
-pub fn script() -> String {
-    let mut script = String::from(
-        "%RATE fast: 1000000000 (burst 10) (entries 100000)\n%RATE all: 1000000000 (burst 10)\n%SEARCH text: body#\n\
-         %PATTERN link: https?://([%w%-%.]+)\n%LIST hosts: memory\n%LIST million: file:million\n",
-    );
-    for number in 0..20 {
-        script.push_str(&format!("%LIST l{number}: file:{number}\n%PATTERN p{number}: buy%s+{number}%s+now\n"));
-    }
-    script.push_str("\n::deliver\n\n");
-    for number in 0..20 {
-        script.push_str(&format!("KIND: message\nTYPE: headline, error\nFROM: <*>@h{number}.example\nDROP.\n\n"));
-    }
-    for number in 0..20 {
-        script.push_str(&format!("FROM: spam{number}@bad{number}.example\nBOUNCE=policy-violation\n\n"));
-    }
-    for number in 0..19 {
-        script.push_str(&format!("CHECK LIST: l{number} contains $<@from|host>\nBOUNCE=policy-violation\n\n"));
-    }
-    script.push_str("CHECK LIST: million contains $<@from|host>\nBOUNCE=policy-violation\n\n");
-    for number in 0..20 {
-        let limit = if number % 2 == 0 { "fast on $<@from|bare>" } else { "all" };
-        let kind = ["KIND: presence", "KIND: iq", "KIND: message"][number % 3];
-        script.push_str(&format!("{kind}\nTYPE: chat, normal, subscribe, get\nLIMIT: {limit}\nDROP.\n\n"));
-    }
-    for number in 0..18 {
-        script.push_str(&format!("KIND: message\nCOUNT: p{number} in text > 0\nBOUNCE=policy-violation\n\n"));
-    }
-    script.push_str("KIND: message\nSCAN: text for link in hosts\nDROP.\n\n");
-    script.push_str("KIND: message\nINSPECT: {urn:xmpp:spam}x@y/=z\nDROP.\n");
-    script
-}
+pub const SCRIPT: &str = include_str!("hundred.pfw");
 
 /// A server in which everything is known.
 pub struct Around {
-    lists: Vec<List>,
+    lists: Lists,
     tables: Tables,
 }
 
@@ -61,9 +31,12 @@ impl Around {
         };
         let list = |(name, spec): &(Box<str>, rondel::firewall::ListSpec)| {
             let count = if **name == *"million" { longest } else { 1_000.min(longest) };
-            List::new(spec.clone(), Arc::new(entries(count)))
+            (spec.clone(), Arc::new(entries(count)))
         };
-        Around { lists: rules.lists.iter().map(list).collect(), tables: Tables::default() }
+        let all: Vec<_> = rules.lists.iter().map(list).collect();
+        let sieve = Arc::new(Sieve::of(all.iter().map(|(_, entries)| &**entries)));
+        let lists = all.into_iter().map(|(spec, entries)| List::new(spec, entries)).collect();
+        Around { lists: Lists::new(lists, sieve), tables: Tables::default() }
     }
 
     /// Runs the rules on a stanza.
@@ -113,8 +86,12 @@ impl World for Around {
         Poll::Ready(None)
     }
     fn is_listed(&self, list: ListId, text: &str, hash: u64) -> bool {
-        self.lists[list.index()].has_hashed(text, hash)
+        self.lists.has(list.index(), text, hash)
     }
+    fn may_be_listed(&self, hash: u64) -> bool {
+        self.lists.may_have(hash)
+    }
+
     fn effect(&mut self, _: &Stanza<'_>, _: Effect<'_>) {}
     fn hit(&mut self, _: usize) {}
 }

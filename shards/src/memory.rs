@@ -6,8 +6,9 @@
 const MAPPED_FROM: std::ffi::c_int = 128 << 10;
 
 /// Has what libraries written in C or C++ allocate in large pieces go back to the system as soon as they free it.
-/// Without it the C library learns from the first large piece that is freed to keep the next ones, up to 32 MiB each, and
-/// RocksDB's write buffers stay for good in the heap of the thread that filled them. To be called before they are used.
+/// Without it the C library learns from the first large piece that is freed to keep the next ones, up to 32 MiB each,
+/// and RocksDB's write buffers stay for good in the heap of the thread that filled them. To be called before they are
+/// used.
 pub fn return_large_pieces() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it may be called at any time; it takes two numbers and changes only how the C library's allocator behaves

@@ -14,6 +14,7 @@ use super::bans::Bans;
 use super::invites::Invites;
 use super::keys;
 use super::log::Log;
+use super::marks::Marks;
 use super::people::People;
 use super::reports::Reports;
 use super::request::{Done, Request};
@@ -36,6 +37,8 @@ pub struct Desk {
     pub log: Log,
     /// Addresses that are not let in.
     pub bans: Bans,
+    /// Marks of accounts.
+    pub marks: Marks,
     /// Reports of abuse.
     pub reports: Reports,
     /// Who is here, and what they are told.
@@ -54,6 +57,7 @@ impl Desk {
             invites: Invites::new(Arc::clone(&store)),
             log: Log::new(Arc::clone(&store)),
             bans: Bans::new(Arc::clone(&store)),
+            marks: Marks::new(Arc::clone(&store)),
             reports: Reports::new(Arc::clone(&store)),
             people: People::new(Arc::clone(&store)),
             audit: Audit::new(store),
@@ -114,6 +118,11 @@ impl Desk {
             Request::SetMessageOfTheDay { words } => self.people.set_words(StoredWords::MessageOfTheDay, &words)?,
             Request::SetWelcome { words } => self.people.set_words(StoredWords::Welcome, &words)?,
             Request::SetAdministrators { jids } => self.sanctions.set_administrators(&jids)?,
+            Request::Mark { jid, mark } => self.marks.set(&account(&jid)?, &mark)?,
+            Request::Unmark { jid, mark } => self.marks.clear(&account(&jid)?, &mark)?,
+            Request::ListMarked { mark, domain } => {
+                return self.marks.marked(&mark, domain.as_deref()).map(Done::Marked);
+            }
             Request::Status
             | Request::ShowLimits { .. }
             | Request::ActOnReport(_)
@@ -121,6 +130,11 @@ impl Desk {
             | Request::EndSessions { .. }
             | Request::ShutDown { .. }
             | Request::Announce { .. }
+            | Request::ShowFirewall
+            | Request::ShowList { .. }
+            | Request::AddToList { .. }
+            | Request::RemoveFromList { .. }
+            | Request::FollowFirewall(_)
             | Request::LogLevels
             | Request::ChangeLogLevels { .. }
             | Request::Trace { .. } => return Err(Failure::new(FailureKind::Unavailable, "no server runs")),
@@ -146,7 +160,7 @@ impl Desk {
             self.audit.note(&deed);
         };
         // It ends when whoever looks on has seen enough.
-        if matches!(request, Request::Trace { .. }) {
+        if matches!(request, Request::Trace { .. } | Request::FollowFirewall(_)) {
             note(None);
             return carry_out(request);
         }

@@ -104,7 +104,7 @@ fn describe(why: NoLine) -> String {
 impl Backend for Remote {
     /// Who asks is seen by the server itself: whoever runs this process.
     fn ask(&self, _by: &By, request: Request, tell: &mut dyn FnMut(Done) -> bool) -> Result<Done, Failure> {
-        let goes_on = matches!(request, Request::Trace { .. });
+        let goes_on = matches!(request, Request::Trace { .. } | Request::FollowFirewall(_));
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let id = connection.next;
         connection.next += 1;

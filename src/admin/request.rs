@@ -10,16 +10,18 @@ use super::audit::{AuditPage, ListAudit};
 use super::backend::{ListUsers, Status, UserDetails, UserPage};
 use super::bans::BannedNetwork;
 use super::count::{CountLog, LogCount};
+use super::firewall::FirewallFacts;
 use super::invites::{MadeInvite, NewInvite, OpenInvite};
 use super::keys::{self, WrittenKeys};
 use super::log::{ListLog, LogPage};
+use super::marks::MarkedAccount;
 use super::people::{Activity, CensusOutcome, RosterEntry, Which};
 use super::reports::{ActOnReport, ReportDetails, ReportPage};
 use super::sanctions::NamedRole;
 use super::usage::Usage;
 use crate::jid::Jid;
 use crate::sasl::ScramKeys;
-use crate::shard::Traced;
+use crate::shard::{FollowedRun, Traced, WantedRuns};
 
 /// What is asked. Addresses are bare JIDs of accounts. Nothing may be called `id` or `do`, which is how requests are
 /// numbered and told apart where they are written as JSON.
@@ -239,6 +241,50 @@ pub enum Request {
         /// Whether it starts again at once.
         restarts: bool,
     },
+    /// What rules have done, and what is in their lists.
+    ShowFirewall,
+    /// What is in a list of the rules.
+    ShowList {
+        /// Its name.
+        list: String,
+    },
+    /// Adds a text to a list of the rules, until the server ends.
+    AddToList {
+        /// Its name.
+        list: String,
+        /// What.
+        text: String,
+    },
+    /// Takes a text out of a list of the rules, until the server ends.
+    RemoveFromList {
+        /// Its name.
+        list: String,
+        /// What.
+        text: String,
+    },
+    /// Marks an account for rules.
+    Mark {
+        /// Which.
+        jid: String,
+        /// The name of the mark.
+        mark: String,
+    },
+    /// Takes a mark off an account.
+    Unmark {
+        /// Which.
+        jid: String,
+        /// The name of the mark.
+        mark: String,
+    },
+    /// The accounts that bear a mark, the one that has borne it longest first.
+    ListMarked {
+        /// The name of the mark.
+        mark: String,
+        /// Only those of this domain.
+        domain: Option<String>,
+    },
+    /// Tells what rules do from now on, until nobody listens; [`Done::Nothing`] in between shows whether somebody does.
+    FollowFirewall(WantedRuns),
     /// The levels of log lines, as `info,session=debug`.
     LogLevels,
     /// Changes levels of log lines, as [`crate::logging::Levels::changed`] reads them; answered with those from now on.
@@ -313,6 +359,14 @@ done! {
     Levels(String),
     /// A decision.
     Traced(Traced),
+    /// What rules have done, and what is in their lists.
+    Firewall(FirewallFacts),
+    /// What is in a list.
+    Entries(Vec<String>),
+    /// The accounts that bear a mark.
+    Marked(Vec<MarkedAccount>),
+    /// What rules have done with a stanza.
+    Followed(FollowedRun),
 }
 
 /// What somebody expects to come of a request.
@@ -356,6 +410,9 @@ impl Request {
                 | Request::Census { .. }
                 | Request::ShowLimits { .. }
                 | Request::ShowActivity { .. }
+                | Request::ShowFirewall
+                | Request::ShowList { .. }
+                | Request::ListMarked { .. }
                 | Request::LogLevels
         )
     }

@@ -12,6 +12,7 @@ pub mod audit;
 pub mod ban;
 mod check;
 mod contact;
+pub mod firewall;
 pub mod inspect;
 pub mod invite;
 mod keeping;
@@ -50,6 +51,7 @@ pub use archive::Archive;
 pub use audit::AuditFlags;
 pub use ban::BanAction;
 pub use contact::Contact;
+pub use firewall::FirewallAction;
 pub use inspect::CheckFlags;
 pub use invite::InviteAction;
 pub use keeping::Keeping;
@@ -117,6 +119,9 @@ pub enum Action {
     /// Shows what a session or an address has used of what it may
     #[command(subcommand, arg_required_else_help = true)]
     Limits(LimitsAction),
+    /// Checks and tries the scripts that stanzas have to pass, and shows what they do on a running server
+    #[command(subcommand, arg_required_else_help = true)]
+    Firewall(FirewallAction),
     /// Shows what administrators have done
     Audit(AuditFlags),
     /// Says something to everybody who is online on a running server, or to all its accounts

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::firewall::{Loaded, Sources, Warning};
+use crate::firewall::{Beside, Loaded, Warning};
 
 /// The firewall.
 #[derive(Args, Clone, Debug)]
@@ -19,6 +19,11 @@ pub struct RuleFlags {
     /// Who belongs together, for rules that ask for groups: below each [name] addresses, one in a line.
     #[arg(long, env = "RONDEL_GROUPS", value_name = "FILE")]
     pub groups: Option<PathBuf>,
+
+    /// Where addresses are, for rules that ask for countries: a database in MaxMind's format, such as
+    /// GeoLite2-Country.mmdb.
+    #[arg(long, env = "RONDEL_GEOIP", value_name = "FILE")]
+    pub geoip: Option<PathBuf>,
 }
 
 impl RuleFlags {
@@ -27,9 +32,7 @@ impl RuleFlags {
         if self.firewall.is_empty() {
             return Ok(None);
         }
-        let sources = Sources::default();
-        Loaded::read(&self.firewall, self.groups.as_deref(), sources)
-            .map(Some)
-            .map_err(|error| format!("--firewall: {error}"))
+        let beside = Beside { groups: self.groups.as_deref(), places: self.geoip.as_deref() };
+        Loaded::read(&self.firewall, beside).map(Some).map_err(|error| format!("--firewall: {error}"))
     }
 }

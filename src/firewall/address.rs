@@ -77,6 +77,17 @@ impl AddressPattern {
         })
     }
 
+    /// The node and the host, if nothing but addresses with exactly these fit; the host alone, whatever the node has to
+    /// be.
+    pub fn literals(&self) -> Option<(Option<&str>, &str)> {
+        let PartPattern::Literal(host) = &self.host else { return None };
+        match &self.node {
+            _ if !self.is_valid => None,
+            Some(PartPattern::Literal(node)) => Some((Some(node), host)),
+            _ => Some((None, host)),
+        }
+    }
+
     /// Whether an address fits; `None` for none.
     #[inline]
     pub fn fits(&self, parts: Option<&Parts<'_>>, budget: &mut Budget) -> bool {

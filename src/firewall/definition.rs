@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fmt;
 
 use rondel_shards::Rate;
 
@@ -88,6 +89,17 @@ pub enum Backend {
         /// The node.
         node: String,
     },
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Backend::Memory { .. } => f.write_str("memory"),
+            Backend::File { path, .. } => f.write_str(path),
+            Backend::Web(web) => f.write_str(&web.url),
+            Backend::Pubsub { service, node } => write!(f, "{service}/{node}"),
+        }
+    }
 }
 
 /// A list on the web.

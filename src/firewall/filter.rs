@@ -71,7 +71,7 @@ impl Filter {
                 Cow::Owned(text) => Parts::of(&text).map_or(&*text, |parts| parts.bare).to_owned().into(),
             },
             Filter::Log => {
-                tracing::debug!(target: "rondel::firewall", text = %text, "a list is asked for");
+                tracing::debug!(target: "firewall", text = %text, "a list is asked for");
                 text
             }
         }

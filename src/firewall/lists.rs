@@ -1,6 +1,7 @@
 //! A list as one shard has it: what its source has, which all shards share, and what rules and administrators have
 //! added to it and taken away since.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use hashbrown::HashSet;
@@ -8,6 +9,7 @@ use hashlink::LinkedHashSet;
 
 use super::definition::{Backend, ListSpec, MEMORY_ENTRIES};
 use super::entries::{Entries, hash_of};
+use super::sieve::Sieve;
 
 /// A list.
 #[derive(Clone, Debug)]
@@ -18,6 +20,69 @@ pub struct List {
     added: LinkedHashSet<Box<str>>,
     /// What of the source is no longer there.
     removed: HashSet<Box<str>>,
+}
+
+/// All lists as one shard has them.
+#[derive(Clone, Debug, Default)]
+pub struct Lists {
+    all: Vec<List>,
+    /// Of all their sources.
+    sieve: Arc<Sieve>,
+    /// The last hash that was asked for, and whether it passes: one text is mostly looked for in several lists.
+    last: Cell<(u64, bool)>,
+    /// Whether they may have more than their sources.
+    has_changed: bool,
+}
+
+impl Lists {
+    /// These, by number; `sieve` is of all their sources.
+    pub fn new(all: Vec<List>, sieve: Arc<Sieve>) -> Lists {
+        let last = Cell::new((0, sieve.passes(0)));
+        let has_changed = all.iter().any(|list| !list.added.is_empty());
+        Lists { all, sieve, last, has_changed }
+    }
+
+    /// The source of a list has something else now.
+    pub fn set_source(&mut self, list: usize, source: Arc<Entries>, sieve: Arc<Sieve>) {
+        self.last.set((0, sieve.passes(0)));
+        self.sieve = sieve;
+        if let Some(list) = self.all.get_mut(list) {
+            list.set_source(source);
+        }
+    }
+
+    /// Whether a text, of which this is the hash, is in a list.
+    #[inline]
+    pub fn has(&self, list: usize, text: &str, hash: u64) -> bool {
+        let (last, passed) = self.last.get();
+        let passes = if last == hash { passed } else { self.sieve.passes(hash) };
+        if last != hash {
+            self.last.set((hash, passes));
+        }
+        self.all.get(list).is_some_and(|list| if passes { list.has_hashed(text, hash) } else { list.has_added(text) })
+    }
+
+    /// Whether a text with this hash may be in any of them.
+    #[inline]
+    pub fn may_have(&self, hash: u64) -> bool {
+        self.has_changed || self.sieve.passes(hash)
+    }
+
+    /// A list.
+    pub fn get(&self, list: usize) -> Option<&List> {
+        self.all.get(list)
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, list: usize) -> Option<&mut List> {
+        self.has_changed = true;
+        self.all.get_mut(list)
+    }
+
+    /// All of them, in order.
+    pub fn into_lists(self) -> Vec<List> {
+        self.all
+    }
 }
 
 impl List {
@@ -33,6 +98,7 @@ impl List {
 
     /// Its source has something else now. What was added and taken away stays so.
     pub fn set_source(&mut self, source: Arc<Entries>) {
+        self.removed.retain(|text| source.has(text.as_bytes()));
         self.source = source;
     }
 
@@ -45,8 +111,13 @@ impl List {
     #[inline]
     pub fn has_hashed(&self, text: &str, hash: u64) -> bool {
         let is_removed = || !self.removed.is_empty() && self.removed.contains(text);
-        let is_added = || !self.added.is_empty() && self.added.contains(text);
-        (self.source.has_hashed(text.as_bytes(), hash) && !is_removed()) || is_added()
+        (self.source.has_hashed(text.as_bytes(), hash) && !is_removed()) || self.has_added(text)
+    }
+
+    /// Whether a text that its source does not have is in it.
+    #[inline]
+    fn has_added(&self, text: &str) -> bool {
+        !self.added.is_empty() && self.added.contains(text)
     }
 
     /// Whether rules and administrators may change it.
@@ -90,7 +161,7 @@ impl List {
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.source.len() + self.added.len() - self.removed.len()
+        (self.source.len() + self.added.len()).saturating_sub(self.removed.len())
     }
 
     /// Whether there is none.
@@ -142,6 +213,24 @@ mod tests {
         assert_eq!((list.has("a"), list.has("b"), list.has("c"), list.has("d")), (false, false, true, true));
         list.add("a");
         assert_eq!(all(&list), ["a", "c", "d"]);
+    }
+
+    #[test]
+    fn many_lists_are_asked_together() {
+        let [one, other] = [&["a", "b"][..], &["c"]].map(|source| list("file:/x", source));
+        let sieve = Arc::new(Sieve::of([&*one.source, &*other.source].into_iter()));
+        let mut lists = Lists::new(vec![one, other], sieve);
+        let has = |lists: &Lists, text: &str| [0, 1].map(|list| lists.has(list, text, hash_of(text.as_bytes())));
+        assert_eq!(has(&lists, "a"), [true, false]);
+        assert_eq!(has(&lists, "c"), [false, true]);
+        assert_eq!(has(&lists, "d"), [false, false]);
+        lists.get_mut(0).unwrap().add("d");
+        assert_eq!(has(&lists, "d"), [true, false]);
+        let source: Arc<Entries> = Arc::new([&b"e"[..]].into_iter().collect());
+        let sieve = Arc::new(Sieve::of([&*source].into_iter()));
+        lists.set_source(1, source, sieve);
+        assert_eq!(has(&lists, "e"), [false, true]);
+        assert!(!lists.has(2, "e", hash_of(b"e")));
     }
 
     #[test]

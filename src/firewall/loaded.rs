@@ -8,6 +8,7 @@ use super::definition::Backend;
 use super::entries::Entries;
 use super::groups::Groups;
 use super::mistake::Warning;
+use super::places::Places;
 use super::program::Rules;
 use super::{ListSpec, Sources};
 
@@ -20,6 +21,17 @@ pub struct Loaded {
     pub sources: Vec<Arc<Entries>>,
     /// Who belongs together.
     pub groups: Groups,
+    /// Where addresses are.
+    pub places: Option<Places>,
+}
+
+/// What scripts may ask for beside stanzas, as files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'p> {
+    /// Who belongs together.
+    pub groups: Option<&'p Path>,
+    /// Where addresses are.
+    pub places: Option<&'p Path>,
 }
 
 /// Scripts that come with the server, by the names that Prosody's have.
@@ -37,26 +49,27 @@ const SHIPPED: &[(&str, &str)] = &[
 const MODULE: &str = "module:scripts/";
 
 impl Loaded {
-    /// Reads scripts, from files or of those that come with the server, the files of their lists, and who belongs to
-    /// which group. An error is one line that says what to change.
-    pub fn read(names: &[String], groups: Option<&Path>, sources: Sources) -> Result<(Loaded, Vec<Warning>), String> {
+    /// Reads scripts, from files or of those that come with the server, the files of their lists, and what is beside
+    /// them. An error is one line that says what to change.
+    pub fn read(names: &[String], beside: Beside<'_>) -> Result<(Loaded, Vec<Warning>), String> {
         let texts = names.iter().map(|name| script(name)).collect::<Result<Vec<String>, String>>()?;
         let scripts: Vec<(&str, &str)> =
             names.iter().map(String::as_str).zip(texts.iter().map(String::as_str)).collect();
-        let sources = Sources { groups: groups.is_some(), ..sources };
+        let sources = Sources { groups: beside.groups.is_some(), countries: beside.places.is_some() };
         let (rules, mut warnings) = Rules::load(&scripts, sources).map_err(|error| error.to_string())?;
         let mut lists = Vec::new();
         for (name, spec) in &rules.lists {
             lists.push(Arc::new(entries(name, spec, &mut warnings)?));
         }
-        let groups = match groups {
+        let groups = match beside.groups {
             Some(path) => {
                 let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
                 Groups::parse(&text).map_err(|mistake| format!("{}: {mistake}", path.display()))?
             }
             None => Groups::default(),
         };
-        Ok((Loaded { rules, sources: lists, groups }, warnings))
+        let places = beside.places.map(Places::open).transpose()?;
+        Ok((Loaded { rules, sources: lists, groups, places }, warnings))
     }
 }
 
@@ -92,10 +105,10 @@ mod tests {
     #[test]
     fn all_scripts_that_come_with_the_server_load_together() {
         let names: Vec<String> = SHIPPED.iter().map(|(name, _)| format!("{MODULE}{name}")).collect();
-        let (loaded, _) = Loaded::read(&names, None, Sources::default()).unwrap();
+        let (loaded, _) = Loaded::read(&names, Beside::default()).unwrap();
         assert_eq!(loaded.rules.scripts.len(), SHIPPED.len());
         assert_eq!(loaded.sources.len(), loaded.rules.lists.len());
-        let unknown = Loaded::read(&[format!("{MODULE}x.pfw")], None, Sources::default()).unwrap_err();
+        let unknown = Loaded::read(&[format!("{MODULE}x.pfw")], Beside::default()).unwrap_err();
         assert!(unknown.contains("spam-blocking.pfw"), "{unknown}");
     }
 
@@ -113,11 +126,11 @@ mod tests {
             "CHECK LIST: perhaps contains $<@from>\nDROP.\n".to_owned(),
         ];
         std::fs::write(path("script"), text.concat()).unwrap();
-        let (loaded, warnings) = Loaded::read(&[path("script")], None, Sources::default()).unwrap();
+        let (loaded, warnings) = Loaded::read(&[path("script")], Beside::default()).unwrap();
         assert_eq!(loaded.sources.iter().map(|entries| entries.len()).collect::<Vec<_>>(), [2, 0, 0]);
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].message.contains("gone"), "{warnings:?}");
-        let missing = Loaded::read(&[path("nothing")], None, Sources::default()).unwrap_err();
+        let missing = Loaded::read(&[path("nothing")], Beside::default()).unwrap_err();
         assert!(missing.contains("nothing"), "{missing}");
     }
 }

@@ -6,6 +6,7 @@
 
 mod action;
 mod address;
+mod blocks;
 mod clock;
 mod condition;
 mod definition;
@@ -22,10 +23,13 @@ mod parser;
 mod path;
 mod pattern;
 mod pattern_syntax;
+mod places;
+mod polling;
 mod program;
 mod run;
 mod running;
 mod shared_bucket;
+mod sieve;
 mod stanza;
 mod syntax;
 mod tables;
@@ -34,6 +38,8 @@ mod test;
 #[cfg(test)]
 mod tests;
 mod touches;
+mod transcript;
+mod trial;
 mod world;
 
 use std::borrow::Cow;
@@ -42,17 +48,22 @@ pub use clock::WallClock;
 pub use definition::{Backend, ListSpec, MEMORY_ENTRIES, RateSpec, WebList};
 pub use entries::{Entries, hash_of};
 pub use groups::Groups;
-pub use lists::List;
-pub use loaded::Loaded;
+pub use lists::{List, Lists};
+pub use loaded::{Beside, Loaded};
 pub use mistake::{Mistake, ScriptError, Warning};
 pub use pattern::{Budget, Pattern, PatternError};
+pub use places::Places;
+pub use polling::{Looked, Polling};
 pub use program::{Bucket, Rules};
 pub use run::{Outcome, Run};
 pub use running::{RuleHits, Running};
+pub use sieve::Sieve;
 pub use stanza::Stanza;
 pub use syntax::{Bounce, Level, ListId, MarkId, Report, Role};
 pub use tables::Tables;
 pub use template::Origin;
+pub use transcript::Transcript;
+pub use trial::{NoStanza, Surroundings, Trial, Tried};
 pub use world::{Acquaintance, Effect, Key, Location, Side, Trace, World};
 
 /// The names of the chains that hang on hooks, in the order of [`Hook`].

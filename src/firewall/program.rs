@@ -7,6 +7,7 @@ use aho_corasick::AhoCorasick;
 use hashbrown::HashMap;
 use siphasher::sip::SipHasher13;
 
+use super::blocks::{self, Block};
 use super::definition::{Definition, ListSpec, RateSpec, Zone};
 use super::mistake::{Mistake, ScriptError, Warning};
 use super::names::{Names, Table, Use};
@@ -84,6 +85,8 @@ pub struct Chain {
     pub tests: Box<[Test]>,
     /// By kind of stanza: the rules to look at.
     pub visits: [Box<[Visit]>; 4],
+    /// By kind of stanza: the blocks among them.
+    pub blocks: [Box<[Block]>; 4],
     /// What is tested for them, rule by rule.
     pub tested: Box<[Tested]>,
     /// How many tests are remembered in one run.
@@ -107,6 +110,8 @@ pub struct Visit {
     pub all: u16,
     /// Whether the rule can be about this kind of stanza.
     pub is_candidate: bool,
+    /// The block that begins with it, counted from 1; 0: none does.
+    pub block: u32,
 }
 
 /// A rule, put together.
@@ -124,7 +129,7 @@ pub struct Compiled {
 }
 
 /// A condition, put together.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Tested {
     /// The test, by its number in the chain.
     pub test: u32,
@@ -359,6 +364,13 @@ impl Loader {
             .map(|(number, (_, path))| Search { path, beginnings: beginnings(SearchId(number), &rules) })
             .collect();
         rules.marks = names.marks.names.iter().map(|(name, _)| name.clone()).collect();
+        let mut chains = std::mem::take(&mut rules.chains);
+        for Chain { visits, blocks, tested, tests, .. } in &mut chains {
+            for (visits, blocks) in visits.iter_mut().zip(blocks) {
+                *blocks = blocks::blocks(visits, tested, tests, &rules).into();
+            }
+        }
+        rules.chains = chains;
         rules
     }
 
@@ -412,7 +424,7 @@ impl Loader {
             for (is_candidate, visits) in kinds.into_iter().zip(&mut visits) {
                 if is_candidate || early > 0 {
                     let (first, early, all) = (first as u32, early as u16, all as u16);
-                    visits.push(Visit { rule: place, first, early, all, is_candidate });
+                    visits.push(Visit { rule: place, first, early, all, is_candidate, block: 0 });
                 }
             }
             let sources = rule.conditions.into_iter().map(|condition| condition.source).enumerate();
@@ -443,6 +455,7 @@ impl Loader {
             rules: compiled.into(),
             tests: tests.into_iter().map(|(test, _)| test).collect(),
             visits: visits.map(Into::into),
+            blocks: Default::default(),
             tested: all_tested.into(),
             memos: memos.len(),
             buckets: local.first,

@@ -1,12 +1,14 @@
 //! One stanza's way through the chains of a hook: a machine that stops where something has to be waited for, and goes
 //! on from there.
 
+use std::fmt;
 use std::task::Poll;
 
 use smallvec::SmallVec;
 
+use super::blocks::Needs;
 use super::pattern::Budget;
-use super::program::{Chain, Rules, place_of};
+use super::program::{Chain, Rules, Tested, place_of};
 use super::stanza::Stanza;
 use super::syntax::{Action, ChainName, Step};
 use super::template::Origin;
@@ -23,6 +25,16 @@ pub enum Outcome {
     Default,
     /// It is gone: dropped, answered, or on its way to somebody else.
     Consumed,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Outcome::Pass => "passes",
+            Outcome::Default => "goes on as one that nobody handles",
+            Outcome::Consumed => "is gone",
+        })
+    }
 }
 
 /// How a chain ends.
@@ -303,7 +315,28 @@ fn find_rule<W: World>(frame: &mut Frame, rules: &Rules, mut tester: Tester<'_, 
     let is_followed = tester.world.is_followed();
     let visits = &chain.visits[place_of(tester.stanza.kind())];
     let mut at = if let Stage::Test(at) = frame.stage { at } else { 0 };
+    let blocks = &chain.blocks[place_of(tester.stanza.kind())];
     while let Some(visit) = visits.get(frame.visit) {
+        if visit.block != 0
+            && at == 0
+            && !is_followed
+            && let Some(block) = blocks.get(visit.block as usize - 1)
+        {
+            let has_none = match &block.needs {
+                Needs::Test(tested) => match answer(frame, chain, *tested, &mut tester) {
+                    Poll::Ready(answer) => answer == tested.is_negated,
+                    Poll::Pending => {
+                        frame.stage = Stage::Test(0);
+                        return Poll::Pending;
+                    }
+                },
+                needs => tester.has_none(needs),
+            };
+            if has_none {
+                frame.visit += block.rules as usize;
+                continue;
+            }
+        }
         let early = visit.early as usize;
         let tested = chain.tested.get(visit.first as usize..).and_then(|rest| rest.get(..visit.all as usize));
         let tested = tested.unwrap_or_default();
@@ -317,19 +350,9 @@ fn find_rule<W: World>(frame: &mut Frame, rules: &Rules, mut tester: Tester<'_, 
                 }
             }
             let Some(next) = tested.get(at) else { break true };
-            let known = next.memo.and_then(|memo| frame.memo.get(memo));
-            let answer = match known {
-                Some(answer) => answer,
-                None => {
-                    let Poll::Ready(answer) = tester.test(&chain.tests[next.test as usize]) else {
-                        frame.stage = Stage::Test(at);
-                        return Poll::Pending;
-                    };
-                    if let Some(memo) = next.memo {
-                        frame.memo.set(memo, answer);
-                    }
-                    answer
-                }
+            let Poll::Ready(answer) = answer(frame, chain, *next, &mut tester) else {
+                frame.stage = Stage::Test(at);
+                return Poll::Pending;
             };
             if at >= early {
                 let holds = answer != next.is_negated;
@@ -351,4 +374,22 @@ fn find_rule<W: World>(frame: &mut Frame, rules: &Rules, mut tester: Tester<'_, 
         frame.visit += 1;
     }
     Poll::Ready(false)
+}
+
+/// The answer of a test: remembered, or found out now.
+#[inline]
+fn answer<W: World>(
+    frame: &mut Frame,
+    chain: &Chain,
+    tested: Tested,
+    tester: &mut Tester<'_, '_, '_, W>,
+) -> Poll<bool> {
+    if let Some(answer) = tested.memo.and_then(|memo| frame.memo.get(memo)) {
+        return Poll::Ready(answer);
+    }
+    let answer = tester.test(&chain.tests[tested.test as usize]);
+    if let (Poll::Ready(answer), Some(memo)) = (answer, tested.memo) {
+        frame.memo.set(memo, answer);
+    }
+    answer
 }

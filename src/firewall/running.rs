@@ -8,7 +8,9 @@ use rondel_shards::{Counter, Rate};
 
 use super::entries::Entries;
 use super::loaded::Loaded;
+use super::places::Places;
 use super::shared_bucket::SharedBucket;
+use super::sieve::Sieve;
 use super::{Backend, Bucket, Groups, Rules};
 
 /// Rules that run.
@@ -18,8 +20,12 @@ pub struct Running {
     pub rules: Rules,
     /// Who belongs together.
     pub groups: Groups,
+    /// Where addresses are.
+    pub places: Option<Places>,
     /// By the number of a list: what its source has just now.
     sources: Vec<ArcSwap<Entries>>,
+    /// Of what all of them have.
+    sieve: ArcSwap<Sieve>,
     /// By id: what is counted for all shards together.
     shared: HashMap<u64, Arc<SharedBucket>>,
     counts: Vec<Counts>,
@@ -53,7 +59,7 @@ impl Running {
     /// What was loaded, to be run by so many shards. What is counted goes on where its definition and its place are as
     /// before, and what was fetched from elsewhere stays until it is fetched again.
     pub fn new(loaded: Loaded, shards: usize, before: Option<&Running>) -> Running {
-        let Loaded { rules, sources, groups } = loaded;
+        let Loaded { rules, sources, groups, places } = loaded;
         let shared = rules.buckets.iter().map(|bucket| {
             let known = before.and_then(|before| before.shared.get(&bucket.id)).cloned();
             (bucket.id, known.unwrap_or_default())
@@ -72,7 +78,9 @@ impl Running {
             refused: Counter::default(),
         };
         let counts = (0..shards).map(|_| counts()).collect();
-        Running { shared: shared.collect(), sources: sources.collect(), counts, groups, rules }
+        let sources: Vec<ArcSwap<Entries>> = sources.collect();
+        let sieve = ArcSwap::from_pointee(sieve_of(&sources));
+        Running { shared: shared.collect(), sources, sieve, counts, groups, places, rules }
     }
 
     /// What the source of a list has just now.
@@ -84,7 +92,13 @@ impl Running {
     pub fn set_source(&self, list: usize, entries: Arc<Entries>) {
         if let Some(source) = self.sources.get(list) {
             source.store(entries);
+            self.sieve.store(Arc::new(sieve_of(&self.sources)));
         }
+    }
+
+    /// What is in none of the sources.
+    pub fn sieve(&self) -> Arc<Sieve> {
+        self.sieve.load_full()
     }
 
     /// Counts one event that is not told apart from others. Whether there have been too many.
@@ -137,6 +151,11 @@ impl Running {
     }
 }
 
+fn sieve_of(sources: &[ArcSwap<Entries>]) -> Sieve {
+    let sources: Vec<Arc<Entries>> = sources.iter().map(ArcSwap::load_full).collect();
+    Sieve::of(sources.iter().map(|source| &**source))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,7 +163,7 @@ mod tests {
     fn running(text: &str, before: Option<&Running>) -> Running {
         let (rules, _) = Rules::load(&[("s", text)], Default::default()).unwrap();
         let sources = rules.lists.iter().map(|_| Arc::default()).collect();
-        Running::new(Loaded { rules, sources, groups: Groups::default() }, 2, before)
+        Running::new(Loaded { rules, sources, ..Loaded::default() }, 2, before)
     }
 
     #[test]

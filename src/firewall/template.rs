@@ -57,7 +57,7 @@ pub struct Template {
 
 /// An address, or a part of one: what most expressions are.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(super) struct AddressPart {
+pub struct AddressPart {
     /// Whose.
     pub side: Side,
     /// Which part; all of it if none.
@@ -101,7 +101,7 @@ enum Segment {
 
 /// What is made of an address.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(super) enum Function {
+pub enum Function {
     Bare,
     Node,
     Host,

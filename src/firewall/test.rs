@@ -7,6 +7,7 @@ use std::task::Poll;
 use smallvec::SmallVec;
 
 use super::address::Parts;
+use super::blocks::Needs;
 use super::definition::Zone;
 use super::entries::hash_of;
 use super::list_key;
@@ -86,6 +87,11 @@ impl Searched {
         self.0.len() - 1
     }
 
+    /// Whether one of the patterns that are looked for in a text can begin in it.
+    fn may_begin(&self, place: usize) -> bool {
+        self.0.get(place).is_some_and(|found| found.may_begin)
+    }
+
     /// The text that was found, for a pattern: nothing, if the pattern cannot be in it.
     #[inline]
     fn text_for<'t>(&'t self, place: usize, stanza: &'t Stanza<'_>, pattern: &Pattern) -> Option<&'t [u8]> {
@@ -123,6 +129,34 @@ impl<'t, 's, 'o, W: World> Tester<'t, 's, 'o, W> {
         decided.iter().for_each(|source| self.world.follow(Trace::Condition(source, true)));
     }
 
+    /// Whether none of the rules of a block can hold, because of what all of them need.
+    #[inline]
+    pub fn has_none(&mut self, needs: &Needs) -> bool {
+        match needs {
+            // It is tested as one of theirs, and remembered.
+            Needs::Test(_) => false,
+            Needs::Part(part, hashes) => self.parts(part.side).is_none() || !hashes.contains(&self.hash_of_part(*part)),
+            Needs::Listed(part) => {
+                let hash = self.hash_of_part(*part);
+                !self.world.may_be_listed(hash)
+            }
+            Needs::Beginning(search) => {
+                let place = self.searched.look(self.rules, *search, self.stanza);
+                !self.searched.may_begin(place)
+            }
+        }
+    }
+
+    #[inline]
+    fn hash_of_part(&mut self, part: AddressPart) -> u64 {
+        if let Some(hash) = self.hashes[part.place()] {
+            return hash;
+        }
+        let hash = hash_of(self.address_part(part).as_bytes());
+        self.hashes[part.place()] = Some(hash);
+        hash
+    }
+
     /// Whether it holds; or what it depends on is not known yet.
     pub fn test(&mut self, test: &Test) -> Poll<bool> {
         Poll::Ready(match test {
@@ -130,8 +164,9 @@ impl<'t, 's, 'o, W: World> Tester<'t, 's, 'o, W> {
             Test::Type(names) => {
                 self.stanza.effective_type().is_some_and(|kind| names.iter().any(|name| **name == *kind))
             }
-            Test::To(pattern) => pattern.fits(self.parts(Side::Addressee).as_ref(), self.budget),
-            Test::From(pattern) => pattern.fits(self.parts(Side::Sender).as_ref(), self.budget),
+            // Addresses are short: what the stanza says does not keep them from being looked at.
+            Test::To(pattern) => pattern.fits(self.parts(Side::Addressee).as_ref(), &mut Budget::default()),
+            Test::From(pattern) => pattern.fits(self.parts(Side::Sender).as_ref(), &mut Budget::default()),
             Test::ToExactly(template) => self.jid(Side::Addressee) == Some(&*self.expand(template)),
             Test::FromExactly(template) => self.stanza.from() == Some(&*self.expand(template)),
             Test::ToSelf => self.stanza.to().is_none(),

@@ -138,6 +138,11 @@ pub trait World {
     /// Whether a text, of which this is the hash, is in a list. Filters have been applied.
     fn is_listed(&self, list: ListId, text: &str, hash: u64) -> bool;
 
+    /// Whether a text of this hash may be in any list at all, as it is looked for.
+    fn may_be_listed(&self, _hash: u64) -> bool {
+        true
+    }
+
     /// Does something.
     fn effect(&mut self, stanza: &Stanza<'_>, effect: Effect<'_>);
 

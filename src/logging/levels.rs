@@ -10,7 +10,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::{Registry, reload};
 
 /// The parts of the server that have a level of their own: the targets of log lines.
-pub const SUBSYSTEMS: [&str; 8] = ["server", "session", "stream", "login", "limits", "shards", "storage", "admin"];
+pub const SUBSYSTEMS: [&str; 10] =
+    ["server", "session", "stream", "login", "registration", "limits", "firewall", "shards", "storage", "admin"];
 
 /// A general level and those of single subsystems, written `info,session=debug`.
 #[derive(Clone, Debug, Eq, PartialEq)]

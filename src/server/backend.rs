@@ -19,12 +19,12 @@ use crate::logging::LevelControl;
 use crate::registration::Mode;
 use crate::shard::{
     Announcement, AskUsage, Asked, Census, EndSessions, Message, NotRemoved, Reconsider, RemoveAccount, Sessions,
-    Settings, Traced, Watch,
+    SetMark, Settings, Traced, Watch,
 };
 use crate::stream::StreamError;
 
 /// How long a shard may take to end an account's sessions.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long the end waits at least.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -33,21 +33,21 @@ const FAREWELL: Duration = Duration::from_millis(500);
 const DEPARTED_AT_ONCE: usize = 100;
 
 /// Decisions that may wait to be told.
-const TRACED_MAX: usize = 10_000;
+pub(super) const TRACED_MAX: usize = 10_000;
 
 /// Accounts that are told something at once, and how often so many are.
 const TOLD_AT_ONCE: usize = 200;
 const TELLS_EVERY: Duration = Duration::from_millis(100);
 
 /// How often it is seen to whether anybody still listens.
-const ASKED_EVERY: Duration = Duration::from_secs(1);
+pub(super) const ASKED_EVERY: Duration = Duration::from_secs(1);
 
 /// The running server, for its admin socket.
 pub struct Running {
-    watches: AtomicU64,
+    pub(super) watches: AtomicU64,
     desk: Desk,
-    remotes: Vec<Remote<Message>>,
-    settings: Arc<Settings>,
+    pub(super) remotes: Vec<Remote<Message>>,
+    pub(super) settings: Arc<Settings>,
     levels: LevelControl,
     metrics: Vec<Arc<Metrics>>,
     store: Arc<Store>,
@@ -166,6 +166,11 @@ impl Running {
             }
             Request::Announce { words, domain, everybody } => self.announce(&words, domain, everybody)?,
             Request::Trace { jid } => self.trace(&account(&jid)?, tell),
+            Request::ShowFirewall => return self.firewall_facts().map(Done::Firewall),
+            Request::ShowList { list } => return self.list_entries(&list).map(Done::Entries),
+            Request::AddToList { list, text } => self.change_list(&list, &text, true)?,
+            Request::RemoveFromList { list, text } => self.change_list(&list, &text, false)?,
+            Request::FollowFirewall(wanted) => self.follow_rules(&wanted, tell)?,
             Request::LogLevels => return Ok(Done::Levels(self.levels.levels().to_string())),
             Request::ChangeLogLevels { changes } => {
                 let invalid = |text| Failure::new(FailureKind::Invalid, text);
@@ -205,6 +210,8 @@ impl Running {
                 let order = |answer| Reconsider { account: jid.to_string(), answer };
                 self.ask_home(jid.as_str(), |answer| Message::Reconsider(Box::new(order(answer))));
             }
+            Request::Mark { jid, mark } => self.take_mark(jid, mark, Some(admin::now().as_millis() as u64))?,
+            Request::Unmark { jid, mark } => self.take_mark(jid, mark, None)?,
             Request::BanAddress { .. } | Request::UnbanAddress { .. } => {
                 self.settings.take_decisions(&self.desk)?;
                 self.remotes.iter().for_each(|remote| remote.send(Message::EndBanned));
@@ -222,6 +229,13 @@ impl Running {
             | Request::SetAdministrators { .. } => self.settings.take_decisions(&self.desk)?,
             _ => {}
         }
+        Ok(())
+    }
+
+    fn take_mark(&self, jid: &str, mark: &str, at_ms: Option<u64>) -> Result<(), Failure> {
+        let jid = account(jid)?;
+        let order = |answer| SetMark { account: jid.to_string(), name: mark.to_owned(), at_ms, answer };
+        self.ask_home(jid.as_str(), |answer| Message::Mark(Box::new(order(answer))));
         Ok(())
     }
 

@@ -4,10 +4,12 @@
 mod backend;
 mod clock;
 mod descriptors;
+mod firewall;
 mod lists;
 mod secret;
 mod signals;
 pub mod watch;
+mod web_lists;
 
 use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt;
@@ -28,7 +30,7 @@ use crate::admin;
 use crate::cli::{self, Action, ResourceConflict, SaslMechanism, ServeOptions, StrangersMay, values};
 use crate::credentials;
 use crate::dns::Dns;
-use crate::firewall::{self, Loaded, Warning};
+use crate::firewall::{Loaded, Running, Warning};
 use crate::home::home;
 use crate::limits::AddressLimits;
 use crate::logging;
@@ -118,7 +120,8 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
         options.web.site(&options.domain, options.anonymous.as_deref())?.map(|site| site.with_help(info.help()));
     settings.take_policy(options.registration()?);
     settings.traffic.store(Arc::new(options.traffic.limits()?));
-    take_rules(&settings, options.rules.load()?, shards);
+    let copies = web_lists::Copies::in_data(&options.data_dir);
+    take_rules(&settings, options.rules.load()?, &copies, shards);
     settings.dns = match Dns::start(options.dns_server) {
         Ok(dns) => Some(dns),
         Err(error) if settings.registration().block_lists.is_empty() => {
@@ -161,7 +164,10 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
         })
         .map_err(|error| error.to_string())?
     };
-    let remotes = (0..shards).map(|shard| runtime.remote(shard)).collect();
+    let remotes: Vec<_> = (0..shards).map(|shard| runtime.remote(shard)).collect();
+    let web_lists = web_lists::WebLists::start(copies.clone(), remotes.clone())
+        .map_err(|error| format!("cannot start a thread: {error}"))?;
+    web_lists.take(settings.firewall.load_full());
     let backend =
         backend::Running::new(Arc::clone(&store), remotes, Arc::clone(&settings), levels, runtime.metrics_handles());
     let backend = Arc::new(backend);
@@ -184,7 +190,8 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
             signals::Event::End => break false,
             signals::Event::Reload => {
                 reload(settings.tls.as_ref());
-                reload_flags(&settings, &runtime);
+                reload_flags(&settings, &runtime, &copies);
+                web_lists.take(settings.firewall.load_full());
             }
             signals::Event::ShardDied => break true,
             signals::Event::Tick => {
@@ -391,7 +398,7 @@ fn reload(tls: Option<&Tls>) {
 }
 
 /// Takes the flags that may change as they are now: those in `@file`s, and the lists of addresses, may be others.
-fn reload_flags(settings: &Settings, runtime: &Runtime<Shard>) {
+fn reload_flags(settings: &Settings, runtime: &Runtime<Shard>, copies: &web_lists::Copies) {
     let options = cli::parse(std::env::args_os()).map_err(|mistake| mistake.to_string());
     let options = options.and_then(|command| match command.action {
         Action::Serve(options) => Ok(options),
@@ -404,7 +411,7 @@ fn reload_flags(settings: &Settings, runtime: &Runtime<Shard>) {
             settings.take_policy(policy);
             settings.traffic.store(Arc::new(traffic));
             let shards = settings.stanzas.len();
-            take_rules(settings, rules, shards);
+            take_rules(settings, rules, copies, shards);
             for shard in (0..shards).map(|shard| runtime.remote(shard)) {
                 shard.send(Message::TakeTraffic);
                 shard.send(Message::TakeFirewall);
@@ -421,10 +428,11 @@ fn reload_flags(settings: &Settings, runtime: &Runtime<Shard>) {
 }
 
 /// Has these rules be the ones that stanzas pass.
-fn take_rules(settings: &Settings, loaded: Option<(Loaded, Vec<Warning>)>, shards: usize) {
-    let running = loaded.map(|(loaded, warnings)| {
+fn take_rules(settings: &Settings, loaded: Option<(Loaded, Vec<Warning>)>, copies: &web_lists::Copies, shards: usize) {
+    let running = loaded.map(|(mut loaded, warnings)| {
+        copies.fill(&mut loaded);
         warnings.iter().for_each(|warning| tracing::warn!(target: "firewall", "{warning}"));
-        Arc::new(firewall::Running::new(loaded, shards, settings.firewall.load().as_deref()))
+        Arc::new(Running::new(loaded, shards, settings.firewall.load().as_deref()))
     });
     settings.firewall.store(running);
 }

@@ -150,7 +150,15 @@ impl Shard {
         }
         let home = home(to.bare(), io.shards());
         let from = Sender::session(&session.address);
+        let mut has_passed = false;
         if home == io.shard() && self.is_direct(kind, traits, to) {
+            if self.is_filtered(Hook::Deliver, kind) || self.lanes.is_closed(to.bare()) {
+                has_passed = true;
+                let routed = || Routed::new(kind, traits, from, to, size, write);
+                if !self.passes_directly(io, (session.key, &session.address), frame, kind, to, routed) {
+                    return;
+                }
+            }
             let passing = Passing { kind, traits, from, to: to.as_str(), bare: to.bare(), resource: to.resource() };
             match self.deliver(io, &passing, write) {
                 Ok(Delivered::Done) => return,
@@ -163,6 +171,7 @@ impl Shard {
             }
         }
         let mut routed = Routed::new(kind, traits, from, to, size, write);
+        routed.has_passed = has_passed;
         routed.bearer = self.bearer_to_send(io, kind, from);
         self.dispatch(io, routed);
     }
@@ -175,7 +184,7 @@ impl Shard {
             StanzaKind::Presence(PresenceType::Subscription(_) | PresenceType::Probe) => false,
             StanzaKind::Presence(_) => !self.tasks.is_busy(to.bare()),
         };
-        is_plain && !self.is_filtered(Hook::Deliver, kind) && self.accounts.account(to.bare()).is_some()
+        is_plain && self.accounts.account(to.bare()).is_some()
     }
 
     /// A stanza has come to the home of its addressee, from another shard or from this one.

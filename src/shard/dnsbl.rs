@@ -12,12 +12,18 @@ use crate::dns::blocklist::Listing;
 use crate::limited_event;
 use crate::registration::{BlockListAction, Policy};
 
+/// How accounts are marked that were made from an address on a list, as Prosody's `mod_register_dnsbl_firewall_mark`
+/// marks them.
+pub const LISTED_MARK: &str = "dnsbl_hit";
+
 /// What follows from all lists together.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Listed {
     /// Nothing.
     Nowhere,
-    /// The account is held to the limits of new ones.
+    /// The account is marked.
+    Noted,
+    /// The account is marked, and held to the limits of new ones.
     ToBeLimited,
     /// There is no account.
     Refused,
@@ -57,6 +63,7 @@ impl Shard {
                 (Listing::Yes, Some(BlockListAction::Warn)) => {
                     let words = format!("Somebody registers from {address}, which is on the list {zone}");
                     self.tell_registrar(io, ToRegistrar::Alert(words));
+                    listed = if listed == Listed::Nowhere { Listed::Noted } else { listed };
                 }
                 (Listing::No, _) | (_, None) => {}
             }

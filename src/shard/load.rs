@@ -10,7 +10,7 @@ use rondel_storage::{
     LoadError, Outcome, Owner, Page, PageRequest, ReadRequest, accounts, blocks, marks, preferences, roster, vcards,
 };
 
-use super::firewall::AskedByRules;
+use super::firewall::{AskedByRules, SetMark};
 use super::invites::Befriend;
 use super::message::Routed;
 use super::removal::RemoveAccount;
@@ -46,6 +46,8 @@ enum Waiter {
     Befriend(Box<Befriend>),
     /// Rules, which want to know something of it.
     Asked(Box<AskedByRules>),
+    /// An operator, who has marked it.
+    Mark(Box<SetMark>),
     /// An operator, who wants it to be gone.
     Removal(Box<RemoveAccount>),
 }
@@ -107,6 +109,12 @@ impl Shard {
     pub(super) fn load_to_befriend(&mut self, io: &mut Io<Shard>, order: Box<Befriend>) {
         let account = order.account.clone();
         self.load_for(io, &account, Waiter::Befriend(order));
+    }
+
+    /// Has a mark wait until the account is there.
+    pub(super) fn load_to_mark(&mut self, io: &mut Io<Shard>, order: Box<SetMark>) {
+        let account = order.account.clone();
+        self.load_for(io, &account, Waiter::Mark(order));
     }
 
     /// Has a question of rules wait until the account is there.
@@ -221,6 +229,7 @@ impl Shard {
                     }
                 }
                 Waiter::Removal(order) => self.remove_loaded(io, order),
+                Waiter::Mark(order) => self.set_mark(io, order),
                 Waiter::Asked(asked) => self.asked_of_account(io, *asked),
                 Waiter::Stanza(routed, ticket) => {
                     self.loading.stanzas -= 1;
@@ -245,7 +254,7 @@ impl Shard {
     pub(super) fn let_accounts_go(&mut self, io: &mut Io<Shard>) {
         let (tasks, loading, lanes) = (&self.tasks, &self.loading, &self.lanes);
         let is_needed = |bare_jid: &str| {
-            tasks.is_busy(bare_jid) || loading.waiting.contains_key(bare_jid) || lanes.is_closed(bare_jid)
+            tasks.is_busy(bare_jid) || loading.waiting.contains_key(bare_jid) || lanes.concern(bare_jid)
         };
         let next_ms = self.accounts.let_go(io.now_ms(), is_needed);
         if let (Some(next_ms), false) = (next_ms, self.is_leaving_scheduled) {

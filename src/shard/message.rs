@@ -6,7 +6,7 @@ use rondel_storage::Reply;
 
 use super::broadcast::{Broadcast, Presences};
 use super::census::{Census, Sessions};
-use super::firewall::{Answer, AskListEntries, AskedByRules, ListChange, SetMark};
+use super::firewall::{Answer, AskListEntries, AskedByRules, FollowRules, ListChange, SetMark};
 use super::invites::Befriend;
 use super::notices::Announcement;
 use super::pep::{Event, Question};
@@ -47,6 +47,8 @@ pub enum Message {
     },
     /// Somebody looks at what is decided for an account, or no longer.
     Watch(Box<Watch>),
+    /// Somebody looks at what rules do, or no longer.
+    FollowRules(Box<FollowRules>),
     /// Something has been done beside the shard.
     Aside {
         /// Which task asked.

@@ -79,8 +79,8 @@ use archiving::Receipt;
 pub use census::{Census, Sessions};
 use commands::Commands;
 pub(crate) use end::End;
-pub use firewall::{AskListEntries, ListChange, SetMark};
-use firewall::{Firewall, Lanes, Passages};
+pub use firewall::{AskListEntries, FollowRules, FollowedRun, ListChange, SetMark, ShownStanza, WantedRuns};
+use firewall::{Firewall, Lanes, Passages, RuleFollowers};
 use hashbrown::HashMap;
 use load::Loading;
 pub use message::{EndSessions, Message, Reconsider, Routed};
@@ -184,6 +184,8 @@ pub struct Shard {
     passages: Passages,
     /// What waits behind that.
     lanes: Lanes,
+    /// Those who look on while rules run.
+    followers_of_rules: RuleFollowers,
     /// The last number that was given to what has come to an account.
     last_number: u64,
     /// Streams that were opened here so far.
@@ -214,6 +216,7 @@ impl Shard {
             firewall: Firewall::of(&settings),
             passages: Passages::default(),
             lanes: Lanes::default(),
+            followers_of_rules: RuleFollowers::default(),
             settings,
             scratch: Scratch::default(),
             streams: Vec::new(),
@@ -300,7 +303,7 @@ impl Shard {
     /// Ends a stream: says why, closes the connection, and lets everybody know whom it concerns.
     fn end(&mut self, io: &mut Io<Shard>, stream: Box<Stream>, end: End) {
         let connection = stream.connection;
-        let Some(stream) = self.without_passage(io, stream) else { return };
+        let Some((stream, end)) = self.end_behind_rules(io, stream, end) else { return };
         if let (Some(error), Some(out)) = (end.error(), io.last_words(connection)) {
             error.write_to(out);
         }
@@ -430,6 +433,7 @@ impl Application for Shard {
             Message::Broadcast(broadcast) => self.broadcast_arrived(io, &broadcast),
             Message::Presences(answer) => self.presences_arrived(io, &answer),
             Message::Watch(watch) => self.watches.change(*watch),
+            Message::FollowRules(follow) => self.followers_of_rules.change(*follow),
             Message::Settled(settled) => {
                 settled.iter().for_each(|(key, sequence)| self.released(io, *key, *sequence));
             }
@@ -465,7 +469,7 @@ impl Application for Shard {
             }
             Message::ChangeList(order) => self.change_list(&order.0, &order.1),
             Message::ListEntries(asked) => self.tell_list_entries(&asked),
-            Message::Mark(order) => self.set_mark(io, &order),
+            Message::Mark(order) => self.set_mark(io, order),
             Message::Welcome(account) => {
                 if let Ok(owner) = Owner::parse(&account) {
                     self.welcome(io, &owner);

@@ -148,6 +148,7 @@ impl Shard {
         let stanza: Arc<[u8]> = stanza.into();
         let Some(session) = self.accounts.session_mut(*key) else { return };
         let directed = std::mem::take(&mut session.directed);
+        let bearer = session.bearer.clone();
         if session.presence.is_some() {
             // The one who leaves still hears of it, as confirmation (RFC 6121 §4.5.2).
             self.give_available(io, address.bare(), PresenceType::Unavailable, &stanza);
@@ -163,7 +164,8 @@ impl Shard {
             let stamp = Stamp { from: Some(address.escaped()), to: Some(&escaped), lang };
             let mut addressed = Vec::with_capacity(frame.stamped_len(&stamp));
             frame.write_stamped(&mut addressed, &stamp);
-            self.send(io, StanzaKind::Presence(PresenceType::Unavailable), address.as_str(), &to, &addressed);
+            let from = (address.as_str(), bearer.clone());
+            self.send_of(io, StanzaKind::Presence(PresenceType::Unavailable), from, &to, &addressed);
         }
     }
 
@@ -185,7 +187,8 @@ impl Shard {
             let escaped = escape::attribute_value(to);
             let Ok(to) = Jid::parse(to) else { continue };
             let stanza = format!("<presence type='unavailable' from='{from}' to='{escaped}'/>");
-            self.send(io, StanzaKind::Presence(PresenceType::Unavailable), address.as_str(), &to, stanza.as_bytes());
+            let from = (address.as_str(), session.bearer.clone());
+            self.send_of(io, StanzaKind::Presence(PresenceType::Unavailable), from, &to, stanza.as_bytes());
         }
         self.let_accounts_go(io);
     }

@@ -11,10 +11,10 @@ use rondel_storage::applicants;
 use rondel_storage::invites::StoredInvite;
 use rondel_storage::names as stored_names;
 use rondel_storage::registrations::{Registration, Source};
-use rondel_storage::{Outcome, Owner};
+use rondel_storage::{Outcome, Owner, marks};
 
 use super::applicant::{Applicant, Way};
-use super::dnsbl::Listed;
+use super::dnsbl::{LISTED_MARK, Listed};
 use super::invites::used_up;
 use super::login::existing;
 use super::registrar::ToRegistrar;
@@ -54,8 +54,8 @@ struct Wanted {
     waits: bool,
     /// Whether the throttle waits to hear what has become of it.
     is_counted: bool,
-    /// Whether the account is held to the limits of new ones until somebody trusts it.
-    is_limited: bool,
+    /// What block lists say of the address that it is made from.
+    listed: Listed,
 }
 
 impl Wanted {
@@ -183,7 +183,7 @@ impl Shard {
         let address = applicant.peer.ip();
         let is_counted = invite.is_none() && !policy.trusted.contain(address);
         let waits = invite.is_none() && policy.mode == Mode::Approve;
-        let wanted = Wanted { applicant, owner, said, invite, waits, is_counted, is_limited: false };
+        let wanted = Wanted { applicant, owner, said, invite, waits, is_counted, listed: Listed::Nowhere };
         let step = match proof {
             Some(proof) => self.prove(io, wanted, password, proof),
             None => admit(wanted, password),
@@ -362,7 +362,7 @@ fn admit(wanted: Wanted, password: NewPassword) -> Step {
                 shard.not_registered(io, wanted, Declined::new("listed-address", refusal));
                 return Step::Done;
             }
-            look_for_name(Wanted { is_limited: listed == Listed::ToBeLimited, ..wanted }, password)
+            look_for_name(Wanted { listed, ..wanted }, password)
         }),
         Err(fault) => {
             shard.decline(io, wanted.applicant, Some(wanted.owner), fault.into());
@@ -411,11 +411,14 @@ fn make_keys(wanted: Wanted, password: NewPassword) -> Step {
         let keys = keys.into_iter().map(to_store).collect();
         let since = made_us / 1_000_000;
         let disabled = wanted.waits.then(|| Disabled { since, reason: WAITS.into(), until: None });
-        let limited_until_s = wanted.is_limited.then_some(u64::MAX);
+        let limited_until_s = (wanted.listed == Listed::ToBeLimited).then_some(u64::MAX);
         let account = Account { disabled, limited_until_s, ..Account::new(keys, since) };
         let address = Some(wanted.applicant.peer.ip().to_canonical());
         let registration = Registration { address, source: wanted.source(), client: None };
         let mut request = names::create(&wanted.owner, &account, &registration, made_us);
+        if wanted.listed != Listed::Nowhere {
+            request = marks::of_new(request, LISTED_MARK, made_us / 1_000);
+        }
         if wanted.waits || !wanted.said.is_empty() {
             let (fields, waits) = (wanted.said.clone(), wanted.waits);
             request = applicants::put(request, &applicants::Applicant { at_micros: made_us, address, fields, waits });

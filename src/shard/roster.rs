@@ -1,6 +1,7 @@
 //! The roster of a session's account: requests, pushes, and subscription stanzas in both directions (RFC 6121 §2, §3).
 //! What they mean is decided in [`crate::account::roster`]; here it is read, written and sent.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rondel_shards::Io;
@@ -14,7 +15,8 @@ use super::stream::Stream;
 use super::task::{Asker, Step, Task};
 use crate::account::roster::{self, Change, Exchange, Get, GetRequest, Opened, SetRequest, Settled};
 use crate::account::subscription::{ContactGets, Grant, Passage, SubscriptionType};
-use crate::account::{Account, IqType, PresenceType, SessionKey, StanzaKind};
+use crate::account::{Account, Bearer, IqType, PresenceType, SessionKey, StanzaKind};
+use crate::firewall::Hook;
 use crate::jid::Jid;
 use crate::service::{Action, Answer};
 use crate::stream::{Refusal, StanzaCondition};
@@ -30,6 +32,8 @@ struct Stanza {
     bytes: Vec<u8>,
     /// Whether the account has sent it.
     is_outbound: bool,
+    /// The session that has, if rules may ask about it.
+    bearer: Option<Arc<Bearer>>,
 }
 
 impl Shard {
@@ -189,7 +193,10 @@ impl Shard {
         }
         let contact = to.to_bare();
         let bytes = between_accounts(frame, &account, contact.as_str(), stream.lang.as_deref());
-        let stanza = Stanza { kind, bytes, is_outbound: true };
+        let is_filtered = self.is_filtered(Hook::Deliver, presence);
+        let key = session.key;
+        let bearer = if is_filtered { self.bearer(io, key) } else { None };
+        let stanza = Stanza { kind, bytes, is_outbound: true, bearer };
         let Some(state) = self.accounts.account(&account) else { return };
         // Errors are known at once, while the stanza to be answered is at hand.
         if let Err(condition) = roster::outbound(&owner, &state.contacts, to, kind, &self.settings.roster) {
@@ -207,7 +214,8 @@ impl Shard {
         kind: SubscriptionType,
     ) {
         let Some(owner) = self.owner_of(account) else { return };
-        let stanza = Stanza { kind, bytes: subscription_stanza(account, contact, kind), is_outbound: true };
+        let stanza =
+            Stanza { kind, bytes: subscription_stanza(account, contact, kind), is_outbound: true, bearer: None };
         self.send_out(io, owner, account.to_owned(), contact.to_bare(), stanza);
     }
 
@@ -236,7 +244,7 @@ impl Shard {
             bytes = stripped;
             self.subscription_with_token(io, &account, contact.as_str(), &token);
         }
-        let stanza = Stanza { kind, bytes, is_outbound: false };
+        let stanza = Stanza { kind, bytes, is_outbound: false, bearer: None };
         self.queue(io, &account.clone(), Task::default(), move |shard, io, _| {
             let Some(state) = shard.accounts.account(&account) else { return Step::Done };
             match roster::inbound(&owner, &state.contacts, &contact, kind, &stanza.bytes, &shard.settings.roster) {
@@ -255,7 +263,7 @@ impl Shard {
         io: &mut Io<Shard>,
         account: &str,
         contact: &Jid<'_>,
-        Stanza { kind, bytes: stanza, is_outbound }: &Stanza,
+        Stanza { kind, bytes: stanza, is_outbound, bearer }: &Stanza,
         settled: Settled,
     ) {
         let Settled { step, change } = settled;
@@ -275,7 +283,8 @@ impl Shard {
         }
         match step.passage {
             Passage::Route => {
-                self.send(io, StanzaKind::Presence(PresenceType::Subscription(*kind)), account, contact, stanza);
+                let kind = StanzaKind::Presence(PresenceType::Subscription(*kind));
+                self.send_of(io, kind, (account, bearer.clone()), contact, stanza);
             }
             Passage::ToAvailable => self.give_each(io, account, stanza, |session| session.presence.is_some()),
             Passage::ToInterested => self.give_each(io, account, stanza, |session| session.interested),

@@ -1,13 +1,15 @@
 //! What the server sends: a stanza to its addressee's home, errors to those who have sent what goes nowhere, and what
 //! it says itself.
 
+use std::sync::Arc;
+
 use rondel_shards::Io;
 
 use super::Shard;
 use super::deliver::traits_of;
 use super::message::{Message, Routed, Sender};
 use super::stream::Stream;
-use crate::account::{IqType, MessageType, PresenceType, StanzaKind};
+use crate::account::{Bearer, IqType, MessageType, PresenceType, StanzaKind};
 use crate::home::home;
 use crate::jid::Jid;
 use crate::stream::{Refusal, StanzaCondition};
@@ -68,12 +70,25 @@ impl Shard {
     /// Sends a finished stanza of the server's own making, in the name of an account or a resource (`from`), to an
     /// address of this server.
     pub(super) fn send(&mut self, io: &mut Io<Shard>, kind: StanzaKind, from: &str, to: &Jid<'_>, stanza: &[u8]) {
+        self.send_of(io, kind, (from, None), to, stanza);
+    }
+
+    /// The same on behalf of a session, if rules may ask about it.
+    pub(super) fn send_of(
+        &mut self,
+        io: &mut Io<Shard>,
+        kind: StanzaKind,
+        (from, bearer): (&str, Option<Arc<Bearer>>),
+        to: &Jid<'_>,
+        stanza: &[u8],
+    ) {
         if !self.settings.serves(to.domain()) {
             return;
         }
         let from = Sender::of(from);
         let traits = traits_of(kind, stanza);
-        let routed = Routed::new(kind, traits, from, to, stanza.len(), |out| out.extend_from_slice(stanza));
+        let mut routed = Routed::new(kind, traits, from, to, stanza.len(), |out| out.extend_from_slice(stanza));
+        routed.bearer = bearer;
         self.dispatch(io, routed);
     }
 

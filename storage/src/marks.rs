@@ -37,6 +37,11 @@ pub fn set(owner: &Owner, name: &str, at_ms: u64) -> WriteRequest {
     of(owner).put(FAMILY, name.as_bytes(), Mark { at_ms }.encode())
 }
 
+/// Marks the account that a request makes.
+pub fn of_new(request: WriteRequest, name: &str, at_ms: u64) -> WriteRequest {
+    request.put(FAMILY, name.as_bytes(), Mark { at_ms }.encode())
+}
+
 /// Takes a mark away. Refused if there is no such account.
 pub fn clear(owner: &Owner, name: &str) -> WriteRequest {
     of(owner).delete(FAMILY, name.as_bytes())

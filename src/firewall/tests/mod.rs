@@ -187,6 +187,10 @@ impl World for Made {
         self.lists[list.index()].has_hashed(text, hash)
     }
 
+    fn may_be_listed(&self, hash: u64) -> bool {
+        self.lists.iter().flat_map(List::iter).any(|entry| hash_of(entry.as_bytes()) == hash)
+    }
+
     fn effect(&mut self, stanza: &Stanza<'_>, effect: Effect<'_>) {
         let text = match effect {
             Effect::Bounce(Bounce { kind, condition, text }) => {

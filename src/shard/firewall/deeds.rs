@@ -20,9 +20,6 @@ use crate::shard::{Shard, deliver};
 use crate::stream::Refusal;
 use crate::xml::{Kind, attributes, escape, namespaces as ns};
 
-/// How often what rules send may lead to more that rules send.
-const GENERATIONS_MAX: u8 = 4;
-
 /// Something that rules want done.
 #[derive(Debug)]
 pub(super) enum Deed {
@@ -45,8 +42,6 @@ pub(super) struct Outgoing {
     stanza: Vec<u8>,
     /// Whether it is an answer to the sender, which passes no rules.
     is_answer: bool,
-    /// Whether it is what has come, to somebody else.
-    is_copy: bool,
 }
 
 impl Deed {
@@ -67,7 +62,7 @@ impl Deed {
             Kind::Iq => StanzaKind::Iq(IqType::Error),
             Kind::Other => return None,
         };
-        let answer = Outgoing { kind, from: from.into(), to: to.into(), stanza: out, is_answer: true, is_copy: false };
+        let answer = Outgoing { kind, from: from.into(), to: to.into(), stanza: out, is_answer: true };
         Some(Deed::Send(answer))
     }
 
@@ -91,7 +86,7 @@ impl Deed {
         stanza.extend_from_slice(b"><body>");
         escape::text(&mut stanza, text);
         stanza.extend_from_slice(format!("</body></{name}>").as_bytes());
-        Some(Deed::Send(Outgoing { kind, from: from.into(), to: to.into(), stanza, is_answer: true, is_copy: false }))
+        Some(Deed::Send(Outgoing { kind, from: from.into(), to: to.into(), stanza, is_answer: true }))
     }
 
     /// Somebody else gets the stanza, from the same sender.
@@ -101,15 +96,7 @@ impl Deed {
         let kind = stanza_kind(stanza.kind(), stanza.kind_attribute());
         let kind = kind.unwrap_or(StanzaKind::Message(MessageType::Normal));
         let from = stanza.from().unwrap_or_default().to_owned();
-        Deed::Send(Outgoing { kind, from, to: to.into(), stanza: out, is_answer: false, is_copy: true })
-    }
-
-    /// Whether somebody gets a copy who is the addressee already.
-    pub fn is_copy_to(&self, addressee: Option<&str>) -> bool {
-        match self {
-            Deed::Send(outgoing) => outgoing.is_copy && addressee.map(bare) == Some(bare(&outgoing.to)),
-            _ => false,
-        }
+        Deed::Send(Outgoing { kind, from, to: to.into(), stanza: out, is_answer: false })
     }
 
     /// The server sends somebody the stanza, perhaps with a report of it (XEP-0377).
@@ -133,7 +120,7 @@ impl Deed {
         }
         out.extend_from_slice(b"</message>");
         let kind = StanzaKind::Message(MessageType::Normal);
-        Deed::Send(Outgoing { kind, from: host, to: to.into(), stanza: out, is_answer: false, is_copy: false })
+        Deed::Send(Outgoing { kind, from: host, to: to.into(), stanza: out, is_answer: false })
     }
 }
 
@@ -156,7 +143,7 @@ impl Shard {
     }
 
     fn send_for_rules(&mut self, io: &mut Io<Shard>, outgoing: Outgoing, generation: u8) {
-        let Outgoing { kind, from, to, stanza, is_answer, .. } = outgoing;
+        let Outgoing { kind, from, to, stanza, is_answer } = outgoing;
         let Ok(jid) = Jid::parse(&to) else { return };
         if !is_answer && !self.settings.serves(jid.domain()) {
             let domain = jid.domain();
@@ -167,8 +154,8 @@ impl Shard {
         let mut routed = Routed::new(kind, traits, Sender::of(&from), &jid, stanza.len(), |out| {
             out.extend_from_slice(&stanza);
         });
-        routed.generation = generation + 1;
-        routed.has_passed = is_answer || routed.generation > GENERATIONS_MAX;
+        routed.generation = generation.saturating_add(1);
+        routed.has_passed = is_answer;
         self.dispatch(io, routed);
     }
 

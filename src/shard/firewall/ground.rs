@@ -10,11 +10,12 @@ use rondel_shards::Io;
 
 use super::deeds::Deed;
 use super::questions::{Answer, Question};
-use super::{Firewall, ListChange};
+use super::{ListChange, count};
 use crate::account::Bearer;
 use crate::account::subscription::Grant;
 use crate::firewall::{
-    Acquaintance, Effect, Key, Level, ListId, Location, MarkId, RateSpec, Role, Side, Stanza, WallClock, World,
+    Acquaintance, Effect, Key, Level, ListId, Lists, Location, MarkId, RateSpec, Role, Running, Side, Stanza, Tables,
+    Trace, Transcript, WallClock, World,
 };
 use crate::home::home;
 use crate::shard::Shard;
@@ -24,13 +25,17 @@ use crate::shard::roster::now_micros;
 pub(super) struct Ground<'g> {
     pub shard: &'g mut Shard,
     pub io: &'g Io<Shard>,
-    pub firewall: &'g mut Firewall,
+    pub running: &'g Running,
+    pub lists: &'g mut Lists,
+    pub tables: &'g mut Tables,
     pub bearer: Option<&'g Arc<Bearer>>,
     /// What was asked of others, and is known.
     pub answers: &'g mut Vec<(Question, Answer)>,
     /// What has to be asked of others next.
     pub asked: Option<Question>,
     pub deeds: &'g mut Vec<Deed>,
+    /// Written down for those who follow.
+    pub transcript: &'g mut Option<Box<Transcript>>,
 }
 
 impl Ground<'_> {
@@ -119,20 +124,20 @@ impl World for Ground<'_> {
     }
 
     fn in_group(&self, bare: &str, group: &str) -> bool {
-        self.firewall.running.groups.has(bare, group)
+        self.running.groups.has(bare, group)
     }
 
-    fn location(&self, _address: IpAddr) -> Location {
-        Location::default()
+    fn location(&self, address: IpAddr) -> Location {
+        self.running.places.as_ref().map(|places| places.location(address)).unwrap_or_default()
     }
 
     fn is_over(&mut self, id: u64, spec: &RateSpec, key: Option<Key<'_>>) -> Poll<bool> {
         let Some(key) = key else {
             let up_ms = self.shard.settings.started.elapsed().as_millis() as u64;
-            return Poll::Ready(self.firewall.running.is_over(id, spec.rate, up_ms));
+            return Poll::Ready(self.running.is_over(id, spec.rate, up_ms));
         };
         if self.is_home(key.text) {
-            return Poll::Ready(self.firewall.count(self.io.shard(), id, key.hash, self.io.now_ms()));
+            return Poll::Ready(count(self.running, self.tables, self.io.shard(), id, key.hash, self.io.now_ms()));
         }
         let question = Question::Count { id, key: key.text.to_owned(), hash: key.hash };
         // Each answer is one event: it counts once.
@@ -145,21 +150,25 @@ impl World for Ground<'_> {
     }
 
     fn origin_marked(&self, mark: MarkId) -> Option<u64> {
-        self.bearer?.marks.since_ms(self.firewall.running.rules.mark_name(mark)?)
+        self.bearer?.marks.since_ms(self.running.rules.mark_name(mark)?)
     }
 
     fn user_marked(&mut self, mark: MarkId) -> Poll<Option<u64>> {
-        let name = self.firewall.running.rules.mark_name(mark);
+        let name = self.running.rules.mark_name(mark);
         Poll::Ready(name.and_then(|name| self.bearer?.account_marks.since_ms(name)))
     }
 
     fn is_listed(&self, list: ListId, text: &str, hash: u64) -> bool {
-        self.firewall.lists.get(list.index()).is_some_and(|list| list.has_hashed(text, hash))
+        self.lists.has(list.index(), text, hash)
+    }
+
+    fn may_be_listed(&self, hash: u64) -> bool {
+        self.lists.may_have(hash)
     }
 
     fn effect(&mut self, stanza: &Stanza<'_>, effect: Effect<'_>) {
         let now_ms = self.now_ms();
-        let mark_name = |mark: MarkId| self.firewall.running.rules.mark_name(mark).map(Box::<str>::from);
+        let mark_name = |mark: MarkId| self.running.rules.mark_name(mark).map(Box::<str>::from);
         match effect {
             Effect::Log(level, text) => log(level, text),
             Effect::MarkOrigin(mark, is_set) => match (self.bearer, mark_name(mark)) {
@@ -184,10 +193,10 @@ impl World for Ground<'_> {
                 }
             }
             Effect::AddTo(list, text) => {
-                if let Some(list) = self.firewall.lists.get_mut(list.index()) {
+                if let Some(list) = self.lists.get_mut(list.index()) {
                     list.add(text);
                 }
-                if let Some((name, _)) = self.firewall.running.rules.lists.get(list.index()) {
+                if let Some((name, _)) = self.running.rules.lists.get(list.index()) {
                     self.deeds.push(Deed::Add(name.clone(), ListChange::Add(text.into())));
                 }
             }
@@ -206,11 +215,21 @@ impl World for Ground<'_> {
     }
 
     fn hit(&mut self, rule: usize) {
-        self.firewall.running.hit(self.io.shard(), rule);
+        self.running.hit(self.io.shard(), rule);
     }
 
     fn overspent(&mut self) {
-        self.firewall.running.overspent(self.io.shard());
+        self.running.overspent(self.io.shard());
+    }
+
+    fn is_followed(&self) -> bool {
+        self.transcript.is_some()
+    }
+
+    fn follow(&mut self, step: Trace<'_>) {
+        if let Some(transcript) = self.transcript {
+            transcript.note(&self.running.rules, step);
+        }
     }
 }
 

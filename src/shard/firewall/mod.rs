@@ -2,6 +2,7 @@
 //! around them, and how what they want is done. What rules are, and how they run, is not known here.
 
 mod deeds;
+mod follow;
 mod ground;
 mod lanes;
 mod orders;
@@ -15,13 +16,15 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use rondel_shards::Io;
 
+pub(super) use follow::Followers as RuleFollowers;
+pub use follow::{FollowRules, FollowedRun, ShownStanza, WantedRuns};
 pub use orders::{AskListEntries, SetMark};
 pub use questions::{Answer, AskedByRules};
 
 use super::message::Message;
 use super::{Settings, Shard};
 use crate::account::{Bearer, SessionKey, StanzaKind};
-use crate::firewall::{Hook, List, Running, Tables};
+use crate::firewall::{Hook, List, Lists, Running, Tables};
 use crate::xml::Kind;
 pub(super) use lanes::Lanes;
 use passage::Passage;
@@ -31,7 +34,7 @@ pub(super) struct Firewall {
     /// What all shards share.
     running: Arc<Running>,
     /// By number.
-    lists: Vec<List>,
+    lists: Lists,
     tables: Tables,
 }
 
@@ -39,13 +42,25 @@ pub(super) struct Firewall {
 #[derive(Default)]
 pub(super) struct Passages {
     waiting: HashMap<u64, Passage>,
+    bytes: usize,
     last: u64,
 }
+
+/// Stanzas that wait for answers, on one shard. Further ones are refused.
+const WAITING_MAX: usize = 20_000;
+
+/// Bytes of them.
+const WAITING_BYTES_MAX: usize = 64 << 20;
 
 impl Passages {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Whether there is no room for a stanza of so many bytes more.
+    fn is_full(&self, bytes: usize) -> bool {
+        self.waiting.len() >= WAITING_MAX || self.bytes + bytes > WAITING_BYTES_MAX
     }
 }
 
@@ -71,7 +86,7 @@ impl Firewall {
         let (mut known, mut tables) = match before {
             Some(Firewall { running, lists, tables }) => {
                 let names: Vec<Box<str>> = running.rules.lists.iter().map(|(name, _)| name.clone()).collect();
-                (names.into_iter().zip(lists).collect::<HashMap<_, _>>(), tables)
+                (names.into_iter().zip(lists.into_lists()).collect::<HashMap<_, _>>(), tables)
             }
             None => (HashMap::new(), Tables::default()),
         };
@@ -85,17 +100,9 @@ impl Firewall {
                 None => List::new(spec.clone(), source),
             }
         });
-        let lists = lists.collect();
+        let lists = Lists::new(lists.collect(), running.sieve());
         tables.keep(|id| running.bucket(id).is_some());
         Firewall { lists, tables, running }
-    }
-
-    /// Counts one event under a key that is at home here. Whether there were too many.
-    fn count(&mut self, shard: usize, id: u64, hash: u64, now_ms: u64) -> bool {
-        let Some(bucket) = self.running.bucket(id) else { return false };
-        let is_over = self.tables.is_over(id, &bucket.spec, Some(hash), now_ms);
-        self.running.set_refused(shard, self.tables.refused());
-        is_over
     }
 }
 
@@ -125,14 +132,13 @@ impl Shard {
     pub(super) fn change_list(&mut self, name: &str, change: &ListChange) {
         let Some(firewall) = self.firewall.as_deref_mut() else { return };
         let Some(number) = firewall.running.rules.list(name) else { return };
-        let source = firewall.running.source(number);
-        let Some(list) = firewall.lists.get_mut(number) else { return };
+        let Firewall { running, lists, .. } = firewall;
         match change {
-            ListChange::Add(text) => list.add(text),
+            ListChange::Source => lists.set_source(number, running.source(number), running.sieve()),
+            ListChange::Add(text) => lists.get_mut(number).into_iter().for_each(|list| list.add(text)),
             ListChange::Remove(text) => {
-                list.remove(text);
+                lists.get_mut(number).map(|list| list.remove(text));
             }
-            ListChange::Source => list.set_source(source),
         }
     }
 
@@ -164,6 +170,14 @@ impl Shard {
         self.accounts.session_mut(key)?.bearer = Some(Arc::clone(&bearer));
         Some(bearer)
     }
+}
+
+/// Counts one event under a key that is at home on this shard. Whether there were too many.
+fn count(running: &Running, tables: &mut Tables, shard: usize, id: u64, hash: u64, now_ms: u64) -> bool {
+    let Some(bucket) = running.bucket(id) else { return false };
+    let is_over = tables.is_over(id, &bucket.spec, Some(hash), now_ms);
+    running.set_refused(shard, tables.refused());
+    is_over
 }
 
 /// What kind of element a stanza is.

@@ -38,7 +38,11 @@ impl Shard {
     }
 
     /// A mark of an account has changed: what is in memory of it follows.
-    pub(in crate::shard) fn set_mark(&mut self, _io: &mut Io<Shard>, order: &SetMark) {
+    pub(in crate::shard) fn set_mark(&mut self, io: &mut Io<Shard>, order: Box<SetMark>) {
+        if self.is_loading(&order.account) {
+            // What was read of it may be older.
+            return self.load_to_mark(io, order);
+        }
         if let Some(account) = self.accounts.account_mut(&order.account) {
             let marks = Arc::clone(account.marks.get_or_insert_default());
             match order.at_ms {

@@ -4,6 +4,7 @@
 use rondel_shards::Io;
 use rondel_storage::{Outcome, roster};
 
+use super::{Firewall, count};
 use crate::account::subscription::{Grant, SubscriptionType};
 use crate::account::{Account, Standing};
 use crate::firewall::{Acquaintance, Role};
@@ -127,8 +128,8 @@ impl Shard {
             Question::Role(account) => self.role_of(account).map(Answer::Role),
             Question::Count { id, hash, .. } => {
                 let now_ms = io.now_ms();
-                let firewall = self.firewall.as_mut()?;
-                Some(Answer::IsOver(firewall.count(io.shard(), *id, *hash, now_ms)))
+                let Firewall { running, tables, .. } = self.firewall.as_deref_mut()?;
+                Some(Answer::IsOver(count(running, tables, io.shard(), *id, *hash, now_ms)))
             }
             Question::Groups { .. } | Question::Unsubscribe { .. } => None,
         }

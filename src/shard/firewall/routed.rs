@@ -7,17 +7,18 @@ use std::sync::Arc;
 use rondel_shards::Io;
 
 use super::kind_of;
+use super::lanes::Way;
 use super::passage::{Beginning, Ended, Whose};
-use crate::account::{Address, Bearer, StanzaKind, Traits};
+use crate::account::{Address, Bearer, SessionKey, StanzaKind, Traits};
 use crate::firewall::{Hook, Stanza};
 use crate::home::home;
 use crate::jid::Jid;
 use crate::shard::Shard;
-use crate::shard::deliver::{self, traits_of};
+use crate::shard::deliver;
 use crate::shard::message::{Routed, Sender};
 use crate::shard::task::{Step, Task};
 use crate::stream::Refusal;
-use crate::xml::{attributes, namespaces as ns};
+use crate::xml::{Content, Frame, Scratch, Stamp, attributes, escape, namespaces as ns};
 
 /// What is to be done with a stanza.
 enum Next {
@@ -41,11 +42,7 @@ impl Shard {
     /// A stanza for an account that is in memory passes the rules that there are for it, and is delivered.
     pub(in crate::shard) fn filter_arrival(&mut self, io: &mut Io<Shard>, routed: Routed) {
         // Whoever is blocked is not heard, whatever rules say.
-        let is_blocked = self.accounts.account(routed.bare()).is_some_and(|account| {
-            let from = Jid::parse(routed.from().as_str());
-            from.is_ok_and(|from| deliver::is_blocked(account, routed.bare(), &from))
-        });
-        if is_blocked {
+        if self.blocks(routed.bare(), routed.from().as_str()) {
             return self.deliver_routed(io, routed.passed());
         }
         if !self.tasks.is_busy(routed.bare()) || self.tasks.is_full(routed.bare()) {
@@ -60,8 +57,47 @@ impl Shard {
     }
 
     fn judge_arrival(&mut self, io: &mut Io<Shard>, routed: Routed) {
-        if let Some(routed) = self.behind_others(io, routed) {
+        if let Some(routed) = self.behind_others(io, Way::Arriving, routed) {
             self.filter_routed(io, Hook::Deliver, routed);
+        }
+    }
+
+    /// Rules look at a stanza of a session for an account at home here, before it is copied anywhere. Whether it may go
+    /// straight on; otherwise it has been seen to.
+    pub(in crate::shard) fn passes_directly(
+        &mut self,
+        io: &mut Io<Shard>,
+        (key, address): (SessionKey, &Address),
+        frame: &Frame<'_>,
+        kind: StanzaKind,
+        to: &Jid<'_>,
+        routed: impl FnOnce() -> Routed,
+    ) -> bool {
+        if self.lanes.is_closed(to.bare()) || self.tasks.is_busy(to.bare()) || frame.takes_from_header() {
+            self.arrive(io, routed());
+            return false;
+        }
+        if self.blocks(to.bare(), address.as_str()) {
+            return true;
+        }
+        let bearer = self.bearer(io, key);
+        let attribute = frame.kind_attr().map(|kind| kind.decoded());
+        let named = Some(to.as_str()).filter(|to| *to != address.bare());
+        let (bytes, from) = (frame.bytes(), Some(address.as_str()));
+        let stanza = Stanza::new(kind_of(kind), bytes, ns::CLIENT, from, named, attribute);
+        let beginning = Beginning { hook: Hook::Deliver, stanza, bearer, generation: 0 };
+        match self.begin_passage(io, beginning).map(|ended| Next::of(Hook::Deliver, ended)) {
+            Ok(Next::Passes(None)) => true,
+            Ok(next) => {
+                self.go_on_routed(io, Hook::Deliver, routed(), next);
+                false
+            }
+            Err(halted) => {
+                let routed = routed();
+                self.lanes.close(Way::Arriving, &routed);
+                self.await_answer(io, halted, Whose::Routed(routed));
+                false
+            }
         }
     }
 
@@ -81,6 +117,12 @@ impl Shard {
         let write = |out: &mut Vec<u8>| out.extend_from_slice(stanza);
         let mut routed = Routed::new(kind, Traits::NONE, sender, to, stanza.len(), write);
         routed.bearer = self.bearer_of(io, sender);
+        self.depart(io, routed);
+    }
+
+    /// What a session's presence has led to passes the rules that there are for it, behind what waits for them.
+    pub(super) fn depart(&mut self, io: &mut Io<Shard>, routed: Routed) {
+        let Some(routed) = self.behind_others(io, Way::Departing, routed) else { return };
         match self.is_filtered(Hook::Preroute, routed.kind) {
             true => self.filter_routed(io, Hook::Preroute, routed),
             false => self.dispatch(io, routed),
@@ -89,23 +131,17 @@ impl Shard {
 
     fn filter_routed(&mut self, io: &mut Io<Shard>, hook: Hook, routed: Routed) {
         let bearer = routed.bearer.clone().or_else(|| self.bearer_of(io, routed.from()));
-        let [kind] = attributes(routed.stanza(), ["type"]);
-        let (from, to) = (routed.from(), Some(routed.to()).filter(|to| *to != routed.from().bare()));
-        let stanza = Stanza::new(
-            kind_of(routed.kind),
-            routed.stanza(),
-            ns::CLIENT,
-            Some(from.as_str()),
-            to,
-            kind.map(Cow::Owned),
-        );
+        // An account sends the presence of its sessions: in the stanza stands whose it is.
+        let [kind, from] = attributes(routed.stanza(), ["type", "from"]);
+        let from = from.as_deref().unwrap_or(routed.from().as_str());
+        let to = Some(routed.to()).filter(|to| *to != routed.from().bare());
+        let stanza =
+            Stanza::new(kind_of(routed.kind), routed.stanza(), ns::CLIENT, Some(from), to, kind.map(Cow::Owned));
         let beginning = Beginning { hook, stanza, bearer, generation: routed.generation };
         match self.begin_passage(io, beginning).map(|ended| Next::of(hook, ended)) {
             Ok(next) => self.go_on_routed(io, hook, routed, next),
             Err(halted) => {
-                if hook == Hook::Deliver {
-                    self.lanes.close(routed.bare());
-                }
+                self.lanes.close(Way::of(hook), &routed);
                 self.await_answer(io, halted, Whose::Routed(routed));
             }
         }
@@ -113,11 +149,10 @@ impl Shard {
 
     /// Rules had to wait and have had their say about a stanza.
     pub(super) fn routed_goes_on(&mut self, io: &mut Io<Shard>, hook: Hook, routed: Routed, ended: Ended<'_>) {
-        let account = routed.bare().to_owned();
+        let way = Way::of(hook);
+        let account = way.account(&routed).to_owned();
         self.go_on_routed(io, hook, routed, Next::of(hook, ended));
-        if hook == Hook::Deliver {
-            self.open_lane(io, &account);
-        }
+        self.open_lane(io, way, &account);
     }
 
     fn go_on_routed(&mut self, io: &mut Io<Shard>, hook: Hook, routed: Routed, next: Next) {
@@ -138,6 +173,13 @@ impl Shard {
             Hook::Deliver => self.arrive(io, routed.passed()),
             Hook::Preroute | Hook::DeliverRemote => self.dispatch(io, routed),
         }
+    }
+
+    /// Whether an account that is in memory blocks somebody.
+    fn blocks(&self, account: &str, from: &str) -> bool {
+        self.accounts.account(account).is_some_and(|state| {
+            !state.blocks.is_empty() && Jid::parse(from).is_ok_and(|from| deliver::is_blocked(state, account, &from))
+        })
     }
 
     /// The session that has sent something, if it is one of this shard.
@@ -163,15 +205,21 @@ impl Shard {
     }
 }
 
-/// The same stanza with these bytes.
+/// The same stanza with these bytes, in which nothing stands of who has sent it that is not so.
 fn replaced(routed: &Routed, bytes: &[u8]) -> Option<Routed> {
     let to = Jid::parse(routed.to()).ok()?;
+    let mut scratch = Scratch::default();
+    let frame = scratch.finished(bytes, Content::Client)?;
+    let [from, lang] = attributes(routed.stanza(), ["from", "xml:lang"]);
+    let from = escape::attribute_value(from.as_deref().unwrap_or(routed.from().as_str()));
+    let lang = lang.map(|lang| escape::attribute_value(&lang));
+    let stamp = Stamp { from: Some(&from), to: None, lang: lang.as_deref() };
     let traits = match routed.kind {
-        StanzaKind::Message(_) => traits_of(routed.kind, bytes),
+        StanzaKind::Message(_) => Traits::of(&frame),
         _ => routed.traits,
     };
-    let write = |out: &mut Vec<u8>| out.extend_from_slice(bytes);
-    let mut changed = Routed::new(routed.kind, traits, routed.from(), &to, bytes.len(), write);
+    let write = |out: &mut Vec<u8>| frame.write_stamped(out, &stamp);
+    let mut changed = Routed::new(routed.kind, traits, routed.from(), &to, frame.stamped_len(&stamp), write);
     (changed.bearer, changed.generation) = (routed.bearer.clone(), routed.generation);
     Some(changed)
 }

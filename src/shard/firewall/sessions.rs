@@ -7,7 +7,7 @@ use rondel_shards::{ConnectionId, Io};
 
 use super::ground::bare;
 use super::kind_of;
-use super::passage::{Beginning, Ended, Halted, Whose};
+use super::passage::{Beginning, Ended, Ending, Halted, Whose};
 use crate::account::StanzaKind;
 use crate::firewall::{Hook, Stanza};
 use crate::jid::Jid;
@@ -18,7 +18,7 @@ use crate::xml::{Content, Frame, Scratch, Stamp, namespaces as ns};
 
 /// Where a stanza of a session ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Goal {
+pub(super) enum Goal {
     /// With the sender's own account, whatever it does with it.
     Own,
     /// With the server.
@@ -27,13 +27,23 @@ enum Goal {
     Home,
 }
 
-fn goal(kind: StanzaKind, to: Option<&str>) -> Goal {
+/// `is_addressed`: whether it names an addressee, perhaps the own account; `to` is none then.
+fn goal(kind: StanzaKind, is_addressed: bool, to: Option<&str>) -> Goal {
     match (kind, to) {
         (StanzaKind::Message(_), None) => Goal::Home,
+        (StanzaKind::Presence(_), None) if is_addressed => Goal::Home,
         (_, None) => Goal::Own,
         (_, Some(to)) if !bare(to).contains('@') => Goal::Server,
         _ => Goal::Home,
     }
+}
+
+/// What is known of a stanza of a session while rules look at it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    pub connection: ConnectionId,
+    pub kind: StanzaKind,
+    pub goal: Goal,
 }
 
 impl Shard {
@@ -61,10 +71,11 @@ impl Shard {
             return Ok(());
         };
         let to = to.as_ref().map(Jid::as_str).filter(|to| *to != address.bare());
-        let goes_home = goal(kind, to) == Goal::Home;
+        let goal = goal(kind, frame.to().is_some(), to);
+        let sent = Sent { connection: stream.connection, kind, goal };
         let hook = match self.is_filtered(Hook::Preroute, kind) {
             true => Hook::Preroute,
-            false if goes_home => return self.dispatch_frame(io, stream, frame, kind),
+            false if goal == Goal::Home => return self.dispatch_frame(io, stream, frame, kind),
             false => Hook::Deliver,
         };
         let (bytes, attribute) = (frame.bytes(), frame.kind_attr().map(|kind| kind.decoded()));
@@ -72,19 +83,18 @@ impl Shard {
         let beginning = Beginning { hook, stanza, bearer: self.bearer(io, key), generation: 0 };
         match self.begin_passage(io, beginning) {
             Err(halted) => {
-                self.session_waits(io, stream, halted, kind);
+                self.session_waits(io, stream, halted, sent);
                 Ok(())
             }
-            Ok(ended) => self.rules_have_ended(io, stream, hook, kind, ended, Some(frame)),
+            Ok(ended) => self.rules_have_ended(io, stream, (hook, sent), ended, Some(frame)),
         }
     }
 
     /// A session sends nothing more until rules have their answer.
-    fn session_waits(&mut self, io: &mut Io<Shard>, stream: &mut Stream, halted: Box<Halted>, kind: StanzaKind) {
-        let connection = stream.connection;
+    fn session_waits(&mut self, io: &mut Io<Shard>, stream: &mut Stream, halted: Box<Halted>, sent: Sent) {
         stream.waits = true;
-        io.pause(connection);
-        self.await_answer(io, halted, Whose::Session { connection, kind });
+        io.pause(stream.connection);
+        self.await_answer(io, halted, Whose::Session(sent));
     }
 
     /// Rules have had their say about a stanza that a session has sent, and which is `frame` if they have not changed
@@ -93,11 +103,11 @@ impl Shard {
         &mut self,
         io: &mut Io<Shard>,
         stream: &mut Stream,
-        hook: Hook,
-        kind: StanzaKind,
+        (hook, sent): (Hook, Sent),
         ended: Ended<'_>,
         frame: Option<&Frame<'_>>,
     ) -> Result<(), End> {
+        let Sent { kind, goal, .. } = sent;
         let (stanza, is_default) = match ended {
             Ended::Passes(stanza) => (stanza, false),
             Ended::Default(stanza) => (stanza, true),
@@ -108,16 +118,15 @@ impl Shard {
                 return Ok(());
             }
         };
-        let goal = goal(kind, stanza.to());
         if hook == Hook::Preroute && goal != Goal::Home && self.is_filtered(Hook::Deliver, kind) {
             let Some(key) = stream.session().map(|session| session.key) else { return Ok(()) };
             let beginning = Beginning { hook: Hook::Deliver, stanza, bearer: self.bearer(io, key), generation: 0 };
             return match self.begin_passage(io, beginning) {
                 Err(halted) => {
-                    self.session_waits(io, stream, halted, kind);
+                    self.session_waits(io, stream, halted, sent);
                     Ok(())
                 }
-                Ok(ended) => self.rules_have_ended(io, stream, Hook::Deliver, kind, ended, frame),
+                Ok(ended) => self.rules_have_ended(io, stream, (Hook::Deliver, sent), ended, frame),
             };
         }
         if let (Some(frame), None) = (frame, stanza.changed()) {
@@ -137,32 +146,36 @@ impl Shard {
     }
 
     /// Rules had to wait and have had their say: the session goes on.
-    pub(super) fn session_goes_on(
-        &mut self,
-        io: &mut Io<Shard>,
-        connection: ConnectionId,
-        hook: Hook,
-        kind: StanzaKind,
-        ended: Ended<'_>,
-    ) {
-        let Some(mut stream) = self.take(connection) else { return };
+    pub(super) fn session_goes_on(&mut self, io: &mut Io<Shard>, hook: Hook, sent: Sent, ended: Ended<'_>) {
+        let Some(mut stream) = self.take(sent.connection) else { return };
         stream.waits = false;
-        let outcome = self.rules_have_ended(io, &mut stream, hook, kind, ended, None);
-        if let Err(end) = outcome {
+        if let Err(end) = self.rules_have_ended(io, &mut stream, (hook, sent), ended, None) {
             return self.end(io, stream, end);
         }
         self.put(stream);
-        self.let_read(io, connection, |_| {});
+        self.let_read(io, sent.connection, |_| {});
     }
 
-    /// Has a stream that ends go without rules that still wait for something about what it has sent.
-    pub(in crate::shard) fn without_passage(&mut self, io: &mut Io<Shard>, stream: Box<Stream>) -> Option<Box<Stream>> {
-        if self.passages.is_empty() || !stream.waits {
-            return Some(stream);
+    /// The same of a stream that has to end.
+    pub(super) fn ending_goes_on(&mut self, io: &mut Io<Shard>, hook: Hook, ending: Ending, ended: Ended<'_>) {
+        let Ending { sent, mut stream, end } = ending;
+        stream.waits = false;
+        // It ends for another reason already.
+        let _ = self.rules_have_ended(io, &mut stream, (hook, sent), ended, None);
+        self.end(io, stream, end);
+    }
+
+    /// Has a stream end only when rules have had their say about what it has sent last. It comes back if there is
+    /// nothing of that kind; when the server ends, nobody waits.
+    pub(in crate::shard) fn end_behind_rules(
+        &mut self,
+        io: &mut Io<Shard>,
+        stream: Box<Stream>,
+        end: End,
+    ) -> Option<(Box<Stream>, End)> {
+        if self.passages.is_empty() || !stream.waits || io.is_shutting_down() {
+            return Some((stream, end));
         }
-        let connection = stream.connection;
-        self.put(stream);
-        self.end_passage(io, connection);
-        self.take(connection)
+        self.end_with_passage(stream, end)
     }
 }

@@ -12,6 +12,7 @@ use super::super::packed::Packed;
 use super::super::{Shard, deliver};
 use crate::account::subscription::Grant;
 use crate::account::{Account, MessageType, SessionKey, StanzaKind, Traits};
+use crate::firewall::Hook;
 use crate::home::home;
 use crate::jid::Jid;
 use crate::pubsub::{Audience, Groups, Notification, Reach};
@@ -205,11 +206,15 @@ impl Shard {
             let (keys, what) = (wanted.iter().map(|(key, _)| *key).collect::<Vec<_>>(), event.what());
             format!("to those who want {}: {}", event.notification.node, shard.names(&keys, &what))
         });
+        // Rules look at what comes from somebody else.
+        let is_filtered = self.is_filtered(Hook::Deliver, event.kind()) && *bare != *event.from;
         for &(key, is_named) in &wanted {
             let Some(address) = self.accounts.session(key).map(|session| Arc::clone(&session.address)) else {
                 continue;
             };
-            if !is_named {
+            if !is_named && is_filtered {
+                self.event_to(io, event, address.as_str(), true);
+            } else if !is_named {
                 self.give(io, key, event.what(), |out| {
                     event.notification.write(out, &event.from, address.as_str(), true);
                 });
