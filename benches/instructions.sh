@@ -30,6 +30,10 @@ frame="$(per_stanza frame)"
 echo "framing a message of 300 bytes: $frame instructions (at most $frame_max)"
 [ "$frame" -le "$frame_max" ] || complain "framing takes too many instructions"
 echo "framing, addressing and stamping it: $(per_stanza relay) instructions"
+rules_max=20000
+rules="$(per_stanza rules)"
+echo "a hundred rules that the same message passes: $rules instructions (at most $rules_max)"
+[ "$rules" -le "$rules_max" ] || complain "rules take too many instructions"
 allocated=$(($(allocations relay 300) - $(allocations relay 100)))
 echo "the same two hundred times more: $allocated allocations (at most 0)"
 [ "$allocated" -eq 0 ] || complain "framing allocates"
