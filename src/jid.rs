@@ -134,6 +134,11 @@ impl fmt::Display for Jid<'_> {
     }
 }
 
+/// The bare address of an address in normal form.
+pub fn bare_of(jid: &str) -> &str {
+    jid.split_once('/').map_or(jid, |(bare, _)| bare)
+}
+
 /// The domain of a bare address in normal form.
 pub fn domain_of(bare: &str) -> &str {
     bare.rsplit_once('@').map_or(bare, |(_, domain)| domain)

@@ -30,23 +30,33 @@ fn account(text: &str) -> Result<String, String> {
 
 /// Prints what is decided until it is interrupted. An error is one line.
 pub fn run(flags: &TraceFlags) -> Result<(), String> {
-    let server = Remote::connect(&flags.target.admin_socket()).map_err(|error| error.to_string())?;
     let account = &flags.account;
+    let begins = format!("looking at {account}; interrupt to end\n");
+    let shown = |done: Done| match done {
+        Done::Traced(traced) if flags.json => serde_json::to_string(&traced).ok().map(|line| line + "\n"),
+        Done::Traced(traced) => Some(line(&traced)),
+        _ => None,
+    };
+    look_on(&flags.target, Request::Trace { jid: account.clone() }, (!flags.json).then_some(&begins), shown)
+}
+
+/// Prints what is told in answer to a request until it is interrupted: first that it has begun, if `begins` says so,
+/// then what `shown` makes of each answer.
+pub(super) fn look_on(
+    target: &Target,
+    request: Request,
+    begins: Option<&str>,
+    shown: impl Fn(Done) -> Option<String>,
+) -> Result<(), String> {
+    let server = Remote::connect(&target.admin_socket()).map_err(|error| error.to_string())?;
     let mut failed = None;
-    let mut has_begun = false;
+    let mut begins = begins;
     let mut tell = |done: Done| {
-        let text = match (done, flags.json) {
-            (Done::Traced(traced), true) => serde_json::to_string(&traced).map(|line| line + "\n").unwrap_or_default(),
-            (Done::Traced(traced), false) => line(&traced),
-            (_, false) if !has_begun => format!("looking at {account}; interrupt to end\n"),
-            (_, _) => String::new(),
-        };
-        has_begun = true;
+        let begun = begins.take().filter(|_| done == Done::Nothing).map(str::to_owned);
         // An empty text shows whether anybody still reads.
-        failed = print(&text).err();
+        failed = print(&begun.or_else(|| shown(done)).unwrap_or_default()).err();
         failed.is_none()
     };
-    let request = Request::Trace { jid: account.clone() };
     server.ask(&By::here(), request, &mut tell).map_err(|failure| failure.text)?;
     failed.map_or(Ok(()), |error| Err(error.to_string()))
 }

@@ -2,6 +2,8 @@
 
 use rondel_storage::pubsub::{Affiliation, People, Subscription, SubscriptionState};
 
+use crate::jid::bare_of;
+
 /// An affiliation's name in the protocol.
 pub fn name(affiliation: Affiliation) -> &'static str {
     match affiliation {
@@ -62,14 +64,9 @@ pub fn set(people: &mut People, bare: &str, affiliation: Affiliation) {
     }
 }
 
-/// The bare address of an address in normal form.
-pub fn bare(jid: &str) -> &str {
-    jid.split_once('/').map_or(jid, |(bare, _)| bare)
-}
-
 /// The explicit subscriptions of an entity, whichever of its addresses they are for.
 pub fn subscriptions_of<'p>(people: &'p People, of: &'p str) -> impl Iterator<Item = &'p Subscription> {
-    people.subscriptions.iter().filter(move |subscription| bare(&subscription.jid) == of)
+    people.subscriptions.iter().filter(move |subscription| bare_of(&subscription.jid) == of)
 }
 
 /// The state of an entity's explicit subscription: the best of those it has.

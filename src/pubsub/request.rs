@@ -11,7 +11,7 @@ use super::error::PubsubError;
 use super::form::{self, Submission};
 use super::limits::PubsubLimits;
 use crate::account::Interests;
-use crate::jid::Jid;
+use crate::jid::{Jid, bare_of};
 use crate::rsm::PageRequest;
 use crate::service::Action;
 use crate::xml::{Element, namespaces as ns};
@@ -460,7 +460,7 @@ impl Reader<'_> {
             let Some(text) = entry.attribute("affiliation") else { continue };
             let affiliation = affiliation::parse(text).ok_or(PubsubError::NOT_ACCEPTABLE)?;
             // Affiliations are of bare addresses (XEP-0060 §4.1).
-            let jid = affiliation::bare(&jid(entry)?).to_owned();
+            let jid = bare_of(&jid(entry)?).to_owned();
             if entries.iter().any(|(known, _)| *known == jid) {
                 return Err(PubsubError::BAD_REQUEST);
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crossbeam::channel::{RecvTimeoutError, Sender};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 use rondel_shards::{Metrics, Remote};
 use rondel_storage::{Store, WriteRequest, departures};
 
@@ -40,7 +40,7 @@ const TOLD_AT_ONCE: usize = 200;
 const TELLS_EVERY: Duration = Duration::from_millis(100);
 
 /// How often it is seen to whether anybody still listens.
-pub(super) const ASKED_EVERY: Duration = Duration::from_secs(1);
+const ASKED_EVERY: Duration = Duration::from_secs(1);
 
 /// The running server, for its admin socket.
 pub struct Running {
@@ -458,17 +458,21 @@ impl Running {
             }
         };
         watch(Some(sender));
-        // The first answer says that it has begun.
-        let mut goes_on = tell(Done::Nothing);
-        while goes_on {
-            goes_on = match lines.recv_timeout(ASKED_EVERY) {
-                Ok(traced) => tell(Done::Traced(traced)),
-                Err(RecvTimeoutError::Timeout) => tell(Done::Nothing),
-                // The shards have ended.
-                Err(RecvTimeoutError::Disconnected) => false,
-            };
-        }
+        tell_on(&lines, Done::Traced, tell);
         watch(None);
+    }
+}
+
+/// Tells what comes until nobody listens, or the shards have ended.
+pub(super) fn tell_on<T>(lines: &Receiver<T>, done: fn(T) -> Done, tell: &mut dyn FnMut(Done) -> bool) {
+    // The first answer says that it has begun.
+    let mut goes_on = tell(Done::Nothing);
+    while goes_on {
+        goes_on = match lines.recv_timeout(ASKED_EVERY) {
+            Ok(line) => tell(done(line)),
+            Err(RecvTimeoutError::Timeout) => tell(Done::Nothing),
+            Err(RecvTimeoutError::Disconnected) => false,
+        };
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crossbeam::channel::{RecvTimeoutError, Sender};
+use crossbeam::channel::Sender;
 
-use super::backend::{ASKED_EVERY, PATIENCE, Running, TRACED_MAX};
+use super::backend::{PATIENCE, Running, TRACED_MAX, tell_on};
 use crate::admin::{Done, Failure, FailureKind, FirewallFacts, ListFacts, RuleFacts};
 use crate::firewall::{self, Backend};
 use crate::shard::{AskListEntries, FollowRules, FollowedRun, ListChange, Message, WantedRuns};
@@ -84,16 +84,7 @@ impl Running {
             }
         };
         follow(Some(sender));
-        // The first answer says that it has begun.
-        let mut goes_on = tell(Done::Nothing);
-        while goes_on {
-            goes_on = match runs.recv_timeout(ASKED_EVERY) {
-                Ok(run) => tell(Done::Followed(run)),
-                Err(RecvTimeoutError::Timeout) => tell(Done::Nothing),
-                // The shards have ended.
-                Err(RecvTimeoutError::Disconnected) => false,
-            };
-        }
+        tell_on(&runs, Done::Followed, tell);
         follow(None);
         Ok(())
     }

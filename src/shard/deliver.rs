@@ -172,7 +172,7 @@ impl Shard {
         }
         let mut routed = Routed::new(kind, traits, from, to, size, write);
         routed.has_passed = has_passed;
-        routed.bearer = self.bearer_to_send(io, kind, from);
+        routed.bearer = self.bearer_to_send(io, kind, session.key);
         self.dispatch(io, routed);
     }
 

@@ -16,7 +16,6 @@ use super::task::{Asker, Step, Task};
 use crate::account::roster::{self, Change, Exchange, Get, GetRequest, Opened, SetRequest, Settled};
 use crate::account::subscription::{ContactGets, Grant, Passage, SubscriptionType};
 use crate::account::{Account, Bearer, IqType, PresenceType, SessionKey, StanzaKind};
-use crate::firewall::Hook;
 use crate::jid::Jid;
 use crate::service::{Action, Answer};
 use crate::stream::{Refusal, StanzaCondition};
@@ -193,9 +192,8 @@ impl Shard {
         }
         let contact = to.to_bare();
         let bytes = between_accounts(frame, &account, contact.as_str(), stream.lang.as_deref());
-        let is_filtered = self.is_filtered(Hook::Deliver, presence);
         let key = session.key;
-        let bearer = if is_filtered { self.bearer(io, key) } else { None };
+        let bearer = self.bearer_to_send(io, presence, key);
         let stanza = Stanza { kind, bytes, is_outbound: true, bearer };
         let Some(state) = self.accounts.account(&account) else { return };
         // Errors are known at once, while the stanza to be answered is at hand.

@@ -2,7 +2,8 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::admin::{Backend, By, Done, FirewallFacts, Remote, Request, ask};
+use crate::admin::{Done, FirewallFacts, Remote, Request, ask};
+use crate::cli::trace::look_on;
 use crate::cli::{Target, print};
 use crate::datetime;
 use crate::shard::{FollowedRun, ShownStanza, WantedRuns};
@@ -142,29 +143,19 @@ pub(super) fn change(flags: ChangeList, is_added: bool) -> Result<(), String> {
 
 /// Shows what rules do until it is interrupted.
 pub(super) fn trace(flags: &TraceRules) -> Result<(), String> {
-    let server = server(&flags.target)?;
-    let mut failed = None;
-    let mut has_begun = false;
-    let mut tell = |done: Done| {
-        let text = match (done, flags.json) {
-            (Done::Followed(run), true) => serde_json::to_string(&run).map(|line| line + "\n").unwrap_or_default(),
-            (Done::Followed(run), false) => shown(&run),
-            (_, false) if !has_begun => "looking at the rules; interrupt to end\n".into(),
-            (_, _) => String::new(),
-        };
-        has_begun = true;
-        // An empty text shows whether anybody still reads.
-        failed = print(&text).err();
-        failed.is_none()
-    };
     let stanza = match flags.stanzas {
         Shown::Full => ShownStanza::Full,
         Shown::Header => ShownStanza::Header,
         Shown::None => ShownStanza::None,
     };
     let wanted = WantedRuns { tag: flags.tag.clone(), of_all: flags.all_scripts, stanza };
-    server.ask(&By::here(), Request::FollowFirewall(wanted), &mut tell).map_err(|failure| failure.text)?;
-    failed.map_or(Ok(()), |error| Err(error.to_string()))
+    let told = |done: Done| match done {
+        Done::Followed(run) if flags.json => serde_json::to_string(&run).ok().map(|line| line + "\n"),
+        Done::Followed(run) => Some(shown(&run)),
+        _ => None,
+    };
+    let begins = (!flags.json).then_some("looking at the rules; interrupt to end\n");
+    look_on(&flags.target, Request::FollowFirewall(wanted), begins, told)
 }
 
 fn shown(run: &FollowedRun) -> String {

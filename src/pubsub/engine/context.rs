@@ -7,8 +7,9 @@ use rondel_storage::{Owner, pubsub};
 
 use super::known::{Known, Need, Part};
 use super::{Requester, Roster, Service, Stop};
+use crate::jid::bare_of;
 use crate::pubsub::access::Standing;
-use crate::pubsub::affiliation::{self, bare};
+use crate::pubsub::affiliation;
 use crate::pubsub::error::PubsubError;
 use crate::pubsub::limits::PubsubLimits;
 use crate::pubsub::notify::{self, Audience, NodeAudience, Notification};
@@ -178,7 +179,7 @@ impl<'c> Context<'c> {
     /// Who follows a node.
     pub(super) fn audience(&self, config: &NodeConfig, people: &People) -> NodeAudience {
         // A subscription may be older than what it was based on.
-        let may_receive = |jid: &&str| self.standing_of(bare(jid), config, people).may_retrieve(config).is_ok();
+        let may_receive = |jid: &&str| self.standing_of(bare_of(jid), config, people).may_retrieve(config).is_ok();
         let subscribers = notify::in_force(people).filter(may_receive).map(Into::into).collect();
         match self.service.kind {
             ServiceKind::Account => NodeAudience::of_account(&self.service.jid, config, people, subscribers),

@@ -9,7 +9,8 @@ use rondel_storage::pubsub::{
 
 use super::context::Context;
 use super::{Handled, Outcome, Reply, Stop, strangers};
-use crate::pubsub::affiliation::{bare, state_name, subscriptions_of};
+use crate::jid::bare_of;
+use crate::pubsub::affiliation::{state_name, subscriptions_of};
 use crate::pubsub::error::PubsubError;
 use crate::pubsub::notify::{self, Notification};
 use crate::pubsub::{form, markup};
@@ -31,7 +32,7 @@ fn reply(name: &str, jid: &str, state: Option<SubscriptionState>) -> Vec<u8> {
 }
 
 pub(super) fn subscribe(c: &Context<'_>, name: &str, jid: &str) -> Handled {
-    if bare(jid) != c.requester() {
+    if bare_of(jid) != c.requester() {
         return Err(PubsubError::INVALID_JID.into());
     }
     let stored = c.existing(name)?;
@@ -95,7 +96,7 @@ fn welcome(c: &Context<'_>, stored: &StoredNode, jid: &str) -> Result<Vec<Notifi
 
 pub(super) fn unsubscribe(c: &Context<'_>, name: &str, jid: &str) -> Handled {
     let stored = c.existing(name)?;
-    if bare(jid) != c.requester() {
+    if bare_of(jid) != c.requester() {
         return Err(PubsubError::FORBIDDEN.into());
     }
     let before = c.people(stored)?;
@@ -228,7 +229,7 @@ pub(super) fn reassess_people(
     let all = people.clone();
     let mut changes = Vec::new();
     people.subscriptions.retain_mut(|one| {
-        let jid = bare(&one.jid);
+        let jid = bare_of(&one.jid);
         if only.is_some_and(|only| only != jid) {
             return true;
         }

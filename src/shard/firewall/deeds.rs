@@ -6,11 +6,10 @@ use rondel_shards::Io;
 use rondel_storage::{Outcome, Owner, marks};
 
 use super::ListChange;
-use super::ground::bare;
 use super::questions::{AskedByRules, Question};
-use crate::account::{Address, IqType, MessageType, PresenceType, StanzaKind, write_forwarded};
+use crate::account::{Address, MessageType, StanzaKind, write_forwarded};
 use crate::firewall::{Bounce, Report, Stanza};
-use crate::jid::{Jid, domain_of};
+use crate::jid::{Jid, bare_of, domain_of};
 use crate::limited_event;
 use crate::random;
 use crate::shard::input::stanza_kind;
@@ -56,12 +55,7 @@ impl Deed {
         let [id] = attributes(stanza.bytes(), ["id"]);
         let mut out = Vec::new();
         refusal.write_reply(&mut out, stanza.name(), id.as_deref(), from, to);
-        let kind = match stanza.kind() {
-            Kind::Message => StanzaKind::Message(MessageType::Error),
-            Kind::Presence => StanzaKind::Presence(PresenceType::Error),
-            Kind::Iq => StanzaKind::Iq(IqType::Error),
-            Kind::Other => return None,
-        };
+        let kind = stanza_kind(stanza.kind(), Some("error"))?;
         let answer = Outgoing { kind, from: from.into(), to: to.into(), stanza: out, is_answer: true };
         Some(Deed::Send(answer))
     }
@@ -101,7 +95,7 @@ impl Deed {
 
     /// The server sends somebody the stanza, perhaps with a report of it (XEP-0377).
     pub fn forward(stanza: &Stanza<'_>, to: &str, report: Option<&Report>) -> Deed {
-        let host = domain_of(bare(addressee(stanza).unwrap_or_default())).to_owned();
+        let host = domain_of(bare_of(addressee(stanza).unwrap_or_default())).to_owned();
         let (from, escaped) = (escape::attribute_value(&host), escape::attribute_value(to));
         let id = report.map(|_| format!(" id='{}'", random::name())).unwrap_or_default();
         let mut out = format!("<message from='{from}' to='{escaped}'{id}>").into_bytes();
@@ -126,7 +120,7 @@ impl Deed {
 
 /// Whom a stanza is for: its sender's account where it names nobody.
 fn addressee<'s>(stanza: &'s Stanza<'_>) -> Option<&'s str> {
-    stanza.to().or_else(|| stanza.from().map(bare))
+    stanza.to().or_else(|| stanza.from().map(bare_of))
 }
 
 impl Shard {

@@ -18,6 +18,7 @@ use crate::firewall::{
     Trace, Transcript, WallClock, World,
 };
 use crate::home::home;
+use crate::jid::bare_of;
 use crate::shard::Shard;
 use crate::shard::roster::now_micros;
 
@@ -55,15 +56,15 @@ impl Ground<'_> {
     /// The addressee with a node of this server: whose account is asked about. Own stanzas have none.
     fn account_asked<'s>(&self, stanza: &'s Stanza<'_>) -> Option<(&'s str, &'s str)> {
         let (to, from) = (stanza.to()?, stanza.from()?);
-        let (_, domain) = bare(to).split_once('@')?;
+        let (_, domain) = bare_of(to).split_once('@')?;
         self.shard.settings.serves(domain).then_some((to, from))
     }
 
     /// What the sender's roster says, of somebody elsewhere: whether they are subscribed to the sender.
     fn acquaintance_elsewhere(&self, stanza: &Stanza<'_>) -> Acquaintance {
         let (Some(to), Some(from)) = (stanza.to(), stanza.from()) else { return Acquaintance::default() };
-        let account = self.shard.accounts.account(bare(from));
-        let is_granted = account.is_some_and(|account| account.contacts.state(bare(to)).from == Grant::Granted);
+        let account = self.shard.accounts.account(bare_of(from));
+        let is_granted = account.is_some_and(|account| account.contacts.state(bare_of(to)).from == Grant::Granted);
         Acquaintance { is_subscribed: is_granted && to.contains('@'), ..Acquaintance::default() }
     }
 }
@@ -85,7 +86,7 @@ impl World for Ground<'_> {
         let Some((to, from)) = self.account_asked(stanza) else {
             return Poll::Ready(self.acquaintance_elsewhere(stanza));
         };
-        if self.is_home(bare(to))
+        if self.is_home(bare_of(to))
             && let Some(known) = self.shard.acquaintance_of(to, from)
         {
             return Poll::Ready(known);
@@ -99,7 +100,7 @@ impl World for Ground<'_> {
 
     fn in_roster_group(&mut self, stanza: &Stanza<'_>, group: &str) -> Poll<bool> {
         let Some((to, from)) = self.account_asked(stanza) else { return Poll::Ready(false) };
-        let question = Question::Groups { account: bare(to).to_owned(), contact: bare(from).to_owned() };
+        let question = Question::Groups { account: bare_of(to).to_owned(), contact: bare_of(from).to_owned() };
         self.answer(question).map(|answer| match answer {
             Answer::Groups(groups) => groups.iter().any(|known| known == group),
             _ => false,
@@ -109,8 +110,8 @@ impl World for Ground<'_> {
     fn role(&mut self, stanza: &Stanza<'_>, side: Side) -> Poll<Option<Role>> {
         let own = self.bearer.map(|bearer| bearer.address.bare());
         let account = match side {
-            Side::Sender => stanza.from().map(bare),
-            Side::Addressee => stanza.to().map(bare).or(own),
+            Side::Sender => stanza.from().map(bare_of),
+            Side::Addressee => stanza.to().map(bare_of).or(own),
         };
         let local = account.filter(|bare| bare.split_once('@').is_some_and(|(_, domain)| self.serves(domain)));
         let Some(account) = local else { return Poll::Ready(None) };
@@ -207,7 +208,7 @@ impl World for Ground<'_> {
             Effect::Report(report) => self.deeds.push(Deed::forward(stanza, &report.to, Some(report))),
             Effect::UnsubscribeSender => {
                 if let Some((to, from)) = self.account_asked(stanza) {
-                    let (account, contact) = (bare(to).to_owned(), bare(from).to_owned());
+                    let (account, contact) = (bare_of(to).to_owned(), bare_of(from).to_owned());
                     self.deeds.push(Deed::Unsubscribe(Question::Unsubscribe { account, contact }));
                 }
             }
@@ -231,11 +232,6 @@ impl World for Ground<'_> {
             transcript.note(&self.running.rules, step);
         }
     }
-}
-
-/// An address without its resource.
-pub(super) fn bare(jid: &str) -> &str {
-    jid.split_once('/').map_or(jid, |(bare, _)| bare)
 }
 
 fn sender<'s>(stanza: &'s Stanza<'_>) -> &'s str {

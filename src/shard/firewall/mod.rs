@@ -154,13 +154,12 @@ impl Shard {
     pub(super) fn bearer(&mut self, io: &Io<Shard>, key: SessionKey) -> Option<Arc<Bearer>> {
         let session = self.accounts.session(key)?;
         let ip = session.connection.and_then(|connection| io.peer(connection)).map(|peer| peer.ip());
-        let known = session.bearer.clone();
-        let address = Arc::clone(&session.address);
-        if let Some(known) = &known
+        if let Some(known) = &session.bearer
             && ip.is_none_or(|ip| ip == known.ip)
         {
             return Some(Arc::clone(known));
         }
+        let (known, address) = (session.bearer.clone(), Arc::clone(&session.address));
         let account_marks = match known.as_ref().map(|known| Arc::clone(&known.account_marks)) {
             Some(marks) => marks,
             None => Arc::clone(self.accounts.account_mut(address.bare())?.marks.get_or_insert_default()),

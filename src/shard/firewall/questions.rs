@@ -9,7 +9,7 @@ use crate::account::subscription::{Grant, SubscriptionType};
 use crate::account::{Account, Standing};
 use crate::firewall::{Acquaintance, Role};
 use crate::home::home;
-use crate::jid::Jid;
+use crate::jid::{Jid, bare_of};
 use crate::limited_event;
 use crate::shard::message::Message;
 use crate::shard::task::{Step, Task};
@@ -58,7 +58,7 @@ impl Question {
     /// What it is about: it is asked at the home of that.
     fn subject(&self) -> &str {
         match self {
-            Question::Acquaintance { to, .. } => to.split('/').next().unwrap_or(to),
+            Question::Acquaintance { to, .. } => bare_of(to),
             Question::Groups { account, .. } | Question::Unsubscribe { account, .. } => account,
             Question::Role(account) => account,
             Question::Count { key, .. } => key,
@@ -138,7 +138,7 @@ impl Shard {
     /// What an account that is in memory here has to do with somebody.
     pub(super) fn acquaintance_of(&self, to: &str, from: &str) -> Option<Acquaintance> {
         let (bare, resource) = to.split_once('/').map_or((to, None), |(bare, resource)| (bare, Some(resource)));
-        let sender = from.split('/').next().unwrap_or(from);
+        let sender = bare_of(from);
         let account = self.accounts.account(bare)?;
         let state = account.contacts.state(sender);
         let addressed = |name: &str| resource.is_none_or(|resource| resource == name);

@@ -194,14 +194,14 @@ impl Shard {
         self.bearer(io, key)
     }
 
-    /// The same, for a stanza that leaves for another shard, if rules look at it there.
+    /// A session, for a stanza that it sends, if rules look at it where it comes to.
     pub(in crate::shard) fn bearer_to_send(
         &mut self,
         io: &Io<Shard>,
         kind: StanzaKind,
-        from: Sender<'_>,
+        key: SessionKey,
     ) -> Option<Arc<Bearer>> {
-        if self.is_filtered(Hook::Deliver, kind) { self.bearer_of(io, from) } else { None }
+        if self.is_filtered(Hook::Deliver, kind) { self.bearer(io, key) } else { None }
     }
 }
 

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use rondel_shards::{ConnectionId, Io};
 
-use super::ground::bare;
 use super::kind_of;
-use super::passage::{Beginning, Ended, Ending, Halted, Whose};
+use super::passage::{Beginning, Ended, Ending, Whose};
 use crate::account::StanzaKind;
 use crate::firewall::{Hook, Stanza};
-use crate::jid::Jid;
+use crate::jid::{Jid, bare_of};
 use crate::shard::stream::Stream;
 use crate::shard::{End, Shard};
 use crate::stream::{Refusal, StanzaCondition};
@@ -33,7 +32,7 @@ fn goal(kind: StanzaKind, is_addressed: bool, to: Option<&str>) -> Goal {
         (StanzaKind::Message(_), None) => Goal::Home,
         (StanzaKind::Presence(_), None) if is_addressed => Goal::Home,
         (_, None) => Goal::Own,
-        (_, Some(to)) if !bare(to).contains('@') => Goal::Server,
+        (_, Some(to)) if !bare_of(to).contains('@') => Goal::Server,
         _ => Goal::Home,
     }
 }
@@ -81,20 +80,28 @@ impl Shard {
         let (bytes, attribute) = (frame.bytes(), frame.kind_attr().map(|kind| kind.decoded()));
         let stanza = Stanza::new(kind_of(kind), bytes, ns::CLIENT, Some(address.as_str()), to, attribute);
         let beginning = Beginning { hook, stanza, bearer: self.bearer(io, key), generation: 0 };
-        match self.begin_passage(io, beginning) {
-            Err(halted) => {
-                self.session_waits(io, stream, halted, sent);
-                Ok(())
-            }
-            Ok(ended) => self.rules_have_ended(io, stream, (hook, sent), ended, Some(frame)),
-        }
+        self.judge_frame(io, stream, sent, beginning, Some(frame))
     }
 
-    /// A session sends nothing more until rules have their answer.
-    fn session_waits(&mut self, io: &mut Io<Shard>, stream: &mut Stream, halted: Box<Halted>, sent: Sent) {
-        stream.waits = true;
-        io.pause(stream.connection);
-        self.await_answer(io, halted, Whose::Session(sent));
+    /// Runs rules on what a session has sent, which sends nothing more until they have their answers.
+    fn judge_frame(
+        &mut self,
+        io: &mut Io<Shard>,
+        stream: &mut Stream,
+        sent: Sent,
+        beginning: Beginning<'_>,
+        frame: Option<&Frame<'_>>,
+    ) -> Result<(), End> {
+        let hook = beginning.hook;
+        match self.begin_passage(io, beginning) {
+            Ok(ended) => self.rules_have_ended(io, stream, (hook, sent), ended, frame),
+            Err(halted) => {
+                stream.waits = true;
+                io.pause(stream.connection);
+                self.await_answer(io, halted, Whose::Session(sent));
+                Ok(())
+            }
+        }
     }
 
     /// Rules have had their say about a stanza that a session has sent, and which is `frame` if they have not changed
@@ -121,28 +128,23 @@ impl Shard {
         if hook == Hook::Preroute && goal != Goal::Home && self.is_filtered(Hook::Deliver, kind) {
             let Some(key) = stream.session().map(|session| session.key) else { return Ok(()) };
             let beginning = Beginning { hook: Hook::Deliver, stanza, bearer: self.bearer(io, key), generation: 0 };
-            return match self.begin_passage(io, beginning) {
-                Err(halted) => {
-                    self.session_waits(io, stream, halted, sent);
-                    Ok(())
-                }
-                Ok(ended) => self.rules_have_ended(io, stream, (Hook::Deliver, sent), ended, frame),
-            };
-        }
-        if let (Some(frame), None) = (frame, stanza.changed()) {
-            if is_default && hook == Hook::Deliver && goal == Goal::Server {
-                self.answer_refusal(io, stream, frame, &Refusal::service_unavailable());
-                return Ok(());
-            }
-            return self.dispatch_frame(io, stream, frame, kind);
+            return self.judge_frame(io, stream, sent, beginning, frame);
         }
         let mut scratch = Scratch::default();
-        let Some(frame) = scratch.finished(stanza.bytes(), Content::Client) else { return Ok(()) };
+        let again;
+        let frame = match frame.filter(|_| stanza.changed().is_none()) {
+            Some(frame) => frame,
+            None => {
+                let Some(read) = scratch.finished(stanza.bytes(), Content::Client) else { return Ok(()) };
+                again = read;
+                &again
+            }
+        };
         if is_default && hook == Hook::Deliver && goal == Goal::Server {
-            self.answer_refusal(io, stream, &frame, &Refusal::service_unavailable());
+            self.answer_refusal(io, stream, frame, &Refusal::service_unavailable());
             return Ok(());
         }
-        self.dispatch_frame(io, stream, &frame, kind)
+        self.dispatch_frame(io, stream, frame, kind)
     }
 
     /// Rules had to wait and have had their say: the session goes on.
