@@ -404,7 +404,7 @@ fn subscriptions_end_and_words_are_logged() {
 }
 
 #[test]
-fn presence_to_contacts_does_not_overtake_itself() {
+fn presence_that_waits_for_rules_is_not_overtaken() {
     let script = Script::new("::preroute\nKIND: presence\nTYPE: available\nNOT SUBSCRIBED?\nDROP.\n");
     let (romeo, juliet) = (at_home("romeo", 0), at_home("juliet", 1));
     let server = script.server(&["--shards", "2"]);
@@ -419,7 +419,24 @@ fn presence_to_contacts_does_not_overtake_itself() {
         one.say(&format!("<presence><status>here {number}</status></presence><presence type='unavailable'/>"));
         let came = other.hear("type='unavailable'");
         assert!(came.contains(&format!("here {number}<")), "{came}");
+        // Nor has anything to be asked for a message.
+        let after = message(&juliet, "1", &format!("after {number}"));
+        one.say(&format!("<presence><status>there {number}</status></presence>{after}"));
+        let came = other.hear("</message>");
+        assert!(came.contains(&format!("there {number}<")), "{came}");
+        assert!(came.contains(&format!("after {number}<")), "{came}");
     }
+}
+
+#[test]
+fn who_has_no_account_here_is_not_marked() {
+    let script = Script::new("::deliver\nKIND: message\nMARK USER=m\n\nUSER MARKED: m\nDROP.\n");
+    let mut server = script.server(&[]);
+    server.add_user("romeo");
+    let mut romeo = Raw::online(&server, "romeo", "orchard");
+    server.rondel_says(&["announce", "--everybody", "Supper is ready."]);
+    romeo.hear("Supper is ready.");
+    server.wait_for_log(|line| line.contains("WARN") && line.contains("localhost has no account here to be marked m"));
 }
 
 #[test]

@@ -71,6 +71,27 @@ impl StanzaKind {
     }
 }
 
+impl StanzaKind {
+    /// The value of its `type`, where only one can stand there; none where it may be absent.
+    pub fn type_attribute(self) -> Option<&'static str> {
+        Some(match self {
+            StanzaKind::Message(MessageType::Normal) | StanzaKind::Presence(PresenceType::Available) => return None,
+            StanzaKind::Message(MessageType::Chat) => "chat",
+            StanzaKind::Message(MessageType::Groupchat) => "groupchat",
+            StanzaKind::Message(MessageType::Headline) => "headline",
+            StanzaKind::Presence(PresenceType::Unavailable) => "unavailable",
+            StanzaKind::Presence(PresenceType::Probe) => "probe",
+            StanzaKind::Presence(PresenceType::Subscription(kind)) => kind.as_str(),
+            StanzaKind::Iq(IqType::Get) => "get",
+            StanzaKind::Iq(IqType::Set) => "set",
+            StanzaKind::Iq(IqType::Result) => "result",
+            StanzaKind::Message(MessageType::Error)
+            | StanzaKind::Presence(PresenceType::Error)
+            | StanzaKind::Iq(IqType::Error) => "error",
+        })
+    }
+}
+
 impl fmt::Display for StanzaKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

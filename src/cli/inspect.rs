@@ -53,7 +53,7 @@ fn inspect(options: &ServeOptions) -> Result<Vec<Finding>, String> {
     if options.insecure_plaintext {
         find("Logins without TLS are allowed: everything can be read on the way.", "--insecure-plaintext");
     }
-    match options.rules.load() {
+    match options.rules.load(&options.domain) {
         Err(error) => find(&error, "--firewall"),
         Ok(None) => {}
         Ok(Some((_, warnings))) => warnings.iter().for_each(|warning| find(&warning.to_string(), "--firewall")),

@@ -27,12 +27,16 @@ pub struct RuleFlags {
 }
 
 impl RuleFlags {
-    /// The rules, if there are any, and what is odd about them. An error is one line that says what to change.
-    pub fn load(&self) -> Result<Option<(Loaded, Vec<Warning>)>, String> {
+    /// The rules, if there are any, and what is odd about them where these domains are served. An error is one line
+    /// that says what to change.
+    pub fn load(&self, domains: &[String]) -> Result<Option<(Loaded, Vec<Warning>)>, String> {
         if self.firewall.is_empty() {
             return Ok(None);
         }
         let beside = Beside { groups: self.groups.as_deref(), places: self.geoip.as_deref() };
-        Loaded::read(&self.firewall, beside).map(Some).map_err(|error| format!("--firewall: {error}"))
+        let (loaded, mut warnings) =
+            Loaded::read(&self.firewall, beside).map_err(|error| format!("--firewall: {error}"))?;
+        warnings.extend(loaded.rules.sending_elsewhere(|domain| domains.iter().any(|served| served == domain)));
+        Ok(Some((loaded, warnings)))
     }
 }

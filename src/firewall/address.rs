@@ -1,7 +1,8 @@
 //! Addresses as scripts take them apart and compare them (`TO`, `FROM`, `|bare` and the like): by the characters that
 //! part them alone, without a look at what may stand between.
 
-use super::pattern::{Budget, Pattern, PatternError};
+use super::budget::Budget;
+use super::pattern::{Pattern, PatternError};
 
 /// The parts of an address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -151,6 +152,7 @@ impl PartPattern {
 
 /// Whether a whole text fits a glob: `*` is any run of bytes, `?` one byte.
 fn fits_glob(glob: &[u8], text: &[u8], budget: &mut Budget) -> bool {
+    budget.begin();
     let (mut at, mut place) = (0, 0);
     // Where to go on when the present way is wrong: behind the last star, one byte later than before.
     let mut star: Option<(usize, usize)> = None;

@@ -6,13 +6,14 @@ use std::fmt;
 
 use rondel_shards::Rate;
 
+use super::budget::Budget;
 use super::entries::Entries;
 use super::escape::unescape;
 use super::filter::{Digest, Filter};
 use super::lines::Line;
 use super::mistake::Mistake;
 use super::path::Path;
-use super::pattern::{Budget, Pattern, Token};
+use super::pattern::{Pattern, Token};
 
 /// Keys of a rate that are remembered, where its definition does not say.
 const ENTRIES: usize = 1_000;

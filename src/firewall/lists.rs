@@ -11,6 +11,9 @@ use super::definition::{Backend, ListSpec, MEMORY_ENTRIES};
 use super::entries::{Entries, hash_of};
 use super::sieve::Sieve;
 
+/// Bytes of an entry that is added while rules run: those of the longest address (RFC 7622 §3.1).
+const ENTRY_BYTES_MAX: usize = 3_071;
+
 /// A list.
 #[derive(Clone, Debug)]
 pub struct List {
@@ -125,9 +128,9 @@ impl List {
         !matches!(self.spec.backend, Backend::Web(_))
     }
 
-    /// Adds a text. Adding it again makes it the newest.
+    /// Adds a text. Adding it again makes it the newest. What is longer than any address is not added.
     pub fn add(&mut self, text: &str) {
-        if !self.may_change() {
+        if !self.may_change() || text.len() > ENTRY_BYTES_MAX {
             return;
         }
         self.removed.remove(text);

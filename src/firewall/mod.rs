@@ -6,7 +6,9 @@
 
 mod action;
 mod address;
+mod beginning;
 mod blocks;
+mod budget;
 mod clock;
 mod condition;
 mod definition;
@@ -44,6 +46,7 @@ mod world;
 
 use std::borrow::Cow;
 
+pub use budget::Budget;
 pub use clock::WallClock;
 pub use definition::{Backend, ListSpec, MEMORY_ENTRIES, RateSpec, WebList};
 pub use entries::{Entries, hash_of};
@@ -51,7 +54,7 @@ pub use groups::Groups;
 pub use lists::{List, Lists};
 pub use loaded::{Beside, Loaded};
 pub use mistake::{Mistake, ScriptError, Warning};
-pub use pattern::{Budget, Pattern, PatternError};
+pub use pattern::{Pattern, PatternError};
 pub use places::Places;
 pub use polling::{Looked, Polling};
 pub use program::{Bucket, Rules};
@@ -59,7 +62,7 @@ pub use run::{Outcome, Run};
 pub use running::{RuleHits, Running};
 pub use sieve::Sieve;
 pub use stanza::Stanza;
-pub use syntax::{Bounce, Level, ListId, MarkId, Report, Role};
+pub use syntax::{Action, Bounce, Level, ListId, MarkId, Report, Role};
 pub use tables::Tables;
 pub use template::Origin;
 pub use transcript::Transcript;

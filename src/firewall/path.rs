@@ -137,13 +137,13 @@ impl Path {
         };
         // Only the first one counts: there is no way back.
         let child = children.find_map(|bytes| Some(parent.child(bytes)).filter(fits))?;
-        let namespace = foreign(&child, own, content);
+        let namespace = || foreign(&child, own, content);
         match (rest.split_first(), &self.end) {
-            (Some((step, rest)), _) => self.descend(&child, namespace.as_deref(), child.children(), step, rest),
+            (Some((step, rest)), _) => self.descend(&child, namespace().as_deref(), child.children(), step, rest),
             (None, End::Element) => Some(Found::Element(child.bytes())),
             (None, End::Text) => child.text().map(Found::Text),
             (None, End::Attribute(name)) => match &**name {
-                "xmlns" => namespace.map(Found::Text),
+                "xmlns" => namespace().map(Found::Text),
                 name => attribute(&child, name).map(Found::Text),
             },
         }

@@ -3,55 +3,14 @@
 //! A pattern is read once, with every mistake found then. Matching goes back and forth as Lua's does, but never takes
 //! more steps than its budget has: what is too dear does not match, and is counted.
 
-use memchr::memmem::Finder;
 use smallvec::SmallVec;
 
+use super::beginning::Beginning;
+use super::budget::Budget;
 use super::pattern_syntax;
 
 /// Captures of one pattern at most, as in Lua.
 pub(super) const CAPTURES_MAX: usize = 32;
-
-/// How many steps may still be taken: one for each byte that is compared.
-#[derive(Clone, Copy, Debug)]
-pub struct Budget {
-    steps: u32,
-    spent: bool,
-}
-
-/// Steps that all patterns of one stanza may take together: a few hundred microseconds.
-const STEPS: u32 = 100_000;
-
-impl Default for Budget {
-    fn default() -> Budget {
-        Budget::of(STEPS)
-    }
-}
-
-impl Budget {
-    /// So many steps.
-    pub fn of(steps: u32) -> Budget {
-        Budget { steps, spent: false }
-    }
-
-    /// Whether something was too dear.
-    pub fn is_spent(&self) -> bool {
-        self.spent
-    }
-
-    /// Takes so many steps, if they are there. Once they are not, nothing is.
-    pub fn take(&mut self, steps: usize) -> bool {
-        match u32::try_from(steps).ok().and_then(|steps| self.steps.checked_sub(steps)) {
-            Some(left) if !self.spent => {
-                self.steps = left;
-                true
-            }
-            _ => {
-                self.spent = true;
-                false
-            }
-        }
-    }
-}
 
 /// A pattern, ready to be matched.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -61,27 +20,9 @@ pub struct Pattern {
     pub(super) is_anchored: bool,
     /// How many captures it has.
     pub(super) captures: u8,
-    /// What every match begins with, if that is always the same.
-    pub(super) prefix: Option<Prefix>,
+    /// What every match begins with.
+    pub(super) beginning: Beginning,
 }
-
-/// Bytes that are looked for before anything else.
-#[derive(Clone, Debug)]
-pub(super) struct Prefix(Box<Finder<'static>>);
-
-impl Prefix {
-    pub(super) fn of(bytes: &[u8]) -> Option<Prefix> {
-        (!bytes.is_empty()).then(|| Prefix(Box::new(Finder::new(bytes).into_owned())))
-    }
-}
-
-impl PartialEq for Prefix {
-    fn eq(&self, other: &Prefix) -> bool {
-        self.0.needle() == other.0.needle()
-    }
-}
-
-impl Eq for Prefix {}
 
 /// One step of a pattern.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -135,6 +76,10 @@ impl Set {
 
     pub(super) fn insert(&mut self, byte: u8) {
         self.0[usize::from(byte >> 6)] |= 1 << (byte & 63);
+    }
+
+    pub(super) fn insert_all(&mut self, other: &Set) {
+        self.0.iter_mut().zip(other.0).for_each(|(word, more)| *word |= more);
     }
 
     pub(super) fn invert(&mut self) {
@@ -219,16 +164,18 @@ impl Pattern {
 
     /// What every match begins with, if that is always the same.
     pub(super) fn prefix(&self) -> Option<&[u8]> {
-        self.prefix.as_ref().filter(|_| !self.is_anchored).map(|Prefix(finder)| finder.needle())
+        if self.is_anchored { None } else { self.beginning.text() }
     }
 
     /// Whether it matches somewhere.
     pub fn is_in(&self, text: &[u8], budget: &mut Budget) -> bool {
+        budget.begin();
         self.find(text, 0, None, budget).is_some()
     }
 
     /// All matches, one after the other, none of which overlap.
     pub fn matches<'a>(&'a self, text: &'a [u8], budget: &'a mut Budget) -> Matches<'a> {
+        budget.begin();
         Matches { pattern: self, text, budget, from: 0, last_end: None }
     }
 
@@ -237,14 +184,12 @@ impl Pattern {
         let mut start = from;
         let mut captures = Captures::default();
         loop {
-            if let Some(Prefix(finder)) = &self.prefix
-                && !self.is_anchored
-            {
-                let skipped = finder.find(text.get(start..)?)?;
-                if !budget.take(skipped / 8) {
+            if !self.is_anchored {
+                let (skipped, steps) = self.beginning.find(text.get(start..)?);
+                if !budget.take(steps) {
                     return None;
                 }
-                start += skipped;
+                start += skipped?;
             }
             if !budget.take(1) {
                 return None;
@@ -397,7 +342,7 @@ impl Run<'_> {
             if let Some(end) = self.run(next, at) {
                 return Some(end);
             }
-            if !single.fits(*self.text.get(at)?) || self.budget.is_spent() {
+            if !single.fits(*self.text.get(at)?) || self.budget.is_short() {
                 return None;
             }
             at += 1;
@@ -432,7 +377,9 @@ mod tests {
 
     fn find(pattern: &str, text: &str) -> Option<(usize, usize)> {
         let pattern = Pattern::parse(pattern.as_bytes()).unwrap();
-        let found = pattern.find(text.as_bytes(), 0, None, &mut Budget::default())?;
+        let mut budget = Budget::default();
+        budget.begin();
+        let found = pattern.find(text.as_bytes(), 0, None, &mut budget)?;
         Some((found.start, found.end))
     }
 
@@ -549,14 +496,16 @@ mod tests {
             ".*.*.*.*.*b",
             "(a*)*%1b",
             "(.-)(.-)(.-)%1%2%3b",
-            "%b()%b()",
+            "(.-)%b()%b()",
             "a?a?a?a?a?a?a?a?a?a?a?a?b",
             "[ab]-[ab]-[ab]-c",
         ] {
             let pattern = Pattern::parse(pattern.as_bytes()).unwrap();
             let mut budget = Budget::default();
             assert!(!pattern.is_in(text.as_bytes(), &mut budget));
-            assert!(!pattern.is_in(b"aaab", &mut budget) || !budget.is_spent(), "what is spent is spent");
+            assert!(budget.is_spent());
+            pattern.is_in(b"aaab()()c", &mut budget);
+            assert!(!budget.is_short(), "there is a share of it for another text");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Reading a pattern of Lua.
 
-use super::pattern::{CAPTURES_MAX, Node, Pattern, PatternError, Prefix, Set, Single, Times};
+use super::beginning::Beginning;
+use super::pattern::{CAPTURES_MAX, Node, Pattern, PatternError, Set, Single, Times};
 
 /// Steps of one pattern at most: matching calls itself as deep.
 const NODES_MAX: usize = 1_000;
@@ -17,29 +18,8 @@ pub(super) fn parse(text: &[u8], anchors: bool) -> Result<Pattern, PatternError>
         return Err(PatternError::Unclosed);
     }
     let (nodes, captures) = (reader.nodes, reader.closed.len() as u8);
-    let prefix = Prefix::of(&prefix(&nodes));
-    Ok(Pattern { nodes: nodes.into(), is_anchored, captures, prefix })
-}
-
-/// What every match of these begins with.
-fn prefix(nodes: &[Node]) -> Vec<u8> {
-    let mut prefix = Vec::new();
-    for node in nodes {
-        match node {
-            Node::Open(_) | Node::Close(_) => {}
-            Node::Run(Single::Byte(byte), Times::One) => prefix.push(*byte),
-            Node::Run(Single::Byte(byte), Times::Plus) => {
-                prefix.push(*byte);
-                break;
-            }
-            Node::Balanced(open, _) => {
-                prefix.push(*open);
-                break;
-            }
-            _ => break,
-        }
-    }
-    prefix
+    let beginning = Beginning::of(&nodes);
+    Ok(Pattern { nodes: nodes.into(), is_anchored, captures, beginning })
 }
 
 struct Reader<'a> {

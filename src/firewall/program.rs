@@ -15,8 +15,9 @@ use super::parser::{self, Script};
 use super::path::Path;
 use super::pattern::Pattern;
 use super::syntax::{Action, ChainName, Condition, LOCAL, MarkId, Rule, SearchId, Step, Test};
-use super::touches::{Changes, is_lasting};
+use super::touches::{Changes, asks_of_session, is_lasting};
 use super::{HOOKS, Hook, Sources};
+use crate::jid::{bare_of, domain_of};
 use crate::xml::Kind;
 
 /// From so many patterns on that are looked for in one text, it is seen first whether any of them can begin.
@@ -50,6 +51,8 @@ pub struct Rules {
     pub buckets: Vec<Bucket>,
     /// How many rules there are.
     pub rules: usize,
+    /// Whether a rule has to do with the session that a stanza is from.
+    pub asks_of_session: bool,
     /// Whether a chain of the hook can be about a kind of stanza.
     concerns: [[bool; 4]; 3],
 }
@@ -216,6 +219,27 @@ impl Rules {
         self.marks.iter().position(|known| **known == *name).map(|number| MarkId(number as u32))
     }
 
+    /// Rules that send something to a domain that is not served, while there is no way to other servers.
+    pub fn sending_elsewhere(&self, serves: impl Fn(&str) -> bool) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        for chain in &self.chains {
+            for rule in &chain.rules {
+                for to in rule.actions.iter().filter_map(|step| recipient(&step.action)) {
+                    let domain = domain_of(bare_of(to));
+                    if !serves(domain) {
+                        let message = format!("nothing can be sent to {to}: {domain} is no domain of this server");
+                        warnings.push(Warning {
+                            script: self.scripts[chain.script].name.to_string(),
+                            line: rule.line,
+                            message,
+                        });
+                    }
+                }
+            }
+        }
+        warnings
+    }
+
     /// Chains that run each other in a circle, or too deep.
     fn check_jumps(&self) -> Result<(), (usize, Mistake)> {
         let mut depths: Vec<Option<usize>> = vec![None; self.chains.len()];
@@ -255,6 +279,15 @@ impl Rules {
         path.pop();
         depths[chain] = Some(deepest + 1);
         Ok(deepest + 1)
+    }
+}
+
+/// Whom an action sends something to.
+fn recipient(action: &Action) -> Option<&str> {
+    match action {
+        Action::Redirect(to) | Action::Copy(to) | Action::Forward(to) => Some(to),
+        Action::Report(report) => Some(&report.to),
+        _ => None,
     }
 }
 
@@ -323,9 +356,10 @@ impl Loader {
     }
 
     fn finish(mut self, scripts: Vec<Script>, facts: Vec<ScriptFacts>) -> Rules {
-        let all = scripts.iter().flat_map(|script| &script.chains).flat_map(|(_, rules)| rules);
-        let changes = Changes::of(all);
-        let mut rules = Rules { scripts: facts, ..Rules::default() };
+        let all = || scripts.iter().flat_map(|script| &script.chains).flat_map(|(_, rules)| rules);
+        let changes = Changes::of(all());
+        let asks_of_session = all().any(asks_of_session);
+        let mut rules = Rules { scripts: facts, asks_of_session, ..Rules::default() };
         let mut hooks: [Vec<u32>; 3] = Default::default();
         let mut named: Vec<Vec<u32>> = vec![Vec::new(); self.names.chains.names.len()];
         for (number, script) in scripts.into_iter().enumerate() {

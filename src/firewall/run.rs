@@ -7,7 +7,7 @@ use std::task::Poll;
 use smallvec::SmallVec;
 
 use super::blocks::Needs;
-use super::pattern::Budget;
+use super::budget::Budget;
 use super::program::{Chain, Rules, Tested, place_of};
 use super::stanza::Stanza;
 use super::syntax::{Action, ChainName, Step};
@@ -133,6 +133,9 @@ impl Run {
         origin: &Origin<'_>,
         world: &mut impl World,
     ) -> Poll<Outcome> {
+        if self.begun == 0 {
+            self.budget = Budget::for_stanza(stanza.bytes().len());
+        }
         let outcome = loop {
             let Some(frame) = self.frames.last_mut() else {
                 let Some(chain) = rules.hooks[self.hook as usize].get(self.begun) else { break Outcome::Pass };
@@ -146,7 +149,7 @@ impl Run {
                 let found = find_rule(frame, rules, tester);
                 frame.searched = searched;
                 if self.budget.is_spent() && !std::mem::replace(&mut self.is_told, true) {
-                    world.overspent();
+                    world.overspent(stanza);
                 }
                 match found {
                     Poll::Pending => return Poll::Pending,
@@ -263,7 +266,7 @@ impl Run {
                 return Some(Ending::Consumed);
             }
             Action::Redirect(to) => {
-                world.effect(stanza, Effect::Copy(to));
+                world.effect(stanza, Effect::Redirect(to));
                 return Some(Ending::Consumed);
             }
             Action::Copy(to) => world.effect(stanza, Effect::Copy(to)),

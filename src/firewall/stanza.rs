@@ -8,7 +8,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::path::{self, Found, Path};
-use crate::xml::{Kind, Part, append_child, escape, write_addresses};
+use crate::xml::{Kind, Part, append_child, escape, write_addresses, write_with_default};
 
 /// A stanza on its way.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Stanza<'a> {
     /// Where its children stand, once somebody has asked.
     children: OnceCell<SmallVec<[Range<u32>; 8]>>,
     is_changed: bool,
+    /// Its bytes before the first change since it was settled last, and whether there had been changes before.
+    before: Option<(Cow<'a, [u8]>, bool)>,
 }
 
 impl<'a> Stanza<'a> {
@@ -44,6 +46,7 @@ impl<'a> Stanza<'a> {
             content,
             children: OnceCell::new(),
             is_changed: false,
+            before: None,
         }
     }
 
@@ -59,7 +62,25 @@ impl<'a> Stanza<'a> {
             content: self.content,
             children: self.children,
             is_changed: self.is_changed,
+            before: self.before.map(|(bytes, is_changed)| (Cow::Owned(bytes.into_owned()), is_changed)),
         }
+    }
+
+    /// What was changed stays so, whatever comes.
+    pub fn settle(&mut self) {
+        self.before = None;
+    }
+
+    /// Makes it what it was when it was settled last.
+    pub fn restore(&mut self) {
+        if let Some((bytes, is_changed)) = self.before.take() {
+            (self.bytes, self.is_changed, self.children) = (bytes, is_changed, OnceCell::new());
+        }
+    }
+
+    /// Bytes that it takes.
+    pub fn size(&self) -> usize {
+        self.bytes.len() + self.before.as_ref().map_or(0, |(bytes, _)| bytes.len())
     }
 
     /// What kind it is.
@@ -213,13 +234,19 @@ impl<'a> Stanza<'a> {
 
     /// Adds an element behind the others.
     pub fn inject(&mut self, element: &[u8]) {
+        let declared = self.part().attribute("xmlns");
+        let is_usual = declared.is_none_or(|declared| declared.is(self.content));
         let mut out = self.bytes.to_vec();
-        append_child(&mut out, 0, |out| out.extend_from_slice(element));
+        append_child(&mut out, 0, |out| match is_usual {
+            true => out.extend_from_slice(element),
+            false => write_with_default(out, element, self.content),
+        });
         self.take(out);
     }
 
     fn take(&mut self, bytes: Vec<u8>) {
-        self.bytes = Cow::Owned(bytes);
+        let before = std::mem::replace(&mut self.bytes, Cow::Owned(bytes));
+        self.before.get_or_insert((before, self.is_changed));
         self.children = OnceCell::new();
         self.is_changed = true;
     }
@@ -262,6 +289,28 @@ mod tests {
         assert!(all.has_payload("q") && !all.has_payload("a"));
         all.strip(None, None);
         assert_eq!(text(&all), "<message>12<x xmlns='q'/></message>");
+        let mut prefixed = stanza("<c:message xmlns:c='jabber:client' xmlns='urn:x'/>");
+        prefixed.inject(b"<body>hi</body>");
+        let body = "<body xmlns='jabber:client'>hi</body>";
+        assert_eq!(text(&prefixed), format!("<c:message xmlns:c='jabber:client' xmlns='urn:x'>{body}</c:message>"));
+    }
+
+    #[test]
+    fn it_is_what_it_was_once_more() {
+        let mut twice = stanza("<message><body/><x xmlns='a'/></message>");
+        twice.strip(Some("body"), None);
+        twice.settle();
+        twice.inject(b"<y xmlns='b'/>");
+        twice.strip(None, Some("a"));
+        let mut twice = twice.into_owned();
+        assert_eq!((text(&twice), twice.size()), ("<message><y xmlns='b'/></message>".into(), 34 + 32));
+        twice.restore();
+        assert_eq!(twice.changed(), Some(&b"<message><x xmlns='a'/></message>"[..]));
+        assert!(twice.has_payload("a") && !twice.has_payload("b"));
+        let mut once = stanza("<message><body/></message>");
+        once.strip(Some("body"), None);
+        once.restore();
+        assert_eq!((text(&once), once.changed()), ("<message><body/></message>".into(), None));
     }
 
     #[test]

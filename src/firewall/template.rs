@@ -194,6 +194,11 @@ impl Template {
         self.part
     }
 
+    /// Whether there is something of the session in it.
+    pub fn names_session(&self) -> bool {
+        self.segments.iter().any(|segment| matches!(segment, Segment::Lua(Lua::Session(_))))
+    }
+
     /// The text, if it is always the same.
     pub fn constant(&self) -> Option<&str> {
         match &*self.segments {

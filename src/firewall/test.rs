@@ -8,10 +8,11 @@ use smallvec::SmallVec;
 
 use super::address::Parts;
 use super::blocks::Needs;
+use super::budget::Budget;
 use super::definition::Zone;
 use super::entries::hash_of;
 use super::list_key;
-use super::pattern::{Budget, Match, Pattern, Token};
+use super::pattern::{Match, Pattern, Token};
 use super::program::{Compiled, Rules, Search};
 use super::stanza::Stanza;
 use super::syntax::{Comparison, LOCAL, Limit, Permission, Place, Role, SearchId, Test, ZoneId};

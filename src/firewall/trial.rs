@@ -213,7 +213,7 @@ impl World for Tester<'_, '_> {
             Effect::Bounce(Bounce { kind, condition, text }) => {
                 format!("the sender gets an error: {kind}, {condition}{}", words(text))
             }
-            Effect::Copy(to) => format!("goes to {to}"),
+            Effect::Copy(to) | Effect::Redirect(to) => format!("goes to {to}"),
             Effect::Reply(text) => format!("the sender gets an answer: {text}"),
             Effect::Forward(to) => format!("is forwarded to {to}"),
             Effect::Report(Report { to, reason, text }) => format!("is reported to {to}: {reason}{}", words(text)),

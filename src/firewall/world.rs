@@ -65,8 +65,10 @@ impl<'k> Key<'k> {
 pub enum Effect<'e> {
     /// The origin gets an error.
     Bounce(&'e Bounce),
-    /// A copy goes to this address, from the same sender: instead of the stanza or beside it.
+    /// A copy goes to this address, from the same sender.
     Copy(&'e str),
+    /// The same, instead of the stanza.
+    Redirect(&'e str),
     /// The origin gets an answer with these words.
     Reply(&'e str),
     /// The server sends the stanza in a message to this address.
@@ -149,8 +151,8 @@ pub trait World {
     /// A rule has held: by its number.
     fn hit(&mut self, rule: usize);
 
-    /// Something was too dear, and has not matched.
-    fn overspent(&mut self) {}
+    /// Something was too dear for this stanza, and has not matched.
+    fn overspent(&mut self, _stanza: &Stanza<'_>) {}
 
     /// Whether somebody follows the runs of a script.
     fn is_followed(&self) -> bool {

@@ -121,7 +121,7 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     settings.take_policy(options.registration()?);
     settings.traffic.store(Arc::new(options.traffic.limits()?));
     let copies = web_lists::Copies::in_data(&options.data_dir);
-    take_rules(&settings, options.rules.load()?, &copies, shards);
+    take_rules(&settings, options.rules.load(&options.domain)?, &copies, shards);
     settings.dns = match Dns::start(options.dns_server) {
         Ok(dns) => Some(dns),
         Err(error) if settings.registration().block_lists.is_empty() => {
@@ -404,8 +404,9 @@ fn reload_flags(settings: &Settings, runtime: &Runtime<Shard>, copies: &web_list
         Action::Serve(options) => Ok(options),
         _ => Err("this is no server".into()),
     });
-    let read =
-        options.and_then(|options| Ok((options.registration()?, options.traffic.limits()?, options.rules.load()?)));
+    let read = options.and_then(|options| {
+        Ok((options.registration()?, options.traffic.limits()?, options.rules.load(&options.domain)?))
+    });
     match read {
         Ok((policy, traffic, rules)) => {
             settings.take_policy(policy);

@@ -234,3 +234,47 @@ fn fetch(list: &WebList, etag: Option<&str>) -> Result<(Looked, Vec<u8>), ureq::
     };
     Ok((looked, bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::firewall::Rules;
+
+    #[test]
+    fn what_was_read_of_a_list_stays_while_it_is_not_to_be_had_92() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/list", listener.local_addr().unwrap());
+        let statuses = [200, 500, 500, 304, 500];
+        let web = std::thread::spawn(move || {
+            statuses.map(|status| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let (mut request, mut buffer) = (Vec::new(), [0; 1024]);
+                while !request.ends_with(b"\r\n\r\n") {
+                    let read = stream.read(&mut buffer).unwrap();
+                    request.extend_from_slice(&buffer[..read]);
+                }
+                let body = if status == 200 { "one\ntwo" } else { "" };
+                let length = if status == 304 { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+                let head = format!("HTTP/1.1 {status} So\r\nETag: \"v1\"\r\n{length}Connection: close\r\n\r\n");
+                stream.write_all((head + body).as_bytes()).unwrap();
+                String::from_utf8(request).unwrap().to_lowercase().contains("if-none-match: \"v1\"")
+            })
+        });
+        let directory = tempfile::tempdir().unwrap();
+        let copies = Copies::in_data(directory.path());
+        let script = format!("%LIST l: {url} (ttl: 3600)\n\nCHECK LIST: l contains $<@from>\nDROP.\n");
+        let (rules, _) = Rules::load(&[("s", &script)], Default::default()).unwrap();
+        let running = Running::new(Loaded { rules, sources: vec![Arc::default()], ..Loaded::default() }, 1, None);
+        let mut list = lists(&running, &copies, Vec::new()).remove(0);
+        for wait_s in [3_600, 60, 120, 3_600, 300] {
+            look(&mut list, &running, &copies, &[]);
+            assert_eq!(running.source(0).len(), 2);
+            let due_s = list.due.unwrap().duration_since(Instant::now()).as_secs();
+            assert!((wait_s - 1..=wait_s + SPREAD_S).contains(&due_s), "{wait_s}: {due_s}");
+        }
+        assert_eq!(web.join().unwrap(), [false, true, true, true, true]);
+    }
+}

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use rondel_shards::Io;
 
 use super::Shard;
-use super::message::Message;
+use super::message::{Message, Routed, Sender};
 use super::packed::Packed;
 use super::task::{Step, Task};
 use crate::account::subscription::Grant;
-use crate::account::{Account, Address, PresenceType, SessionKey, StanzaKind};
+use crate::account::{Account, Address, Bearer, PresenceType, SessionKey, StanzaKind, Traits};
 use crate::home::home;
 use crate::jid::Jid;
 use crate::xml::{escape, write_addressed};
@@ -58,7 +58,8 @@ impl Broadcast {
 }
 
 impl Shard {
-    /// Sends a resource's presence to those contacts that are subscribed to it, and asks for theirs if `probes`.
+    /// Sends a resource's presence to those contacts that are subscribed to it, and asks for theirs if `probes`. The
+    /// session is given where it cannot be found any more.
     pub(super) fn broadcast(
         &mut self,
         io: &mut Io<Shard>,
@@ -66,13 +67,14 @@ impl Shard {
         kind: PresenceType,
         stanza: &Arc<[u8]>,
         probes: bool,
+        bearer: Option<&Arc<Bearer>>,
     ) {
         let Some(account) = self.accounts.account(from.bare()) else { return };
         if account.contacts.is_empty() {
             return self.trace(StanzaKind::Presence(kind), from.as_str(), "", |_| "to 0 contacts".into());
         }
         if self.has_rules(StanzaKind::Presence(kind)) {
-            return self.broadcast_filtered(io, from, kind, stanza, probes);
+            return self.broadcast_filtered(io, (from, bearer), kind, stanza, probes);
         }
         let mut shares: Vec<Option<Broadcast>> = (0..io.shards()).map(|_| None).collect();
         for (contact, sent) in concerned(account, from.bare(), probes) {
@@ -104,7 +106,7 @@ impl Shard {
     fn broadcast_filtered(
         &mut self,
         io: &mut Io<Shard>,
-        from: &Arc<Address>,
+        (from, bearer): (&Arc<Address>, Option<&Arc<Bearer>>),
         kind: PresenceType,
         stanza: &[u8],
         probes: bool,
@@ -117,12 +119,13 @@ impl Shard {
             if sent.presence {
                 let mut presence = Vec::with_capacity(stanza.len() + contact.len());
                 write_addressed(&mut presence, stanza, &contact);
-                self.send_filtered(io, StanzaKind::Presence(kind), from, &to, &presence);
+                self.send_filtered(io, StanzaKind::Presence(kind), (from, bearer), &to, &presence);
             }
             if sent.probe {
                 let (from_escaped, to_escaped) = (from.escaped(), escape::attribute_value(&contact));
                 let probe = format!("<presence type='probe' from='{from_escaped}' to='{to_escaped}'/>");
-                self.send_filtered(io, StanzaKind::Presence(PresenceType::Probe), from, &to, probe.as_bytes());
+                let kind = StanzaKind::Presence(PresenceType::Probe);
+                self.send_filtered(io, kind, (from, bearer), &to, probe.as_bytes());
             }
         }
     }
@@ -150,7 +153,9 @@ impl Shard {
                     "to all available resources, from somebody it is subscribed to".into()
                 });
             }
-            if sent.presence && !self.tasks.is_busy(contact) {
+            if sent.presence && self.lanes.is_closed(contact) {
+                self.presence_waits(io, broadcast, contact);
+            } else if sent.presence && !self.tasks.is_busy(contact) {
                 self.give_available(io, contact, broadcast.kind, &broadcast.stanza);
             } else if sent.presence {
                 // It does not overtake the subscription that it follows from, which has to be written first.
@@ -171,6 +176,15 @@ impl Shard {
                 io.send(home, Message::Presences(Box::new(answer)), bytes);
             }
         }
+    }
+
+    /// Somebody's presence waits behind what has come to a contact before.
+    fn presence_waits(&mut self, io: &mut Io<Shard>, broadcast: &Broadcast, contact: &str) {
+        let Ok(to) = Jid::parse(contact) else { return };
+        let (from, kind) = (Sender::session(&broadcast.from), StanzaKind::Presence(broadcast.kind));
+        let size = broadcast.stanza.len() + contact.len();
+        let write = |out: &mut Vec<u8>| write_addressed(out, &broadcast.stanza, contact);
+        self.arrive_behind(io, Routed::new(kind, Traits::NONE, from, &to, size, write));
     }
 
     /// Contacts' presence has come for a resource that has asked for it.

@@ -151,7 +151,8 @@ impl Shard {
         let home = home(to.bare(), io.shards());
         let from = Sender::session(&session.address);
         let mut has_passed = false;
-        if home == io.shard() && self.is_direct(kind, traits, to) {
+        let is_direct = home == io.shard() && !self.lanes.is_leaving(session.address.bare());
+        if is_direct && self.is_direct(kind, traits, to) {
             if self.is_filtered(Hook::Deliver, kind) || self.lanes.is_closed(to.bare()) {
                 has_passed = true;
                 let routed = || Routed::new(kind, traits, from, to, size, write);

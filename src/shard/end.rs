@@ -45,6 +45,11 @@ impl End {
         }
     }
 
+    /// Whether another session takes the place of this one.
+    pub(super) fn is_replacement(&self) -> bool {
+        matches!(self, End::Error(error) if error.name() == "conflict")
+    }
+
     /// Whether it is only the connection that ends, so that the client may come back (XEP-0198 §5).
     pub(super) fn is_of_connection(&self) -> bool {
         matches!(self, End::Gone(_) | End::Behind | End::Silent)

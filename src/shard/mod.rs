@@ -336,6 +336,7 @@ impl Shard {
         if let Some(key) = session.filter(|_| !waits) {
             self.leave(io, key);
         }
+        self.ended_before_rules(stream);
     }
 
     /// A panic has taken a stream with it: what is known of it elsewhere must not stay.
@@ -412,7 +413,7 @@ impl Application for Shard {
     fn closed(&mut self, io: &mut Io<Self>, connection: ConnectionId, why: Closed) {
         match self.take(connection) {
             Some(stream) => self.end(io, stream, End::Gone(why)),
-            None if self.visitor_goes(connection) => {}
+            None if self.visitor_goes(connection) || self.is_ending(connection) => {}
             None => self.lost(io, connection),
         }
         self.after(io);

@@ -128,7 +128,7 @@ impl Shard {
             }
         }
         self.give_available(io, address.bare(), PresenceType::Available, &stanza);
-        self.broadcast(io, address, PresenceType::Available, &stanza, is_new);
+        self.broadcast(io, address, PresenceType::Available, &stanza, is_new, None);
         if is_new {
             self.show_requests(io, address.bare(), *key);
             self.tell_message_of_the_day(io, address);
@@ -152,7 +152,7 @@ impl Shard {
         if session.presence.is_some() {
             // The one who leaves still hears of it, as confirmation (RFC 6121 §4.5.2).
             self.give_available(io, address.bare(), PresenceType::Unavailable, &stanza);
-            self.broadcast(io, address, PresenceType::Unavailable, &stanza, false);
+            self.broadcast(io, address, PresenceType::Unavailable, &stanza, false, None);
         }
         let was_available = self.accounts.session_mut(*key).and_then(|session| session.presence.take()).is_some();
         if was_available {
@@ -180,7 +180,7 @@ impl Shard {
         if session.presence.is_some() {
             let stanza: Arc<[u8]> = format!("<presence type='unavailable' from='{from}'/>").into_bytes().into();
             self.give_available(io, address.bare(), PresenceType::Unavailable, &stanza);
-            self.broadcast(io, address, PresenceType::Unavailable, &stanza, false);
+            self.broadcast(io, address, PresenceType::Unavailable, &stanza, false, session.bearer.as_ref());
             self.note_departure(io, address.bare(), None);
         }
         for to in &session.directed {

@@ -19,8 +19,15 @@ use crate::xml::{Frame, Kind, attributes};
 const BOUNCED_BYTES_MAX: usize = 8 << 20;
 
 impl Shard {
+    /// Sends a stanza to its addressee's home, behind what the same account has sent before.
+    pub(super) fn dispatch(&mut self, io: &mut Io<Shard>, routed: Routed) {
+        if let Some(routed) = self.behind_departures(io, routed) {
+            self.send_home(io, routed);
+        }
+    }
+
     /// Sends a stanza to its addressee's home.
-    pub(super) fn dispatch(&mut self, io: &mut Io<Shard>, mut routed: Routed) {
+    pub(super) fn send_home(&mut self, io: &mut Io<Shard>, mut routed: Routed) {
         let home = home(routed.bare(), io.shards());
         if home == io.shard() {
             return self.arrive(io, routed);

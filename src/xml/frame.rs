@@ -256,6 +256,12 @@ impl<'a> Value<'a> {
         Value { raw, needs_decoding: true }
     }
 
+    /// As it stands there, references and all.
+    #[inline]
+    pub fn as_written(&self) -> &'a [u8] {
+        self.raw
+    }
+
     /// What it means.
     #[inline]
     pub fn decoded(&self) -> Cow<'a, str> {

@@ -204,6 +204,9 @@ fn what_is_remembered_and_chains_73_to_78() {
         case(&nested(end), &[(M, expected)]);
     }
     case("JUMP CHAIN=user/none ⏎ LOG=1", &[(M, "log 1")]);
+    let (_, warnings) = Rules::load(&[("s", "JUMP CHAIN=user/none\nLOG=1")], Sources::default()).unwrap();
+    let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings, ["s: line 1: no script has a chain user/none: nothing happens here"]);
     refused("JUMP CHAIN= user/a ⏎ LOG=1 ⏎⏎ ::user/a ⏎ DROP.", "the name of a chain is expected");
     let scripts = ["PASS.", "LOG=2\n\nJUMP CHAIN=user/e", "::user/e\nLOG=3", "::user/e\nLOG=4\n\nLOG=5"];
     assert_eq!(Made::of(&scripts, &[]).unwrap().deliver(M), "log 2; log 3; log 4; log 5");
@@ -344,12 +347,15 @@ fn people_106_to_114() {
     refused("TIME: 9am-5pm, Sunday ⏎ DROP.", "times are expected");
     refused("DAY: 1 ⏎ DROP.", "days and ranges");
     let mut made = Made::of(&["CROSSING GROUPS: Sales, Dev\nLOG=x\n\nFROM GROUP: Dev\nLOG=d"], &[]).unwrap();
-    let mut join = |bare: &str, group: &str| made.groups.insert((bare.to_owned(), group.to_owned()));
-    join("a@r.example", "Dev");
-    join("u@local.example", "Sales");
-    assert_eq!(made.deliver(M), "log x; log d");
-    made.groups.insert(("u@local.example".into(), "Dev".into()));
-    assert_eq!(made.deliver(M), "log d");
+    let (one, other) = ("a@r.example", "u@local.example");
+    for (members, expected) in [
+        ([(one, "Dev"), (other, "Dev")], "log d"),
+        ([(one, "Dev"), (other, "Sales")], "log x; log d"),
+        ([(one, "Sales"), (other, "Sales")], "pass"),
+    ] {
+        made.groups = members.map(|(bare, group)| (bare.to_owned(), group.to_owned())).into();
+        assert_eq!(made.deliver(M), expected);
+    }
     let mut made = Made::of(&["::deliver_remote\nMAY NOT: xmpp:federate\nBOUNCE=not-allowed"], &[]).unwrap();
     let client = Origin { client: Some("u@local.example/r"), ..Origin::default() };
     made.roles.insert("u@local.example".into(), Role::Guest);

@@ -197,7 +197,7 @@ impl World for Made {
                 let text = text.as_deref().map(|text| format!(" ({text})")).unwrap_or_default();
                 format!("{kind}/{condition}{text}")
             }
-            Effect::Copy(to) => {
+            Effect::Copy(to) | Effect::Redirect(to) => {
                 let mut out = Vec::new();
                 stanza.write(&mut out, Some(to));
                 format!("copy {}", String::from_utf8(out).unwrap())

@@ -130,6 +130,17 @@ fn headings_definitions_and_metadata() {
 }
 
 #[test]
+fn what_is_sent_to_domains_of_others_is_found() {
+    let script = "KIND: iq\nREDIRECT=a@here\n\nKIND: iq\nCOPY=b@there/x\nFORWARD=c@here\n\n\
+                  KIND: iq\nREPORT TO=there spam\n";
+    let (rules, _) = Rules::load(&[("s", script)], Sources::default()).unwrap();
+    let warnings = rules.sending_elsewhere(|domain| domain == "here");
+    let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    let expected = |line, to| format!("s: line {line}: nothing can be sent to {to}: there is no domain of this server");
+    assert_eq!(warnings, [expected(4, "b@there/x"), expected(8, "there")]);
+}
+
+#[test]
 fn mistakes_say_where_they_are_and_what_is_expected() {
     for (script, expected) in [
         ("\n\n  KIND\n", "s: line 3, column 3: a value is expected"),

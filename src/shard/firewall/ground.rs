@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use rondel_shards::Io;
 
-use super::deeds::Deed;
+use super::deeds::{Deed, Outgoing};
 use super::questions::{Answer, Question};
 use super::{ListChange, count};
 use crate::account::Bearer;
@@ -19,6 +19,7 @@ use crate::firewall::{
 };
 use crate::home::home;
 use crate::jid::bare_of;
+use crate::limited_event;
 use crate::shard::Shard;
 use crate::shard::roster::now_micros;
 
@@ -201,11 +202,14 @@ impl World for Ground<'_> {
                     self.deeds.push(Deed::Add(name.clone(), ListChange::Add(text.into())));
                 }
             }
-            Effect::Bounce(bounce) => self.deeds.extend(Deed::bounce(stanza, bounce)),
-            Effect::Reply(text) => self.deeds.extend(Deed::reply(stanza, text)),
-            Effect::Copy(to) => self.deeds.push(Deed::copy(stanza, to)),
-            Effect::Forward(to) => self.deeds.push(Deed::forward(stanza, to, None)),
-            Effect::Report(report) => self.deeds.push(Deed::forward(stanza, &report.to, Some(report))),
+            Effect::Bounce(bounce) => self.deeds.extend(Outgoing::bounce(stanza, bounce).map(Deed::Answer)),
+            Effect::Reply(text) => self.deeds.extend(Outgoing::reply(stanza, text).map(Deed::Answer)),
+            Effect::Copy(to) => self.deeds.push(Deed::Send(Outgoing::copy(stanza, to))),
+            Effect::Redirect(to) => self.deeds.push(Deed::Redirect(Outgoing::copy(stanza, to))),
+            Effect::Forward(to) => self.deeds.push(Deed::Send(Outgoing::forward(stanza, to, None))),
+            Effect::Report(report) => {
+                self.deeds.push(Deed::Send(Outgoing::forward(stanza, &report.to, Some(report))));
+            }
             Effect::UnsubscribeSender => {
                 if let Some((to, from)) = self.account_asked(stanza) {
                     let (account, contact) = (bare_of(to).to_owned(), bare_of(from).to_owned());
@@ -219,8 +223,14 @@ impl World for Ground<'_> {
         self.running.hit(self.io.shard(), rule);
     }
 
-    fn overspent(&mut self) {
+    fn overspent(&mut self, stanza: &Stanza<'_>) {
         self.running.overspent(self.io.shard());
+        limited_event!(
+            WARN,
+            "firewall",
+            from = sender(stanza),
+            "a pattern was too dear for a stanza: what it looks for may be in there"
+        );
     }
 
     fn is_followed(&self) -> bool {

@@ -120,6 +120,13 @@ impl Shard {
         self.firewall.as_deref().is_some_and(concerns)
     }
 
+    /// Whether rules need to know the session that a stanza with this addressee is from: because they ask, or because
+    /// it is for the session's own account, which none names.
+    #[inline]
+    pub(super) fn asks_of_session(&self, to: Option<&str>) -> bool {
+        to.is_none() || self.firewall.as_deref().is_some_and(|firewall| firewall.running.rules.asks_of_session)
+    }
+
     /// There are other rules from now on, or none. What waits for an answer goes on with those.
     pub(super) fn take_firewall(&mut self, io: &mut Io<Shard>) {
         let before = self.firewall.take().map(|before| *before);

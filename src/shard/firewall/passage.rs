@@ -4,10 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
 
-use rondel_shards::Io;
+use rondel_shards::{ConnectionId, Io};
 
 use super::Firewall;
-use super::deeds::Deed;
+use super::deeds::{Deed, Outgoing};
 use super::ground::Ground;
 use super::questions::{Answer, AskedByRules, Question};
 use super::sessions::Sent;
@@ -32,8 +32,6 @@ pub(super) struct Passage {
 pub(super) struct Halted {
     course: Course,
     stanza: Stanza<'static>,
-    /// As it was before rules changed it: where there are other rules meanwhile, they begin again.
-    before: Option<Stanza<'static>>,
     rules: Option<Arc<Running>>,
     /// What it waits for.
     asked: Question,
@@ -42,11 +40,8 @@ pub(super) struct Halted {
 
 /// A run, and what has been gathered in it.
 pub(super) struct Course {
-    hook: Hook,
+    beginning: Beginning,
     run: Run,
-    bearer: Option<Arc<Bearer>>,
-    /// How many rules, one after the other, have led to the stanza.
-    generation: u8,
     /// What was asked of others, and is known.
     pub(super) answers: Vec<(Question, Answer)>,
     /// What is to be done.
@@ -69,61 +64,49 @@ pub(super) enum Whose {
 pub(super) struct Ending {
     pub sent: Sent,
     pub stream: Box<Stream>,
-    pub end: End,
-}
-
-/// What has become of a stanza.
-pub(super) enum Ended<'a> {
-    /// It goes on, as it is now.
-    Passes(Stanza<'a>),
-    /// Nobody handles it beyond what is done for all.
-    Default(Stanza<'a>),
-    /// It is gone.
-    Consumed,
+    /// Why; none: it has ended already, and only what it has sent goes on.
+    pub end: Option<End>,
 }
 
 /// A run as it begins.
-pub(super) struct Beginning<'a> {
+pub(super) struct Beginning {
     pub hook: Hook,
-    pub stanza: Stanza<'a>,
     pub bearer: Option<Arc<Bearer>>,
+    /// How many rules, one after the other, have led to the stanza.
     pub generation: u8,
 }
 
 impl Shard {
     /// Runs the rules of a hook on a stanza. Where they have to wait, what is needed to go on is handed back, for
     /// [`Shard::await_answer`].
-    pub(super) fn begin_passage<'a>(
+    pub(super) fn begin_passage(
         &mut self,
         io: &mut Io<Shard>,
-        beginning: Beginning<'a>,
-    ) -> Result<Ended<'a>, Box<Halted>> {
-        let Beginning { hook, mut stanza, bearer, generation } = beginning;
-        let Some(mut firewall) = self.firewall.take() else { return Ok(Ended::Passes(stanza)) };
+        beginning: Beginning,
+        stanza: &mut Stanza<'_>,
+    ) -> Result<Outcome, Box<Halted>> {
+        let Some(mut firewall) = self.firewall.take() else { return Ok(Outcome::Pass) };
         let mut course = Course {
-            hook,
-            run: Run::new(hook),
-            bearer,
-            generation,
+            run: Run::new(beginning.hook),
+            beginning,
             answers: Vec::new(),
             deeds: Vec::new(),
             transcript: self.followers_of_rules.transcript(),
         };
-        let before = stanza.clone();
-        let ended = self.go(io, &mut firewall, &mut course, &mut stanza);
+        stanza.settle();
+        let ended = self.go(io, &mut firewall, &mut course, stanza);
         let rules = ended.is_err().then(|| Arc::clone(&firewall.running));
         self.firewall = Some(firewall);
         match ended {
-            Ok(outcome) => Ok(self.conclude(io, outcome, stanza, course)),
+            Ok(outcome) => Ok(self.conclude(io, outcome, stanza, &mut course)),
             Err(_) if self.passages.is_full(stanza.bytes().len()) => {
                 limited_event!(WARN, "firewall", "too much waits for rules: further stanzas are refused");
-                course.deeds.extend(Deed::bounce(&stanza, &FULL));
-                Ok(self.conclude(io, Outcome::Consumed, stanza, course))
+                course.deeds.extend(Outgoing::bounce(stanza, &FULL).map(Deed::Answer));
+                Ok(self.conclude(io, Outcome::Consumed, stanza, &mut course))
             }
             Err(asked) => {
-                let before = stanza.changed().is_some().then(|| before.into_owned());
                 let ticket = self.ticket(io);
-                Err(Box::new(Halted { course, stanza: stanza.into_owned(), before, rules, asked, ticket }))
+                Err(Box::new(Halted { course, stanza: stanza.clone().into_owned(), rules, asked, ticket }))
             }
         }
     }
@@ -133,15 +116,16 @@ impl Shard {
         self.passages.last += 1;
         let number = self.passages.last;
         let question = halted.asked.clone();
-        self.passages.bytes += halted.bytes();
-        self.passages.waiting.insert(number, Passage { halted, whose });
+        let passage = Passage { halted, whose };
+        self.passages.bytes += passage.bytes();
+        self.passages.waiting.insert(number, passage);
         self.ask_for_rules(io, AskedByRules { question, back: Some((io.shard(), number)) });
     }
 
     /// Rules have their answer.
     pub(in crate::shard) fn rules_answered(&mut self, io: &mut Io<Shard>, number: u64, answer: Answer) {
         let Some(mut passage) = self.passages.waiting.remove(&number) else { return };
-        self.passages.bytes -= passage.halted.bytes();
+        self.passages.bytes -= passage.bytes();
         let asked = passage.halted.asked.clone();
         passage.halted.course.answers.push((asked, answer));
         self.resume_passage(io, passage);
@@ -153,6 +137,10 @@ impl Shard {
                 let halted = &mut *passage.halted;
                 if !halted.rules.as_ref().is_some_and(|rules| Arc::ptr_eq(rules, &firewall.running)) {
                     halted.begin_again(&firewall.running);
+                    // Those before may not have asked for it.
+                    if halted.course.beginning.bearer.is_none() {
+                        halted.course.beginning.bearer = self.bearer_again(io, &passage.whose);
+                    }
                 }
                 let ended = self.go(io, &mut firewall, &mut halted.course, &mut halted.stanza);
                 self.firewall = Some(firewall);
@@ -169,17 +157,26 @@ impl Shard {
                 self.await_answer(io, passage.halted, passage.whose);
             }
             Ok(outcome) => {
-                let Halted { course, stanza, ticket, .. } = *passage.halted;
-                let hook = course.hook;
+                let Halted { mut course, stanza, ticket, .. } = *passage.halted;
+                let hook = course.beginning.hook;
                 self.on_behalf(Behalf::of(ticket), |shard| {
-                    let ended = shard.conclude(io, outcome, stanza, course);
+                    let outcome = shard.conclude(io, outcome, &stanza, &mut course);
                     match passage.whose {
-                        Whose::Session(sent) => shard.session_goes_on(io, hook, sent, ended),
-                        Whose::Ending(ending) => shard.ending_goes_on(io, hook, *ending, ended),
-                        Whose::Routed(routed) => shard.routed_goes_on(io, hook, routed, ended),
+                        Whose::Session(sent) => shard.session_goes_on(io, hook, sent, outcome, stanza),
+                        Whose::Ending(ending) => shard.ending_goes_on(io, hook, *ending, outcome, stanza),
+                        Whose::Routed(routed) => shard.routed_goes_on(io, hook, routed, outcome, &stanza),
                     }
                 });
             }
+        }
+    }
+
+    /// The session that a stanza is from which waits, if it is one of this shard.
+    fn bearer_again(&mut self, io: &Io<Shard>, whose: &Whose) -> Option<Arc<Bearer>> {
+        match whose {
+            Whose::Session(sent) => self.accounts.of_connection(sent.connection).and_then(|key| self.bearer(io, key)),
+            Whose::Ending(ending) => ending.stream.session().and_then(|session| self.bearer(io, session.key)),
+            Whose::Routed(routed) => self.bearer_of(io, routed.from()),
         }
     }
 
@@ -191,8 +188,13 @@ impl Shard {
         waiting.into_iter().for_each(|(_, passage)| self.resume_passage(io, passage));
     }
 
-    /// Has a stream that waits for rules end when they have had their say. It comes back if it does not wait for them.
-    pub(super) fn end_with_passage(&mut self, stream: Box<Stream>, end: End) -> Option<(Box<Stream>, End)> {
+    /// Has a stream that waits for rules end when they have had their say, or keeps what is needed of one that has
+    /// ended. It comes back if it does not wait for them.
+    pub(super) fn end_with_passage(
+        &mut self,
+        stream: Box<Stream>,
+        end: Option<End>,
+    ) -> Option<(Box<Stream>, Option<End>)> {
         let connection = stream.connection;
         let is_its =
             |passage: &&mut Passage| matches!(passage.whose, Whose::Session(sent) if sent.connection == connection);
@@ -201,6 +203,12 @@ impl Shard {
             passage.whose = Whose::Ending(Box::new(Ending { sent, stream, end }));
         }
         None
+    }
+
+    /// Whether the stream of a connection ends when rules have had their say.
+    pub(in crate::shard) fn is_ending(&self, connection: ConnectionId) -> bool {
+        let mut waiting = self.passages.waiting.values();
+        waiting.any(|passage| matches!(&passage.whose, Whose::Ending(ending) if ending.stream.connection == connection))
     }
 
     /// Runs rules until they end or ask.
@@ -212,8 +220,8 @@ impl Shard {
         stanza: &mut Stanza<'_>,
     ) -> Result<Outcome, Question> {
         let Firewall { running, lists, tables } = firewall;
-        let Course { run, bearer, answers, deeds, transcript, .. } = course;
-        let bearer = bearer.as_ref();
+        let Course { run, beginning, answers, deeds, transcript } = course;
+        let bearer = beginning.bearer.as_ref();
         let origin = Origin {
             client: bearer.map(|bearer| bearer.address.as_str()),
             address: bearer.map(|bearer| bearer.ip),
@@ -233,39 +241,47 @@ impl Shard {
         }
     }
 
-    fn conclude<'a>(&mut self, io: &mut Io<Shard>, outcome: Outcome, stanza: Stanza<'a>, course: Course) -> Ended<'a> {
-        let Course { hook, generation, mut deeds, transcript, .. } = course;
-        let mut outcome = outcome;
-        if let Some(transcript) = transcript {
-            self.followers_of_rules.tell(hook, &stanza, outcome, &transcript);
+    /// Does what rules want done. What becomes of the stanza.
+    fn conclude(&mut self, io: &mut Io<Shard>, outcome: Outcome, stanza: &Stanza<'_>, course: &mut Course) -> Outcome {
+        let Beginning { hook, generation, .. } = course.beginning;
+        if let Some(transcript) = course.transcript.take() {
+            self.followers_of_rules.tell(hook, stanza, outcome, &transcript);
         }
-        if !deeds.is_empty() {
-            let count = deeds.len();
-            // What rules have sent leads to nothing more that is sent.
-            deeds.retain(|deed| generation == 0 || !matches!(deed, Deed::Send(_)));
-            if deeds.len() < count && outcome == Outcome::Consumed {
+        let mut deeds = std::mem::take(&mut course.deeds);
+        if deeds.is_empty() {
+            return outcome;
+        }
+        let mut outcome = outcome;
+        if generation > 0 {
+            // What rules have sent leads to nothing more that is sent, and is not lost for that.
+            if deeds.iter().any(|deed| matches!(deed, Deed::Redirect(_))) {
                 outcome = Outcome::Pass;
             }
-            self.do_deeds(io, deeds, generation);
+            deeds.retain(|deed| !matches!(deed, Deed::Send(_) | Deed::Redirect(_)));
         }
-        match outcome {
-            Outcome::Pass => Ended::Passes(stanza),
-            Outcome::Default => Ended::Default(stanza),
-            Outcome::Consumed => Ended::Consumed,
-        }
+        self.do_deeds(io, deeds, generation);
+        outcome
+    }
+}
+
+impl Passage {
+    /// What it takes, roughly.
+    fn bytes(&self) -> usize {
+        let more = if let Whose::Routed(routed) = &self.whose { routed.bytes() } else { 0 };
+        self.halted.bytes() + more
     }
 }
 
 impl Halted {
     /// What it takes, roughly.
     fn bytes(&self) -> usize {
-        let before = self.before.as_ref().map_or(0, |before| before.bytes().len());
-        size_of::<Halted>() + self.stanza.bytes().len() + before
+        let deeds = self.course.deeds.iter().map(Deed::bytes).sum::<usize>();
+        size_of::<Halted>() + self.stanza.size() + deeds
     }
 
     fn begin_again(&mut self, rules: &Arc<Running>) {
         self.rules = Some(Arc::clone(rules));
-        self.course.run = Run::new(self.course.hook);
+        self.course.run = Run::new(self.course.beginning.hook);
         self.course.answers.clear();
         if let Some(transcript) = &mut self.course.transcript {
             **transcript = Transcript::default();
@@ -275,9 +291,7 @@ impl Halted {
 
     /// Nothing comes of what rules have made of it, but for what has happened already and others have to hear of.
     fn let_pass(&mut self) {
-        if let Some(before) = self.before.take() {
-            self.stanza = before;
-        }
+        self.stanza.restore();
         self.course.deeds.retain(|deed| matches!(deed, Deed::Add(..) | Deed::MarkUser { .. }));
     }
 }

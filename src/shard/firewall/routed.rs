@@ -8,17 +8,16 @@ use rondel_shards::Io;
 
 use super::kind_of;
 use super::lanes::Way;
-use super::passage::{Beginning, Ended, Whose};
+use super::passage::{Beginning, Whose};
 use crate::account::{Address, Bearer, SessionKey, StanzaKind, Traits};
-use crate::firewall::{Hook, Stanza};
+use crate::firewall::{Hook, Outcome, Stanza};
 use crate::home::home;
 use crate::jid::Jid;
 use crate::shard::Shard;
 use crate::shard::deliver;
 use crate::shard::message::{Routed, Sender};
-use crate::shard::task::{Step, Task};
 use crate::stream::Refusal;
-use crate::xml::{Content, Frame, Scratch, Stamp, attributes, escape, namespaces as ns};
+use crate::xml::{Content, Frame, Scratch, Stamp, attribute, attributes, escape, namespaces as ns};
 
 /// What is to be done with a stanza.
 enum Next {
@@ -29,11 +28,11 @@ enum Next {
 }
 
 impl Next {
-    fn of(hook: Hook, ended: Ended<'_>) -> Next {
-        match ended {
-            Ended::Default(_) if hook == Hook::Deliver => Next::Refused,
-            Ended::Passes(stanza) | Ended::Default(stanza) => Next::Passes(stanza.changed().map(<[u8]>::to_vec)),
-            Ended::Consumed => Next::Gone,
+    fn of(hook: Hook, outcome: Outcome, stanza: &Stanza<'_>) -> Next {
+        match outcome {
+            Outcome::Default if hook == Hook::Deliver => Next::Refused,
+            Outcome::Pass | Outcome::Default => Next::Passes(stanza.changed().map(<[u8]>::to_vec)),
+            Outcome::Consumed => Next::Gone,
         }
     }
 }
@@ -45,21 +44,25 @@ impl Shard {
         if self.blocks(routed.bare(), routed.from().as_str()) {
             return self.deliver_routed(io, routed.passed());
         }
-        if !self.tasks.is_busy(routed.bare()) || self.tasks.is_full(routed.bare()) {
-            return self.judge_arrival(io, routed);
-        }
-        // What it follows from may be on its way to the disk: that somebody is no stranger any more.
-        let account = routed.bare().to_owned();
-        self.queue(io, &account, Task::default(), move |shard, io, _| {
-            shard.judge_arrival(io, routed);
-            Step::Done
-        });
-    }
-
-    fn judge_arrival(&mut self, io: &mut Io<Shard>, routed: Routed) {
-        if let Some(routed) = self.behind_others(io, Way::Arriving, routed) {
+        let Some(routed) = self.behind_others(io, Way::Arriving, routed) else { return };
+        if self.behind_tasks(io, routed.bare()) {
+            // What it follows from may be on its way to the disk: that somebody is no stranger any more.
+            self.behind_others(io, Way::Arriving, routed);
+        } else {
             self.filter_routed(io, Hook::Deliver, routed);
         }
+    }
+
+    /// A stanza has its turn that has waited for what came before.
+    pub(super) fn arrive_in_turn(&mut self, io: &mut Io<Shard>, routed: Routed) {
+        if self.accounts.account(routed.bare()).is_none() {
+            return self.arrive(io, routed);
+        }
+        let is_judged = routed.has_passed || !self.is_filtered(Hook::Deliver, routed.kind);
+        if is_judged || self.blocks(routed.bare(), routed.from().as_str()) {
+            return self.deliver_routed(io, routed.passed());
+        }
+        self.filter_routed(io, Hook::Deliver, routed);
     }
 
     /// Rules look at a stanza of a session for an account at home here, before it is copied anywhere. Whether it may go
@@ -74,19 +77,23 @@ impl Shard {
         routed: impl FnOnce() -> Routed,
     ) -> bool {
         if self.lanes.is_closed(to.bare()) || self.tasks.is_busy(to.bare()) || frame.takes_from_header() {
-            self.arrive(io, routed());
+            let mut routed = routed();
+            // The session may be gone when it has its turn.
+            routed.bearer = self.bearer_to_send(io, kind, key);
+            self.arrive(io, routed);
             return false;
         }
         if self.blocks(to.bare(), address.as_str()) {
             return true;
         }
-        let bearer = self.bearer(io, key);
-        let attribute = frame.kind_attr().map(|kind| kind.decoded());
+        let attribute = type_attribute(kind, || frame.kind_attr().map(|kind| kind.decoded()));
         let named = Some(to.as_str()).filter(|to| *to != address.bare());
+        let bearer = if self.asks_of_session(named) { self.bearer(io, key) } else { None };
         let (bytes, from) = (frame.bytes(), Some(address.as_str()));
-        let stanza = Stanza::new(kind_of(kind), bytes, ns::CLIENT, from, named, attribute);
-        let beginning = Beginning { hook: Hook::Deliver, stanza, bearer, generation: 0 };
-        match self.begin_passage(io, beginning).map(|ended| Next::of(Hook::Deliver, ended)) {
+        let mut stanza = Stanza::new(kind_of(kind), bytes, ns::CLIENT, from, named, attribute);
+        let beginning = Beginning { hook: Hook::Deliver, bearer, generation: 0 };
+        let ended = self.begin_passage(io, beginning, &mut stanza);
+        match ended.map(|outcome| Next::of(Hook::Deliver, outcome, &stanza)) {
             Ok(Next::Passes(None)) => true,
             Ok(next) => {
                 self.go_on_routed(io, Hook::Deliver, routed(), next);
@@ -106,7 +113,7 @@ impl Shard {
         &mut self,
         io: &mut Io<Shard>,
         kind: StanzaKind,
-        from: &Address,
+        (from, bearer): (&Address, Option<&Arc<Bearer>>),
         to: &Jid<'_>,
         stanza: &[u8],
     ) {
@@ -116,7 +123,9 @@ impl Shard {
         let sender = Sender::session(from);
         let write = |out: &mut Vec<u8>| out.extend_from_slice(stanza);
         let mut routed = Routed::new(kind, Traits::NONE, sender, to, stanza.len(), write);
-        routed.bearer = self.bearer_of(io, sender);
+        if self.asks_of_session(Some(to.as_str())) {
+            routed.bearer = bearer.cloned().or_else(|| self.bearer_of(io, sender));
+        }
         self.depart(io, routed);
     }
 
@@ -125,20 +134,25 @@ impl Shard {
         let Some(routed) = self.behind_others(io, Way::Departing, routed) else { return };
         match self.is_filtered(Hook::Preroute, routed.kind) {
             true => self.filter_routed(io, Hook::Preroute, routed),
-            false => self.dispatch(io, routed),
+            false => self.send_home(io, routed),
         }
     }
 
     fn filter_routed(&mut self, io: &mut Io<Shard>, hook: Hook, routed: Routed) {
-        let bearer = routed.bearer.clone().or_else(|| self.bearer_of(io, routed.from()));
+        let written = |name: &str| attribute(routed.stanza(), name).map(|value| value.decoded());
+        let kind = type_attribute(routed.kind, || written("type"));
         // An account sends the presence of its sessions: in the stanza stands whose it is.
-        let [kind, from] = attributes(routed.stanza(), ["type", "from"]);
+        let from = if matches!(routed.kind, StanzaKind::Presence(_)) { written("from") } else { None };
         let from = from.as_deref().unwrap_or(routed.from().as_str());
         let to = Some(routed.to()).filter(|to| *to != routed.from().bare());
-        let stanza =
-            Stanza::new(kind_of(routed.kind), routed.stanza(), ns::CLIENT, Some(from), to, kind.map(Cow::Owned));
-        let beginning = Beginning { hook, stanza, bearer, generation: routed.generation };
-        match self.begin_passage(io, beginning).map(|ended| Next::of(hook, ended)) {
+        let bearer = match &routed.bearer {
+            None if self.asks_of_session(to) => self.bearer_of(io, routed.from()),
+            known => known.clone(),
+        };
+        let mut stanza = Stanza::new(kind_of(routed.kind), routed.stanza(), ns::CLIENT, Some(from), to, kind);
+        let beginning = Beginning { hook, bearer, generation: routed.generation };
+        let ended = self.begin_passage(io, beginning, &mut stanza);
+        match ended.map(|outcome| Next::of(hook, outcome, &stanza)) {
             Ok(next) => self.go_on_routed(io, hook, routed, next),
             Err(halted) => {
                 self.lanes.close(Way::of(hook), &routed);
@@ -148,10 +162,17 @@ impl Shard {
     }
 
     /// Rules had to wait and have had their say about a stanza.
-    pub(super) fn routed_goes_on(&mut self, io: &mut Io<Shard>, hook: Hook, routed: Routed, ended: Ended<'_>) {
+    pub(super) fn routed_goes_on(
+        &mut self,
+        io: &mut Io<Shard>,
+        hook: Hook,
+        routed: Routed,
+        outcome: Outcome,
+        stanza: &Stanza<'_>,
+    ) {
         let way = Way::of(hook);
         let account = way.account(&routed).to_owned();
-        self.go_on_routed(io, hook, routed, Next::of(hook, ended));
+        self.go_on_routed(io, hook, routed, Next::of(hook, outcome, stanza));
         self.open_lane(io, way, &account);
     }
 
@@ -171,7 +192,7 @@ impl Shard {
         match hook {
             // It may have left memory meanwhile.
             Hook::Deliver => self.arrive(io, routed.passed()),
-            Hook::Preroute | Hook::DeliverRemote => self.dispatch(io, routed),
+            Hook::Preroute | Hook::DeliverRemote => self.send_home(io, routed),
         }
     }
 
@@ -183,7 +204,7 @@ impl Shard {
     }
 
     /// The session that has sent something, if it is one of this shard.
-    fn bearer_of(&mut self, io: &Io<Shard>, from: Sender<'_>) -> Option<Arc<Bearer>> {
+    pub(super) fn bearer_of(&mut self, io: &Io<Shard>, from: Sender<'_>) -> Option<Arc<Bearer>> {
         if home(from.bare(), io.shards()) != io.shard() {
             return None;
         }
@@ -201,7 +222,16 @@ impl Shard {
         kind: StanzaKind,
         key: SessionKey,
     ) -> Option<Arc<Bearer>> {
-        if self.is_filtered(Hook::Deliver, kind) { self.bearer(io, key) } else { None }
+        let is_needed = self.is_filtered(Hook::Deliver, kind) && self.asks_of_session(Some(""));
+        if is_needed { self.bearer(io, key) } else { None }
+    }
+}
+
+/// The type of a stanza as it stands there; found out by `written` where the kind leaves it open.
+fn type_attribute<'s>(kind: StanzaKind, written: impl FnOnce() -> Option<Cow<'s, str>>) -> Option<Cow<'s, str>> {
+    match kind.type_attribute() {
+        Some(name) => Some(Cow::Borrowed(name)),
+        None => written(),
     }
 }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use rondel_shards::{ConnectionId, Io};
 
 use super::kind_of;
-use super::passage::{Beginning, Ended, Ending, Whose};
+use super::passage::{Beginning, Ending, Whose};
 use crate::account::StanzaKind;
-use crate::firewall::{Hook, Stanza};
+use crate::firewall::{Hook, Outcome, Stanza};
 use crate::jid::{Jid, bare_of};
 use crate::shard::stream::Stream;
 use crate::shard::{End, Shard};
@@ -37,6 +37,16 @@ fn goal(kind: StanzaKind, is_addressed: bool, to: Option<&str>) -> Goal {
     }
 }
 
+/// Whether it can be told at one look that a stanza ends where its addressee is at home: it is a message for an
+/// account, perhaps the own one.
+fn leaves_surely(frame: &Frame<'_>, kind: StanzaKind) -> bool {
+    matches!(kind, StanzaKind::Message(_))
+        && frame.to().is_some_and(|to| {
+            let first = to.as_written().iter().find(|byte| matches!(byte, b'@' | b'/' | b'&'));
+            first == Some(&b'@')
+        })
+}
+
 /// What is known of a stanza of a session while rules look at it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent {
@@ -54,6 +64,9 @@ impl Shard {
         frame: &Frame<'_>,
         kind: StanzaKind,
     ) -> Result<(), End> {
+        if !self.is_filtered(Hook::Preroute, kind) && leaves_surely(frame, kind) {
+            return self.dispatch_frame(io, stream, frame, kind);
+        }
         let Some(session) = stream.session() else { return Ok(()) };
         let (key, address) = (session.key, Arc::clone(&session.address));
         if frame.takes_from_header() {
@@ -79,8 +92,8 @@ impl Shard {
         };
         let (bytes, attribute) = (frame.bytes(), frame.kind_attr().map(|kind| kind.decoded()));
         let stanza = Stanza::new(kind_of(kind), bytes, ns::CLIENT, Some(address.as_str()), to, attribute);
-        let beginning = Beginning { hook, stanza, bearer: self.bearer(io, key), generation: 0 };
-        self.judge_frame(io, stream, sent, beginning, Some(frame))
+        let bearer = if self.asks_of_session(to) { self.bearer(io, key) } else { None };
+        self.judge_frame(io, stream, sent, Beginning { hook, bearer, generation: 0 }, stanza, Some(frame))
     }
 
     /// Runs rules on what a session has sent, which sends nothing more until they have their answers.
@@ -89,12 +102,13 @@ impl Shard {
         io: &mut Io<Shard>,
         stream: &mut Stream,
         sent: Sent,
-        beginning: Beginning<'_>,
+        beginning: Beginning,
+        mut stanza: Stanza<'_>,
         frame: Option<&Frame<'_>>,
     ) -> Result<(), End> {
         let hook = beginning.hook;
-        match self.begin_passage(io, beginning) {
-            Ok(ended) => self.rules_have_ended(io, stream, (hook, sent), ended, frame),
+        match self.begin_passage(io, beginning, &mut stanza) {
+            Ok(outcome) => self.rules_have_ended(io, stream, (hook, sent), (outcome, stanza), frame),
             Err(halted) => {
                 stream.waits = true;
                 io.pause(stream.connection);
@@ -111,24 +125,20 @@ impl Shard {
         io: &mut Io<Shard>,
         stream: &mut Stream,
         (hook, sent): (Hook, Sent),
-        ended: Ended<'_>,
+        (outcome, stanza): (Outcome, Stanza<'_>),
         frame: Option<&Frame<'_>>,
     ) -> Result<(), End> {
         let Sent { kind, goal, .. } = sent;
-        let (stanza, is_default) = match ended {
-            Ended::Passes(stanza) => (stanza, false),
-            Ended::Default(stanza) => (stanza, true),
-            Ended::Consumed => {
-                let from = stream.session().map(|session| Arc::clone(&session.address));
-                let from = from.as_ref().map_or("", |address| address.as_str());
-                self.trace(kind, from, "", |_| "kept by the firewall's rules".into());
-                return Ok(());
-            }
-        };
+        if outcome == Outcome::Consumed {
+            let from = stream.session().map(|session| Arc::clone(&session.address));
+            let from = from.as_ref().map_or("", |address| address.as_str());
+            self.trace(kind, from, "", |_| "kept by the firewall's rules".into());
+            return Ok(());
+        }
         if hook == Hook::Preroute && goal != Goal::Home && self.is_filtered(Hook::Deliver, kind) {
             let Some(key) = stream.session().map(|session| session.key) else { return Ok(()) };
-            let beginning = Beginning { hook: Hook::Deliver, stanza, bearer: self.bearer(io, key), generation: 0 };
-            return self.judge_frame(io, stream, sent, beginning, frame);
+            let beginning = Beginning { hook: Hook::Deliver, bearer: self.bearer(io, key), generation: 0 };
+            return self.judge_frame(io, stream, sent, beginning, stanza, frame);
         }
         let mut scratch = Scratch::default();
         let again;
@@ -140,7 +150,7 @@ impl Shard {
                 &again
             }
         };
-        if is_default && hook == Hook::Deliver && goal == Goal::Server {
+        if outcome == Outcome::Default && hook == Hook::Deliver && goal == Goal::Server {
             self.answer_refusal(io, stream, frame, &Refusal::service_unavailable());
             return Ok(());
         }
@@ -148,10 +158,17 @@ impl Shard {
     }
 
     /// Rules had to wait and have had their say: the session goes on.
-    pub(super) fn session_goes_on(&mut self, io: &mut Io<Shard>, hook: Hook, sent: Sent, ended: Ended<'_>) {
+    pub(super) fn session_goes_on(
+        &mut self,
+        io: &mut Io<Shard>,
+        hook: Hook,
+        sent: Sent,
+        outcome: Outcome,
+        stanza: Stanza<'_>,
+    ) {
         let Some(mut stream) = self.take(sent.connection) else { return };
         stream.waits = false;
-        if let Err(end) = self.rules_have_ended(io, &mut stream, (hook, sent), ended, None) {
+        if let Err(end) = self.rules_have_ended(io, &mut stream, (hook, sent), (outcome, stanza), None) {
             return self.end(io, stream, end);
         }
         self.put(stream);
@@ -159,25 +176,42 @@ impl Shard {
     }
 
     /// The same of a stream that has to end.
-    pub(super) fn ending_goes_on(&mut self, io: &mut Io<Shard>, hook: Hook, ending: Ending, ended: Ended<'_>) {
+    pub(super) fn ending_goes_on(
+        &mut self,
+        io: &mut Io<Shard>,
+        hook: Hook,
+        ending: Ending,
+        outcome: Outcome,
+        stanza: Stanza<'_>,
+    ) {
         let Ending { sent, mut stream, end } = ending;
         stream.waits = false;
-        // It ends for another reason already.
-        let _ = self.rules_have_ended(io, &mut stream, (hook, sent), ended, None);
-        self.end(io, stream, end);
+        // It ends for another reason already, or has.
+        let _ = self.rules_have_ended(io, &mut stream, (hook, sent), (outcome, stanza), None);
+        if let Some(end) = end {
+            self.end(io, stream, end);
+        }
     }
 
     /// Has a stream end only when rules have had their say about what it has sent last. It comes back if there is
-    /// nothing of that kind; when the server ends, nobody waits.
+    /// nothing of that kind, or if nobody waits: when the server ends, and for one that another takes the place of.
     pub(in crate::shard) fn end_behind_rules(
         &mut self,
         io: &mut Io<Shard>,
         stream: Box<Stream>,
         end: End,
     ) -> Option<(Box<Stream>, End)> {
-        if self.passages.is_empty() || !stream.waits || io.is_shutting_down() {
+        if self.passages.is_empty() || !stream.waits || io.is_shutting_down() || end.is_replacement() {
             return Some((stream, end));
         }
-        self.end_with_passage(stream, end)
+        let (stream, end) = self.end_with_passage(stream, Some(end))?;
+        end.map(|end| (stream, end))
+    }
+
+    /// A stream has ended: what it has sent last goes on without it when rules have had their say.
+    pub(in crate::shard) fn ended_before_rules(&mut self, stream: Box<Stream>) {
+        if stream.waits && !self.passages.is_empty() {
+            self.end_with_passage(stream, None);
+        }
     }
 }

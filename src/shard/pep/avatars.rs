@@ -83,7 +83,7 @@ impl Shard {
             let address = Arc::clone(&session.address);
             session.presence = Some(Presence { stanza: Arc::clone(&stanza), ..presence.clone() });
             self.give_available(io, bare, PresenceType::Available, &stanza);
-            self.broadcast(io, &address, PresenceType::Available, &stanza, false);
+            self.broadcast(io, &address, PresenceType::Available, &stanza, false, None);
         }
     }
 
