@@ -429,6 +429,36 @@ fn presence_that_waits_for_rules_is_not_overtaken() {
 }
 
 #[test]
+fn what_is_sent_on_is_its_senders_and_what_is_said_of_it_the_servers() {
+    let script = Script::new(
+        "::preroute\nKIND: message\nINSPECT: body#=tell\nFORWARD=watcher@localhost\n\n\
+         KIND: message\nINSPECT: body#=copy\nMARK ORIGIN=copied\n\n\
+         ::deliver\nKIND: message\nTO: <juliet*>@localhost\nINSPECT: body#=copy\nCOPY=watcher@localhost\n\n\
+         TO: watcher@localhost\nORIGIN MARKED: copied\nINJECT=<marked xmlns='x'/>\n\n\
+         KIND: message\nINSPECT: body#=mine\nDEFAULT.\n",
+    );
+    let server = script.server(&["--shards", "2"]);
+    server.add_user("watcher");
+    let mut watcher = Raw::online(&server, "watcher", "tower");
+    for shard in 0..2 {
+        let (romeo, juliet) = (at_home("romeo", shard), at_home("juliet", 1 - shard));
+        [&romeo, &juliet].iter().for_each(|name| server.add_user(name));
+        let mut one = Raw::online(&server, &romeo, "orchard");
+        one.say("<message to='x@far.example' type='chat'><body>tell</body></message>");
+        assert_eq!(one.hear("</message>").matches("<remote-server-not-found").count(), 1);
+        let told = watcher.hear("</forwarded></message>");
+        assert!(told.contains("<message from='localhost'"), "{told}");
+        one.say(&message(&juliet, "1", "copy"));
+        let copy = watcher.hear("</message>");
+        assert!(copy.contains("<marked xmlns='x'/>"), "{copy}");
+        // What is for the own account is handled by it.
+        one.say(&message(&romeo, "2", "mine"));
+        let own = one.hear("</message>");
+        assert!(own.contains("<body>mine</body>") && !own.contains("<error"), "{own}");
+    }
+}
+
+#[test]
 fn who_has_no_account_here_is_not_marked() {
     let script = Script::new("::deliver\nKIND: message\nMARK USER=m\n\nUSER MARKED: m\nDROP.\n");
     let mut server = script.server(&[]);

@@ -71,13 +71,15 @@ impl ActionReader<'_> {
             "FORWARD" => Action::Forward(self.jid(value)?),
             "REPLY" => Action::Reply(value.into()),
             "REPORT_TO" => {
-                let mut words = value.splitn(3, ' ');
-                let to = self.jid(words.next().unwrap_or_default())?;
-                let reason = match words.next().unwrap_or("abuse") {
+                let (to, rest) = value.split_once(' ').unwrap_or((value, ""));
+                let (reason, text) = rest.trim_start().split_once(' ').unwrap_or((rest.trim(), ""));
+                let to = self.jid(to)?;
+                let reason = match if reason.is_empty() { "abuse" } else { reason } {
                     reason @ ("spam" | "abuse") => format!("urn:xmpp:reporting:{reason}"),
                     other => other.to_owned(),
                 };
-                Action::Report(Report { to, reason: reason.into(), text: words.next().map(Into::into) })
+                let text = Some(text.trim_start()).filter(|text| !text.is_empty());
+                Action::Report(Report { to, reason: reason.into(), text: text.map(Into::into) })
             }
             "STRIP" => {
                 let (name, namespace) = value.split_once(' ').map_or((value, None), |(name, rest)| (name, Some(rest)));
@@ -93,7 +95,9 @@ impl ActionReader<'_> {
                 Action::Inject(element.into())
             }
             "LOG" => {
-                let (level, text) = match value.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+                let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphabetic());
+                let bracketed = value.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+                let (level, text) = match bracketed.filter(|(level, _)| is_name(level)) {
                     Some((level, text)) => {
                         let level = Level::parse(level)
                             .ok_or_else(|| wrong("debug, info, warn or error is expected between the brackets"))?;

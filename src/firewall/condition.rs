@@ -312,14 +312,14 @@ fn without_not(name: &str) -> (String, bool) {
         let before = place.checked_sub(1).and_then(|before| bytes.get(before));
         !is_word(before) && !is_word(bytes.get(place + 3))
     });
-    let Some((place, _)) = found else { return (name.trim().to_owned(), false) };
+    let Some((place, _)) = found else { return (name.trim_start().to_owned(), false) };
     let behind = name[place + 3..].chars();
     let rest = format!("{}{}", &name[..place], { behind }.skip(1).collect::<String>());
     (rest.trim().to_owned(), true)
 }
 
 fn is_yes(value: &str) -> bool {
-    matches!(value, "yes" | "true")
+    ["yes", "true"].iter().any(|yes| value.eq_ignore_ascii_case(yes))
 }
 
 fn words(value: &str) -> Box<[Box<str>]> {

@@ -219,7 +219,7 @@ fn rate(value: &str, odd: &mut Vec<String>) -> Result<RateSpec, String> {
         }
     }
     let number = |text: &str| {
-        let start = text.find(|first: char| first.is_ascii_digit())?;
+        let start = text.find(|first: char| first.is_ascii_digit() || first == '.')?;
         let text = &text[start..];
         positive(&text[..text.find(|other: char| !other.is_ascii_digit() && other != '.').unwrap_or(text.len())])
     };

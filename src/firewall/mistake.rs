@@ -34,7 +34,7 @@ pub struct ScriptError {
 pub struct Warning {
     /// The name of the script.
     pub script: String,
-    /// In which line.
+    /// In which line; 0: it is not about one.
     pub line: u32,
     /// What is odd.
     pub message: String,
@@ -42,6 +42,9 @@ pub struct Warning {
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: line {}: {}", self.script, self.line, self.message)
+        match self.line {
+            0 => write!(f, "{}: {}", self.script, self.message),
+            line => write!(f, "{}: line {line}: {}", self.script, self.message),
+        }
     }
 }

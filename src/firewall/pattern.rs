@@ -212,6 +212,9 @@ impl Pattern {
     }
 }
 
+/// Steps that a match costs beside finding it: somebody looks at it.
+const MATCH_STEPS: usize = 20;
+
 /// The matches of a pattern in a text.
 pub struct Matches<'a> {
     pattern: &'a Pattern,
@@ -233,7 +236,7 @@ impl Iterator for Matches<'_> {
             Some(found) => (self.from, self.last_end) = (found.end, Some(found.end)),
             None => self.from = self.text.len() + 1,
         }
-        found
+        found.filter(|_| self.budget.take(MATCH_STEPS))
     }
 }
 
@@ -424,6 +427,8 @@ mod tests {
             ("[%a-z]+", "q-", Some((0, 2))),
             ("[a-]", "-", Some((0, 1))),
             ("[%]]", "]", Some((0, 1))),
+            ("[a-%]x]", "]", Some((0, 1))),
+            ("[a-%]x]", "b", None),
             ("a*", "aaab", Some((0, 3))),
             ("a-b", "aaab", Some((0, 4))),
             ("a?b", "aab", Some((1, 3))),

@@ -127,6 +127,20 @@ impl Reader<'_> {
         times
     }
 
+    /// What stands within the brackets of a set. A `]` at the front, and one behind a `%`, do not end it.
+    fn within_set(&mut self) -> Result<&[u8], PatternError> {
+        let mut end = 0;
+        loop {
+            let length = if self.rest.get(end) == Some(&b'%') { 2 } else { 1 };
+            end += length;
+            if *self.rest.get(end).ok_or(PatternError::OpenSet)? == b']' {
+                let (inner, rest) = self.rest.split_at(end);
+                self.rest = &rest[1..];
+                return Ok(inner);
+            }
+        }
+    }
+
     /// The set behind a `[`.
     fn set(&mut self) -> Result<Set, PatternError> {
         let mut set = Set::default();
@@ -134,27 +148,25 @@ impl Reader<'_> {
         if is_inverted {
             self.rest = &self.rest[1..];
         }
-        let mut is_first = true;
-        loop {
-            let (&byte, rest) = self.rest.split_first().ok_or(PatternError::OpenSet)?;
-            self.rest = rest;
-            match (byte, rest) {
-                (b']', _) if !is_first => break,
-                (b'%', _) => {
-                    let (&class, rest) = rest.split_first().ok_or(PatternError::OpenSet)?;
-                    self.rest = rest;
-                    match class_of(class) {
-                        Some(class) => (0..=255).filter(|byte| class.has(*byte)).for_each(|byte| set.insert(byte)),
-                        None => set.insert(class),
+        let mut inner = self.within_set()?;
+        while let Some((&byte, rest)) = inner.split_first() {
+            inner = match (byte, rest) {
+                (b'%', [class, rest @ ..]) => {
+                    match class_of(*class) {
+                        Some(class) => set.insert_all(&class),
+                        None => set.insert(*class),
                     }
+                    rest
                 }
-                (from, [b'-', to, rest @ ..]) if *to != b']' => {
+                (from, [b'-', to, rest @ ..]) => {
                     (from..=*to).for_each(|byte| set.insert(byte));
-                    self.rest = rest;
+                    rest
                 }
-                (byte, _) => set.insert(byte),
-            }
-            is_first = false;
+                (byte, rest) => {
+                    set.insert(byte);
+                    rest
+                }
+            };
         }
         if is_inverted {
             set.invert();

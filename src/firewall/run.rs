@@ -207,10 +207,6 @@ impl Run {
         is_heeded: bool,
         world: &mut impl World,
     ) {
-        if world.is_followed() {
-            let Chain { script, name, .. } = &rules.chains[chain as usize];
-            world.follow(Trace::Chain(&rules.scripts[*script].name, name));
-        }
         self.frames.push(Frame {
             chain,
             siblings,
@@ -220,6 +216,17 @@ impl Run {
             memo: Memo::default(),
             searched: Searched::default(),
         });
+        self.tell_chain(rules, world);
+    }
+
+    /// Tells those who follow which chain is run now.
+    fn tell_chain(&self, rules: &Rules, world: &mut impl World) {
+        if world.is_followed()
+            && let Some(frame) = self.frames.last()
+        {
+            let Chain { script, name, .. } = &rules.chains[frame.chain as usize];
+            world.follow(Trace::Chain(&rules.scripts[*script].name, name));
+        }
     }
 
     /// The innermost chain ends. What becomes of the stanza, if it is known then.
@@ -234,15 +241,34 @@ impl Run {
                 (Some((name, turns)), Ending::None) => {
                     if let Some(next) = rules.named[name.index()].get(turns as usize) {
                         self.begin(rules, *next, Some((name, turns + 1)), frame.is_heeded, world);
+                    } else {
+                        self.tell_chain(rules, world);
                     }
                     return None;
                 }
-                _ if !frame.is_heeded => return None,
+                _ if !frame.is_heeded => {
+                    self.tell_chain(rules, world);
+                    return None;
+                }
                 (Some(_), Ending::Default) => ending = Ending::Pass,
                 (Some(_), Ending::Pass | Ending::Consumed) => {}
             }
         }
         None
+    }
+
+    /// The stanza is about to change: whatever rules so far are to search has been found, and stays what it is.
+    fn before_change(&mut self, rules: &Rules, stanza: &Stanza<'_>) {
+        for frame in &mut self.frames {
+            let chain = &rules.chains[frame.chain as usize];
+            let visits = chain.visits[place_of(stanza.kind())].iter().take(frame.visit + 1);
+            let tested =
+                visits.flat_map(|visit| chain.tested.iter().skip(visit.first as usize).take(visit.all as usize));
+            for search in tested.filter_map(|tested| chain.tests[tested.test as usize].search()) {
+                frame.searched.look(rules, search, stanza);
+            }
+            frame.searched.keep(stanza);
+        }
     }
 
     /// Takes an action. How the chain ends, if it does.
@@ -274,11 +300,11 @@ impl Run {
             Action::Forward(to) => world.effect(stanza, Effect::Forward(to)),
             Action::Report(report) => world.effect(stanza, Effect::Report(report)),
             Action::Strip(name, namespace) => {
-                self.frames.iter_mut().for_each(|frame| frame.searched.keep(stanza));
+                self.before_change(rules, stanza);
                 stanza.strip(name.as_deref(), namespace.as_deref());
             }
             Action::Inject(element) => {
-                self.frames.iter_mut().for_each(|frame| frame.searched.keep(stanza));
+                self.before_change(rules, stanza);
                 stanza.inject(element.as_bytes());
             }
             Action::Log(level, template) => {

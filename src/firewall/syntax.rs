@@ -164,6 +164,16 @@ pub enum Test {
     FromCountry(Place),
 }
 
+impl Test {
+    /// What is searched for it.
+    pub fn search(&self) -> Option<SearchId> {
+        match self {
+            Test::Scan(search, ..) | Test::Count(_, search, ..) => Some(*search),
+            _ => None,
+        }
+    }
+}
+
 /// One use of a rate.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Limit {

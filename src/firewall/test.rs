@@ -19,9 +19,6 @@ use super::syntax::{Comparison, LOCAL, Limit, Permission, Place, Role, SearchId,
 use super::template::{AddressPart, Origin, Template};
 use super::world::{Acquaintance, Key, Side, Trace, World};
 
-/// Tokens of one text that a list is asked for at most.
-const TOKENS_MAX: usize = 256;
-
 /// What a test is made with.
 pub(super) struct Tester<'t, 's, 'o, W> {
     pub rules: &'t Rules,
@@ -71,7 +68,7 @@ impl Searched {
 
     /// Looks, unless it has looked before. Answers the place of what was found.
     #[inline]
-    fn look(&mut self, rules: &Rules, search: SearchId, stanza: &Stanza<'_>) -> usize {
+    pub fn look(&mut self, rules: &Rules, search: SearchId, stanza: &Stanza<'_>) -> usize {
         if let Some(place) = self.0.iter().position(|known| known.search == search) {
             return place;
         }
@@ -198,7 +195,10 @@ impl<'t, 's, 'o, W: World> Tester<'t, 's, 'o, W> {
                 }
             }
             Test::InRoster => return self.acquaintance(|known| known.in_roster),
-            Test::InRosterGroup(group) => return self.world.in_roster_group(self.stanza, group),
+            Test::InRosterGroup(group) => {
+                let is_account = self.parts(Side::Addressee).is_some_and(|to| to.node.is_some());
+                return if is_account { self.world.in_roster_group(self.stanza, group) } else { Poll::Ready(false) };
+            }
             Test::Subscribed if self.is_own() => true,
             Test::Subscribed => return self.acquaintance(|known| known.is_subscribed),
             Test::PendingSubscriptionFromSender if self.is_own() => true,
@@ -252,7 +252,7 @@ impl<'t, 's, 'o, W: World> Tester<'t, 's, 'o, W> {
                 let pattern = &self.rules.patterns[pattern.index()];
                 let text = self.searched.text_for(place, self.stanza, pattern);
                 let Some(text) = text else { return Poll::Ready(false) };
-                let mut found = pattern.matches(text, self.budget).take(TOKENS_MAX);
+                let mut found = pattern.matches(text, self.budget);
                 found.any(|found| {
                     let text = list_key(spec, token(text, &found), true);
                     self.world.is_listed(*list, &text, hash_of(text.as_bytes()))

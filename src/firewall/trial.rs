@@ -15,7 +15,7 @@ use super::template::Origin;
 use super::world::{Acquaintance, Effect, Key, Location, Side, Trace, World};
 use super::{Hook, List, Lists, Tables, Transcript};
 use crate::xml::namespaces::CLIENT;
-use crate::xml::{Kind, Part};
+use crate::xml::{Element, Kind, Part};
 
 /// What is around the rules.
 #[derive(Clone, Debug, Default)]
@@ -90,6 +90,9 @@ impl Trial {
         from: Option<&str>,
         to: Option<&str>,
     ) -> Result<Tried, NoStanza> {
+        if Element::parse(text.as_bytes()).is_err() {
+            return Err(NoStanza);
+        }
         let part = Part::stanza(text.as_bytes(), CLIENT);
         let kind = match part.name() {
             b"message" => Kind::Message,
@@ -163,8 +166,9 @@ impl World for Tester<'_, '_> {
 
     fn role(&mut self, stanza: &Stanza<'_>, side: Side) -> Poll<Option<Role>> {
         let jid = if side == Side::Sender { stanza.from() } else { stanza.to() };
-        let bare = jid.and_then(|jid| jid.split('/').next());
-        Poll::Ready(bare.and_then(|bare| self.trial.surroundings.roles.get(bare)).copied())
+        let Some(bare) = jid.and_then(|jid| jid.split('/').next()) else { return Poll::Ready(None) };
+        let is_account = bare.split_once('@').is_some_and(|(_, domain)| self.trial.serves(domain));
+        Poll::Ready(self.trial.surroundings.roles.get(bare).copied().or(is_account.then_some(Role::Member)))
     }
 
     fn in_group(&self, bare: &str, group: &str) -> bool {

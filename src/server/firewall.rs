@@ -25,10 +25,13 @@ impl Running {
             line: rule.line,
             hits: rule.hits,
         });
-        let lists = running.rules.lists.iter().enumerate().map(|(number, (name, spec))| ListFacts {
-            name: name.to_string(),
-            source: spec.backend.to_string(),
-            entries: running.source(number).len() as u64,
+        let lists = running.rules.lists.iter().enumerate().map(|(number, (name, spec))| {
+            let entries = match &spec.backend {
+                // What rules and administrators have added is on the shards.
+                Backend::Memory { .. } => self.list_entries(name).map(|entries| entries.len()).unwrap_or_default(),
+                _ => running.source(number).len(),
+            };
+            ListFacts { name: name.to_string(), source: spec.backend.to_string(), entries: entries as u64 }
         });
         let (overspent, refused) = running.troubles();
         Ok(FirewallFacts { rules: rules.collect(), lists: lists.collect(), overspent, refused })

@@ -54,7 +54,8 @@ pub struct TryScript {
     /// From where the sender is connected.
     #[arg(long, env = "RONDEL_ADDRESS", value_name = "ADDRESS", help_heading = "Surroundings")]
     pub address: Option<IpAddr>,
-    /// A domain that the server serves; repeat it for several. Without it: that of the addressee.
+    /// A domain that the server serves; repeat it for several. Without it: that of the addressee, or of the sender
+    /// where the stanza leaves or names nobody.
     #[arg(long, env = "RONDEL_DOMAIN", value_name = "DOMAIN", value_delimiter = ',', help_heading = "Surroundings")]
     pub domain: Vec<String>,
     /// The addressee has the sender in its roster, and is subscribed to it.
@@ -70,6 +71,9 @@ pub struct TryScript {
     /// Whoever has this account is an administrator; repeat it for several.
     #[arg(long, env = "RONDEL_ADMIN", value_name = "JID", value_delimiter = ',', help_heading = "Surroundings")]
     pub admin: Vec<String>,
+    /// Whoever has this account has registered lately, or is held to the limits of those; repeat it for several.
+    #[arg(long, env = "RONDEL_NEWCOMER", value_name = "JID", value_delimiter = ',', help_heading = "Surroundings")]
+    pub newcomer: Vec<String>,
     /// A mark that the sender's session bears; repeat it for several.
     #[arg(long, env = "RONDEL_MARK", value_name = "MARK", value_delimiter = ',', help_heading = "Surroundings")]
     pub mark: Vec<String>,
@@ -174,15 +178,18 @@ fn split(text: &str) -> Vec<String> {
 }
 
 fn surroundings(flags: &TryScript, stanzas: &[String]) -> Surroundings {
-    let addressee = || {
-        let written = stanzas.first().and_then(|stanza| {
-            let [to] = crate::xml::attributes(stanza.as_bytes(), ["to"]);
-            to
-        });
-        let to = flags.to.clone().or(written)?;
-        Jid::parse(&to).ok().map(|jid| jid.domain().to_owned())
+    let own_domain = || {
+        let first = stanzas.first().map(String::as_bytes).unwrap_or_default();
+        let [from, to] = crate::xml::attributes(first, ["from", "to"]);
+        let (from, to) = (flags.from.clone().or(from), flags.to.clone().or(to));
+        let own = match Hook::from(flags.chain) {
+            Hook::Deliver => to.or(from),
+            Hook::Preroute | Hook::DeliverRemote => from.or(to),
+        };
+        Jid::parse(&own?).ok().map(|jid| jid.domain().to_owned())
     };
-    let domains = if flags.domain.is_empty() { addressee().into_iter().collect() } else { flags.domain.clone() };
+    let domains = if flags.domain.is_empty() { own_domain().into_iter().collect() } else { flags.domain.clone() };
+    let newcomers = flags.newcomer.iter().map(|jid| (jid.clone(), Role::Registered));
     Surroundings {
         domains,
         acquaintance: Acquaintance {
@@ -192,7 +199,7 @@ fn surroundings(flags: &TryScript, stanzas: &[String]) -> Surroundings {
             ..Acquaintance::default()
         },
         roster_groups: flags.roster_group.clone(),
-        roles: flags.admin.iter().map(|jid| (jid.clone(), Role::Admin)).collect(),
+        roles: newcomers.chain(flags.admin.iter().map(|jid| (jid.clone(), Role::Admin))).collect(),
         address: flags.address,
         marks: flags.mark.clone(),
         account_marks: flags.user_mark.clone(),

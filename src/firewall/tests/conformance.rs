@@ -417,3 +417,23 @@ fn many_patterns_in_one_text_are_each_found_or_not() {
     let head = "<message from='a@r.example/x' to='u@local.example'>";
     case(anew, &[(M, &format!("log 1; log 3; log 4; {head}</message>"))]);
 }
+
+#[test]
+fn what_is_easily_read_otherwise() {
+    // A list is asked for all tokens of a text.
+    let scan = "%SEARCH b: body# ⏎ %PATTERN w: %a+ ⏎ %LIST l: memory ⏎⏎ KIND: message ⏎ ADD TO=l bad ⏎⏎ \
+                SCAN: b for w in l ⏎ LOG=s";
+    case(scan, &[(&with(&format!("<body>{}bad</body>", "x ".repeat(1_000))), "log s")]);
+    case("%RATE r: .5 (burst 2) ⏎⏎ LIMIT: r ⏎ LOG=over", &[(M, "pass"), (M, "log over")]);
+    case("LOG=[$<@from|bare>] spam", &[(M, "log [a@r.example] spam")]);
+    case("LOG=[10:00] x", &[(M, "log [10:00] x")]);
+    refused("LOG=[loud] x", "debug, info, warn or error");
+    case("IN ROSTER: Yes ⏎ LOG=1 ⏎⏎ IN ROSTER: NO ⏎ LOG=2", &[(&from("friend@r.example/x"), "log 1"), (M, "log 2")]);
+    // What is to be searched is found before a rule that needs it, whatever it says first, and stays.
+    let stripped = "%SEARCH b: body# ⏎ %PATTERN w: %a+ ⏎ %PATTERN v: h%a+ ⏎⏎ TYPE: chat ⏎ COUNT: w in b > 0 ⏎ \
+                    LOG=never ⏎⏎ STRIP=body ⏎⏎ COUNT: v in b > 0 ⏎ LOG=seen";
+    let without = "<message from='a@r.example/x' to='u@local.example'></message>";
+    case(stripped, &[(M, &format!("log seen; {without}"))]);
+    refused("KIND : message ⏎ DROP.", "there is no condition");
+    refused("TO SELF ? ⏎ DROP.", "there is no condition");
+}

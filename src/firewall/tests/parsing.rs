@@ -141,6 +141,20 @@ fn what_is_sent_to_domains_of_others_is_found() {
 }
 
 #[test]
+fn blanks_between_the_words_of_a_report_do_not_count() {
+    for (value, reason, text) in [
+        ("a@b  spam", "urn:xmpp:reporting:spam", None),
+        ("a@b spam  two words", "urn:xmpp:reporting:spam", Some("two words")),
+        ("a@b", "urn:xmpp:reporting:abuse", None),
+    ] {
+        let script = format!("KIND: message\nREPORT TO={value}");
+        let (rules, _) = Rules::load(&[("s", &script)], Sources::default()).unwrap();
+        let Action::Report(report) = &rules.chains[0].rules[0].actions[0].action else { panic!("{value}") };
+        assert_eq!((&*report.reason, report.text.as_deref()), (reason, text), "{value}");
+    }
+}
+
+#[test]
 fn mistakes_say_where_they_are_and_what_is_expected() {
     for (script, expected) in [
         ("\n\n  KIND\n", "s: line 3, column 3: a value is expected"),

@@ -7,7 +7,7 @@ use rondel_storage::{Outcome, Owner, marks};
 
 use super::ListChange;
 use super::questions::{AskedByRules, Question};
-use crate::account::{Address, MessageType, StanzaKind, forged, write_forwarded};
+use crate::account::{Address, Bearer, MessageType, StanzaKind, forged, write_forwarded};
 use crate::firewall::{Bounce, Report, Stanza};
 use crate::jid::{Jid, bare_of, domain_of};
 use crate::limited_event;
@@ -112,9 +112,8 @@ impl Outgoing {
     }
 
     /// The server sends somebody the stanza, perhaps with a report of it (XEP-0377).
-    pub fn forward(stanza: &Stanza<'_>, to: &str, report: Option<&Report>) -> Outgoing {
-        let host = domain_of(bare_of(addressee(stanza).unwrap_or_default())).to_owned();
-        let (from, escaped) = (escape::attribute_value(&host), escape::attribute_value(to));
+    pub fn forward(stanza: &Stanza<'_>, host: &str, to: &str, report: Option<&Report>) -> Outgoing {
+        let (from, escaped) = (escape::attribute_value(host), escape::attribute_value(to));
         let id = report.map(|_| format!(" id='{}'", random::name())).unwrap_or_default();
         let mut out = format!("<message from='{from}' to='{escaped}'{id}>").into_bytes();
         let mut inner = Vec::new();
@@ -132,7 +131,7 @@ impl Outgoing {
         }
         out.extend_from_slice(b"</message>");
         let kind = StanzaKind::Message(MessageType::Normal);
-        Outgoing { kind, from: host, to: to.into(), stanza: out }
+        Outgoing { kind, from: host.into(), to: to.into(), stanza: out }
     }
 }
 
@@ -143,11 +142,19 @@ fn addressee<'s>(stanza: &'s Stanza<'_>) -> Option<&'s str> {
 
 impl Shard {
     /// Does what rules want done about a stanza that was sent on so many rules' behalf before.
-    pub(super) fn do_deeds(&mut self, io: &mut Io<Shard>, deeds: Vec<Deed>, generation: u8) {
+    pub(super) fn do_deeds(
+        &mut self,
+        io: &mut Io<Shard>,
+        deeds: Vec<Deed>,
+        bearer: Option<&Arc<Bearer>>,
+        generation: u8,
+    ) {
         for deed in deeds {
             match deed {
                 Deed::Answer(outgoing) => self.answer_for_rules(io, &outgoing),
-                Deed::Send(outgoing) | Deed::Redirect(outgoing) => self.send_for_rules(io, outgoing, generation),
+                Deed::Send(outgoing) | Deed::Redirect(outgoing) => {
+                    self.send_for_rules(io, outgoing, bearer, generation);
+                }
                 Deed::MarkUser { account, name, at_ms } => self.store_mark(io, account.bare(), &name, at_ms),
                 Deed::Add(name, change) => self.tell_of_list(io, &name, &change),
                 Deed::Unsubscribe(question) => self.ask_for_rules(io, AskedByRules { question, back: None }),
@@ -164,7 +171,7 @@ impl Shard {
         self.dispatch(io, routed.passed());
     }
 
-    fn send_for_rules(&mut self, io: &mut Io<Shard>, outgoing: Outgoing, generation: u8) {
+    fn send_for_rules(&mut self, io: &mut Io<Shard>, outgoing: Outgoing, bearer: Option<&Arc<Bearer>>, generation: u8) {
         let Outgoing { kind, from, to, stanza } = outgoing;
         let Ok(jid) = Jid::parse(&to) else { return };
         if !self.settings.serves(jid.domain()) {
@@ -182,6 +189,8 @@ impl Shard {
         let write = |out: &mut Vec<u8>| out.extend_from_slice(&stanza);
         let mut routed = Routed::new(kind, traits, Sender::of(&from), &jid, stanza.len(), write);
         routed.generation = generation.saturating_add(1);
+        // A copy is still the session's, what the server says about it is not.
+        routed.bearer = bearer.filter(|bearer| bearer.address.bare() == bare_of(&from)).cloned();
         self.dispatch(io, routed);
     }
 
@@ -251,7 +260,7 @@ mod tests {
             let script = format!("KIND: message\n{action}\n");
             let (rules, _) = Rules::load(&[("s", &script)], Default::default()).unwrap();
             let Action::Report(report) = &rules.chains[0].rules[0].actions[0].action else { panic!("{action}") };
-            let (from, to, sent) = sent(Outgoing::forward(&stanza, &report.to, Some(report)));
+            let (from, to, sent) = sent(Outgoing::forward(&stanza, "d", &report.to, Some(report)));
             assert_eq!((&*from, &*to), ("d", "r@x"));
             let sent = Element::parse(sent.as_bytes()).unwrap();
             let found = sent.child("report", ns::REPORTING).unwrap();

@@ -14,11 +14,11 @@ use super::{ListChange, count};
 use crate::account::Bearer;
 use crate::account::subscription::Grant;
 use crate::firewall::{
-    Acquaintance, Effect, Key, Level, ListId, Lists, Location, MarkId, RateSpec, Role, Running, Side, Stanza, Tables,
-    Trace, Transcript, WallClock, World,
+    Acquaintance, Effect, Hook, Key, Level, ListId, Lists, Location, MarkId, RateSpec, Role, Running, Side, Stanza,
+    Tables, Trace, Transcript, WallClock, World,
 };
 use crate::home::home;
-use crate::jid::bare_of;
+use crate::jid::{bare_of, domain_of};
 use crate::limited_event;
 use crate::shard::Shard;
 use crate::shard::roster::now_micros;
@@ -30,6 +30,7 @@ pub(super) struct Ground<'g> {
     pub running: &'g Running,
     pub lists: &'g mut Lists,
     pub tables: &'g mut Tables,
+    pub hook: Hook,
     pub bearer: Option<&'g Arc<Bearer>>,
     /// What was asked of others, and is known.
     pub answers: &'g mut Vec<(Question, Answer)>,
@@ -48,6 +49,15 @@ impl Ground<'_> {
         }
         self.asked = Some(question);
         Poll::Pending
+    }
+
+    /// The domain in whose name rules speak: that of the account at home where they run.
+    fn host<'s>(&self, stanza: &'s Stanza<'_>) -> &'s str {
+        let own = match self.hook {
+            Hook::Deliver => stanza.to().or(stanza.from()),
+            Hook::Preroute | Hook::DeliverRemote => stanza.from(),
+        };
+        domain_of(bare_of(own.unwrap_or_default()))
     }
 
     fn is_home(&self, subject: &str) -> bool {
@@ -206,9 +216,9 @@ impl World for Ground<'_> {
             Effect::Reply(text) => self.deeds.extend(Outgoing::reply(stanza, text).map(Deed::Answer)),
             Effect::Copy(to) => self.deeds.push(Deed::Send(Outgoing::copy(stanza, to))),
             Effect::Redirect(to) => self.deeds.push(Deed::Redirect(Outgoing::copy(stanza, to))),
-            Effect::Forward(to) => self.deeds.push(Deed::Send(Outgoing::forward(stanza, to, None))),
+            Effect::Forward(to) => self.deeds.push(Deed::Send(Outgoing::forward(stanza, self.host(stanza), to, None))),
             Effect::Report(report) => {
-                self.deeds.push(Deed::Send(Outgoing::forward(stanza, &report.to, Some(report))));
+                self.deeds.push(Deed::Send(Outgoing::forward(stanza, self.host(stanza), &report.to, Some(report))));
             }
             Effect::UnsubscribeSender => {
                 if let Some((to, from)) = self.account_asked(stanza) {

@@ -227,8 +227,9 @@ impl Shard {
             address: bearer.map(|bearer| bearer.ip),
             ..Origin::default()
         };
+        let (hook, asked) = (beginning.hook, None);
         let mut ground =
-            Ground { shard: self, io, running, lists, tables, bearer, answers, asked: None, deeds, transcript };
+            Ground { shard: self, io, running, lists, tables, hook, bearer, answers, asked, deeds, transcript };
         // Rules must not be lost with a stanza, nor what waits behind it.
         match catch_unwind(AssertUnwindSafe(|| run.go(&running.rules, stanza, &origin, &mut ground))) {
             Ok(Poll::Ready(outcome)) => Ok(outcome),
@@ -243,7 +244,7 @@ impl Shard {
 
     /// Does what rules want done. What becomes of the stanza.
     fn conclude(&mut self, io: &mut Io<Shard>, outcome: Outcome, stanza: &Stanza<'_>, course: &mut Course) -> Outcome {
-        let Beginning { hook, generation, .. } = course.beginning;
+        let Beginning { hook, generation, ref bearer } = course.beginning;
         if let Some(transcript) = course.transcript.take() {
             self.followers_of_rules.tell(hook, stanza, outcome, &transcript);
         }
@@ -259,7 +260,7 @@ impl Shard {
             }
             deeds.retain(|deed| !matches!(deed, Deed::Send(_) | Deed::Redirect(_)));
         }
-        self.do_deeds(io, deeds, generation);
+        self.do_deeds(io, deeds, bearer.as_ref(), generation);
         outcome
     }
 }

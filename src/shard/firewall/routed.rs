@@ -30,7 +30,8 @@ enum Next {
 impl Next {
     fn of(hook: Hook, outcome: Outcome, stanza: &Stanza<'_>) -> Next {
         match outcome {
-            Outcome::Default if hook == Hook::Deliver => Next::Refused,
+            // What is for the own account goes on.
+            Outcome::Default if hook == Hook::Deliver && stanza.to().is_some() => Next::Refused,
             Outcome::Pass | Outcome::Default => Next::Passes(stanza.changed().map(<[u8]>::to_vec)),
             Outcome::Consumed => Next::Gone,
         }

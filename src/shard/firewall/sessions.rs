@@ -27,12 +27,12 @@ pub(super) enum Goal {
 }
 
 /// `is_addressed`: whether it names an addressee, perhaps the own account; `to` is none then.
-fn goal(kind: StanzaKind, is_addressed: bool, to: Option<&str>) -> Goal {
+fn goal(kind: StanzaKind, is_addressed: bool, to: Option<&str>, serves: impl Fn(&str) -> bool) -> Goal {
     match (kind, to) {
         (StanzaKind::Message(_), None) => Goal::Home,
         (StanzaKind::Presence(_), None) if is_addressed => Goal::Home,
         (_, None) => Goal::Own,
-        (_, Some(to)) if !bare_of(to).contains('@') => Goal::Server,
+        (_, Some(to)) if serves(bare_of(to)) => Goal::Server,
         _ => Goal::Home,
     }
 }
@@ -83,7 +83,7 @@ impl Shard {
             return Ok(());
         };
         let to = to.as_ref().map(Jid::as_str).filter(|to| *to != address.bare());
-        let goal = goal(kind, frame.to().is_some(), to);
+        let goal = goal(kind, frame.to().is_some(), to, |domain| self.settings.serves(domain));
         let sent = Sent { connection: stream.connection, kind, goal };
         let hook = match self.is_filtered(Hook::Preroute, kind) {
             true => Hook::Preroute,
