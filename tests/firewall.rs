@@ -2,51 +2,18 @@
 //! have to ask another shard; marks, lists and counts; and what becomes of them when they are read anew.
 
 mod common;
-
-use std::path::PathBuf;
+#[path = "common/rules.rs"]
+mod rules;
 
 use common::people::befriend;
 use common::{Raw, Server};
-use rondel::home::home;
-
-/// A script in a file, and a directory for it.
-struct Script {
-    directory: tempfile::TempDir,
-}
-
-impl Script {
-    fn new(text: &str) -> Script {
-        let script = Script { directory: tempfile::tempdir().unwrap() };
-        script.write(text);
-        script
-    }
-
-    fn path(&self) -> PathBuf {
-        self.directory.path().join("rules.pfw")
-    }
-
-    fn write(&self, text: &str) {
-        std::fs::write(self.path(), text).unwrap();
-    }
-
-    fn server(&self, flags: &[&str]) -> Server {
-        let path = self.path();
-        Server::start(&[&["--firewall", path.to_str().unwrap()], flags].concat())
-    }
-}
-
-/// A name that begins so, of somebody at home on this shard of two.
-fn at_home(name: &str, shard: usize) -> String {
-    let names = (0..).map(|number| format!("{name}{number}"));
-    names.into_iter().find(|name| home(&format!("{name}@localhost"), 2) == shard).unwrap()
-}
+use rules::{Script, at_home};
 
 fn message(to: &str, id: &str, body: &str) -> String {
     format!("<message to='{to}@localhost' type='chat' id='{id}'><body>{body}</body></message>")
 }
 
-/// Sends a message and hears what becomes of it: the server answers in order, so that what has come by the time of an
-/// answer is all that comes of it on one shard; on another one the addressee is asked for a sign of its own.
+/// The condition that an error names, of those that the rules here lead to.
 fn refusal(answer: &str) -> &str {
     ["policy-violation", "service-unavailable", "not-allowed", "resource-constraint"]
         .into_iter()

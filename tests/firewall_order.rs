@@ -1,16 +1,15 @@
 //! What rules make wait is not overtaken, nor does anybody get past them by that.
 
 mod common;
+#[path = "common/rules.rs"]
+mod rules;
 
 use common::people::befriend;
 use common::{Raw, Server};
-use rondel::home::home;
+use rules::{Script, at_home};
 
-/// A name that begins so, of somebody at home on this shard of two.
-fn at_home(name: &str, shard: usize) -> String {
-    let mut names = (0..).map(|number| format!("{name}{number}"));
-    names.find(|name| home(&format!("{name}@localhost"), 2) == shard).unwrap()
-}
+/// Rules that ask, for each message, where the sender is at home, because that counts the key.
+const ASKING: &str = "%RATE often: 100000\n\n::deliver\nKIND: message\nLIMIT: often on $<@from|bare>\nDROP.\n";
 
 fn message(to: &str, body: &str) -> String {
     format!("<message to='{to}@localhost' type='chat'><body>{body}</body></message>")
@@ -18,10 +17,7 @@ fn message(to: &str, body: &str) -> String {
 
 /// A server of two shards with these rules, and somebody at home on each of them.
 fn server(script: &str) -> (Server, String, String) {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("rules.pfw");
-    std::fs::write(&path, script).unwrap();
-    let server = Server::start(&["--shards", "2", "--firewall", &path.display().to_string()]);
+    let server = Script::new(script).server(&["--shards", "2"]);
     let (romeo, juliet) = (at_home("romeo", 0), at_home("juliet", 1));
     [&romeo, &juliet].iter().for_each(|name| server.add_user(name));
     (server, romeo, juliet)
@@ -29,9 +25,7 @@ fn server(script: &str) -> (Server, String, String) {
 
 #[test]
 fn presence_does_not_overtake_a_message_that_waits() {
-    // The key is at home where the sender is.
-    let script = "%RATE often: 100000\n\n::deliver\nKIND: message\nLIMIT: often on $<@from|bare>\nDROP.\n";
-    let (server, romeo, juliet) = server(script);
+    let (server, romeo, juliet) = server(ASKING);
     let mut one = Raw::online(&server, &romeo, "orchard");
     let mut other = Raw::online(&server, &juliet, "balcony");
     befriend((&mut one, &romeo), (&mut other, &juliet));
@@ -47,8 +41,7 @@ fn presence_does_not_overtake_a_message_that_waits() {
 
 #[test]
 fn what_comes_while_the_account_is_written_keeps_its_order() {
-    let script = "%RATE often: 100000\n\n::deliver\nKIND: message\nLIMIT: often on $<@from|bare>\nDROP.\n";
-    let (server, romeo, juliet) = server(script);
+    let (server, romeo, juliet) = server(ASKING);
     let mut one = Raw::online(&server, &romeo, "orchard");
     let mut other = Raw::online(&server, &juliet, "balcony");
     let full = format!("{juliet}@localhost/balcony");
@@ -95,10 +88,7 @@ fn what_rules_have_sent_on_is_still_held_to_them() {
     let script = "KIND: message\nTO: sales@localhost\nREDIRECT=romeo@localhost\n\n\
                   KIND: message\nTO: loop@localhost\nREDIRECT=loop@localhost\n\n\
                   KIND: message\nINSPECT: body#/=spam\nBOUNCE=policy-violation\n";
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("rules.pfw");
-    std::fs::write(&path, script).unwrap();
-    let server = Server::start(&["--firewall", &path.display().to_string()]);
+    let server = Script::new(script).server(&[]);
     ["romeo", "mallory", "sales", "loop"].iter().for_each(|name| server.add_user(name));
     let mut romeo = Raw::online(&server, "romeo", "orchard");
     let mut mallory = Raw::online(&server, "mallory", "street");

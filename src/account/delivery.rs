@@ -69,9 +69,7 @@ impl StanzaKind {
                 | StanzaKind::Iq(IqType::Error | IqType::Result)
         )
     }
-}
 
-impl StanzaKind {
     /// The value of its `type`, where only one can stand there; none where it may be absent.
     pub fn type_attribute(self) -> Option<&'static str> {
         Some(match self {

@@ -7,7 +7,7 @@
 
 use super::traits::Traits;
 use crate::jid::Jid;
-use crate::xml::{Child, Frame, Value, namespaces as ns, write_without};
+use crate::xml::{Child, Content, Frame, Scratch, Value, namespaces as ns, write_without};
 
 /// Children of one message that are looked at. A message has at most one stanza id of every entity and one delayed
 /// delivery notation; what comes behind so many of them goes without a look, because addresses take time to read.
@@ -36,6 +36,17 @@ pub fn is_forged(frame: &Frame<'_>, names: &Names<'_>) -> bool {
 /// Appends a message without what is forged in it. Answers how many elements were.
 pub fn write_without_forged(out: &mut Vec<u8>, frame: &Frame<'_>, names: &Names<'_>) -> usize {
     write_without(out, frame, forged(names))
+}
+
+/// A finished message without what is forged in it in any of these names.
+pub fn without_forged(message: Vec<u8>, names: &[Names<'_>]) -> Vec<u8> {
+    names.iter().fold(message, |message, names| {
+        let mut scratch = Scratch::default();
+        let Some(frame) = scratch.finished(&message, Content::Client) else { return message };
+        let mut without = Vec::with_capacity(message.len());
+        write_without_forged(&mut without, &frame, names);
+        without
+    })
 }
 
 /// Tells what is forged, asked of one child after the other.

@@ -114,18 +114,22 @@ impl Shard {
         let Some(account) = self.accounts.account(from.bare()) else { return };
         let contacts = concerned(account, from.bare(), probes).map(|(contact, sent)| (contact.to_owned(), sent));
         let contacts: Vec<(String, Sent)> = contacts.collect();
+        let bearer = match self.rules_ask_of_sessions() {
+            true => bearer.cloned().or_else(|| self.bearer_of(io, Sender::session(from))),
+            false => None,
+        };
         for (contact, sent) in contacts {
             let Ok(to) = Jid::parse(&contact) else { continue };
             if sent.presence {
                 let mut presence = Vec::with_capacity(stanza.len() + contact.len());
                 write_addressed(&mut presence, stanza, &contact);
-                self.send_filtered(io, StanzaKind::Presence(kind), (from, bearer), &to, &presence);
+                self.send_filtered(io, StanzaKind::Presence(kind), (from, bearer.clone()), &to, &presence);
             }
             if sent.probe {
                 let (from_escaped, to_escaped) = (from.escaped(), escape::attribute_value(&contact));
                 let probe = format!("<presence type='probe' from='{from_escaped}' to='{to_escaped}'/>");
                 let kind = StanzaKind::Presence(PresenceType::Probe);
-                self.send_filtered(io, kind, (from, bearer), &to, probe.as_bytes());
+                self.send_filtered(io, kind, (from, bearer.clone()), &to, probe.as_bytes());
             }
         }
     }

@@ -106,13 +106,8 @@ impl Shard {
         let mut genuine = Vec::new();
         frame.write_stamped(&mut genuine, &Stamp { from: None, to: None, lang: stream.lang.as_deref() });
         let own = forged::Names { account: session.address.bare(), domain: session.address.domain() };
-        for names in [own, forged::Names { account: to.bare(), domain: to.domain() }] {
-            let mut scratch = Scratch::default();
-            let Some(frame) = scratch.finished(&genuine, Content::Client) else { return };
-            let mut without = Vec::with_capacity(genuine.len());
-            forged::write_without_forged(&mut without, &frame, &names);
-            genuine = without;
-        }
+        let theirs = forged::Names { account: to.bare(), domain: to.domain() };
+        let genuine = forged::without_forged(genuine, &[own, theirs]);
         let mut scratch = Scratch::default();
         let Some(frame) = scratch.finished(&genuine, Content::Client) else { return };
         self.route(io, stream, &frame, (kind, Traits::of(&frame)), to);

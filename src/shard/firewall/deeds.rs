@@ -17,7 +17,7 @@ use crate::shard::message::{Routed, Sender};
 use crate::shard::task::{Step, Task};
 use crate::shard::{Shard, deliver};
 use crate::stream::Refusal;
-use crate::xml::{Content, Kind, Scratch, attributes, escape, namespaces as ns};
+use crate::xml::{Kind, attributes, escape, namespaces as ns};
 
 /// Something that rules want done.
 #[derive(Debug)]
@@ -183,7 +183,7 @@ impl Shard {
         let names = [bare_of(&from), jid.bare()].map(|bare| forged::Names { account: bare, domain: domain_of(bare) });
         let mut stanza = stanza;
         if forged::may_be_forged(deliver::traits_of(kind, &stanza)) {
-            stanza = names.iter().fold(stanza, |stanza, names| genuine(stanza, names));
+            stanza = forged::without_forged(stanza, &names);
         }
         let traits = deliver::traits_of(kind, &stanza);
         let write = |out: &mut Vec<u8>| out.extend_from_slice(&stanza);
@@ -212,15 +212,6 @@ impl Shard {
         };
         self.run(io, Step::write(request, then));
     }
-}
-
-/// A stanza without what only these may say in it.
-fn genuine(stanza: Vec<u8>, names: &forged::Names<'_>) -> Vec<u8> {
-    let mut scratch = Scratch::default();
-    let Some(frame) = scratch.finished(&stanza, Content::Client) else { return stanza };
-    let mut without = Vec::with_capacity(stanza.len());
-    forged::write_without_forged(&mut without, &frame, names);
-    without
 }
 
 #[cfg(test)]

@@ -118,7 +118,7 @@ impl Shard {
         None
     }
 
-    fn wait_behind(&mut self, io: &mut Io<Shard>, way: Way, routed: Routed, is_judged: bool) {
+    pub(super) fn wait_behind(&mut self, io: &mut Io<Shard>, way: Way, routed: Routed, is_judged: bool) {
         let lane = self.lanes.waiting(way).get(way.account(&routed)).map_or(0, VecDeque::len);
         let is_full = self.lanes.stanzas >= WAITING_MAX || lane >= LANE_MAX;
         if is_full || self.lanes.bytes + routed.bytes() > WAITING_BYTES_MAX {

@@ -120,11 +120,23 @@ impl Shard {
         self.firewall.as_deref().is_some_and(concerns)
     }
 
+    /// Whether rules have to do with the sessions that stanzas are from.
+    #[inline]
+    pub(super) fn rules_ask_of_sessions(&self) -> bool {
+        self.firewall.as_deref().is_some_and(|firewall| firewall.running.rules.asks_of_session)
+    }
+
     /// Whether rules need to know the session that a stanza with this addressee is from: because they ask, or because
     /// it is for the session's own account, which none names.
     #[inline]
-    pub(super) fn asks_of_session(&self, to: Option<&str>) -> bool {
-        to.is_none() || self.firewall.as_deref().is_some_and(|firewall| firewall.running.rules.asks_of_session)
+    fn asks_of_session(&self, to: Option<&str>) -> bool {
+        to.is_none() || self.rules_ask_of_sessions()
+    }
+
+    /// The session that a stanza with this addressee is from, if rules need to know it.
+    #[inline]
+    fn bearer_for(&mut self, io: &Io<Shard>, key: SessionKey, to: Option<&str>) -> Option<Arc<Bearer>> {
+        if self.asks_of_session(to) { self.bearer(io, key) } else { None }
     }
 
     /// There are other rules from now on, or none. What waits for an answer goes on with those.

@@ -48,7 +48,7 @@ impl Shard {
         let Some(routed) = self.behind_others(io, Way::Arriving, routed) else { return };
         if self.behind_tasks(io, routed.bare()) {
             // What it follows from may be on its way to the disk: that somebody is no stranger any more.
-            self.behind_others(io, Way::Arriving, routed);
+            self.wait_behind(io, Way::Arriving, routed, false);
         } else {
             self.filter_routed(io, Hook::Deliver, routed);
         }
@@ -89,7 +89,7 @@ impl Shard {
         }
         let attribute = type_attribute(kind, || frame.kind_attr().map(|kind| kind.decoded()));
         let named = Some(to.as_str()).filter(|to| *to != address.bare());
-        let bearer = if self.asks_of_session(named) { self.bearer(io, key) } else { None };
+        let bearer = self.bearer_for(io, key, named);
         let (bytes, from) = (frame.bytes(), Some(address.as_str()));
         let mut stanza = Stanza::new(kind_of(kind), bytes, ns::CLIENT, from, named, attribute);
         let beginning = Beginning { hook: Hook::Deliver, bearer, generation: 0 };
@@ -114,7 +114,7 @@ impl Shard {
         &mut self,
         io: &mut Io<Shard>,
         kind: StanzaKind,
-        (from, bearer): (&Address, Option<&Arc<Bearer>>),
+        (from, bearer): (&Address, Option<Arc<Bearer>>),
         to: &Jid<'_>,
         stanza: &[u8],
     ) {
@@ -124,9 +124,7 @@ impl Shard {
         let sender = Sender::session(from);
         let write = |out: &mut Vec<u8>| out.extend_from_slice(stanza);
         let mut routed = Routed::new(kind, Traits::NONE, sender, to, stanza.len(), write);
-        if self.asks_of_session(Some(to.as_str())) {
-            routed.bearer = bearer.cloned().or_else(|| self.bearer_of(io, sender));
-        }
+        routed.bearer = bearer;
         self.depart(io, routed);
     }
 
@@ -205,7 +203,7 @@ impl Shard {
     }
 
     /// The session that has sent something, if it is one of this shard.
-    pub(super) fn bearer_of(&mut self, io: &Io<Shard>, from: Sender<'_>) -> Option<Arc<Bearer>> {
+    pub(in crate::shard) fn bearer_of(&mut self, io: &Io<Shard>, from: Sender<'_>) -> Option<Arc<Bearer>> {
         if home(from.bare(), io.shards()) != io.shard() {
             return None;
         }
@@ -223,7 +221,7 @@ impl Shard {
         kind: StanzaKind,
         key: SessionKey,
     ) -> Option<Arc<Bearer>> {
-        let is_needed = self.is_filtered(Hook::Deliver, kind) && self.asks_of_session(Some(""));
+        let is_needed = self.is_filtered(Hook::Deliver, kind) && self.rules_ask_of_sessions();
         if is_needed { self.bearer(io, key) } else { None }
     }
 }

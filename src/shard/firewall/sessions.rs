@@ -92,7 +92,7 @@ impl Shard {
         };
         let (bytes, attribute) = (frame.bytes(), frame.kind_attr().map(|kind| kind.decoded()));
         let stanza = Stanza::new(kind_of(kind), bytes, ns::CLIENT, Some(address.as_str()), to, attribute);
-        let bearer = if self.asks_of_session(to) { self.bearer(io, key) } else { None };
+        let bearer = self.bearer_for(io, key, to);
         self.judge_frame(io, stream, sent, Beginning { hook, bearer, generation: 0 }, stanza, Some(frame))
     }
 
