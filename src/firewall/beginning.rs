@@ -1,5 +1,6 @@
 //! Where a match of a pattern can begin: most of a text is passed over by that.
 
+use aho_corasick::{AhoCorasick, packed};
 use memchr::memmem::Finder;
 use memchr::{memchr, memchr2, memchr3};
 
@@ -61,6 +62,40 @@ impl Beginning {
             Beginning::Anything => return (Some(0), 0),
         };
         (found, found.unwrap_or(text.len()) / bytes_for_a_step)
+    }
+}
+
+/// What the matches of several patterns begin with: whether any of it is in a text.
+#[derive(Debug)]
+pub struct Beginnings(Searcher);
+
+#[derive(Debug)]
+enum Searcher {
+    /// By comparing many bytes at a time.
+    Few(packed::Searcher),
+    Many(AhoCorasick),
+}
+
+impl Beginnings {
+    /// Of these texts, none of which is empty. None if there are too many to be searched together.
+    pub fn of(mut texts: Vec<&[u8]>) -> Option<Beginnings> {
+        texts.sort_unstable();
+        // What begins with another one is found with that.
+        texts.dedup_by(|text, before| text.starts_with(before));
+        let few = packed::Config::new().builder().extend(&texts).build();
+        Some(Beginnings(match few {
+            Some(searcher) => Searcher::Few(searcher),
+            None => Searcher::Many(AhoCorasick::new(&texts).ok()?),
+        }))
+    }
+
+    /// Whether one of them is in a text.
+    #[inline]
+    pub fn is_in(&self, text: &[u8]) -> bool {
+        match &self.0 {
+            Searcher::Few(searcher) => searcher.find(text).is_some(),
+            Searcher::Many(searcher) => searcher.is_match(text),
+        }
     }
 }
 
@@ -159,6 +194,23 @@ mod tests {
                 Beginning::Anything => "anything".into(),
             };
             assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn beginnings_are_found_wherever_they_stand_whether_few_or_many() {
+        let many: Vec<String> = (0..500).map(|number| format!("{number:03}x")).collect();
+        for texts in [vec!["buy", "http", "buying", "buy"], many.iter().map(|text| &**text).collect()] {
+            let beginnings = Beginnings::of(texts.iter().map(|text| text.as_bytes()).collect()).unwrap();
+            for length in 0..70 {
+                let filler = "b".repeat(length);
+                assert!(!beginnings.is_in(filler.as_bytes()));
+                for text in texts.iter().rev().take(4) {
+                    assert!(beginnings.is_in(format!("{filler}{text}").as_bytes()), "{length} {text}");
+                    assert!(beginnings.is_in(format!("{text}{filler}").as_bytes()), "{length} {text}");
+                    assert!(!beginnings.is_in(format!("{filler}{}", &text[..2]).as_bytes()), "{length} {text}");
+                }
+            }
         }
     }
 

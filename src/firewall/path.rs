@@ -48,8 +48,8 @@ pub enum PathError {
 pub enum Found<'a> {
     /// Text, or the value of an attribute.
     Text(Cow<'a, str>),
-    /// An element, as XML.
-    Element(&'a [u8]),
+    /// An element as XML, or text that stands there as what it means.
+    Bytes(&'a [u8]),
 }
 
 impl<'a> Found<'a> {
@@ -57,7 +57,7 @@ impl<'a> Found<'a> {
     pub fn into_text(self) -> Cow<'a, str> {
         match self {
             Found::Text(text) => text,
-            Found::Element(bytes) => String::from_utf8_lossy(bytes),
+            Found::Bytes(bytes) => String::from_utf8_lossy(bytes),
         }
     }
 
@@ -65,7 +65,7 @@ impl<'a> Found<'a> {
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Found::Text(text) => text.as_bytes(),
-            Found::Element(bytes) => bytes,
+            Found::Bytes(bytes) => bytes,
         }
     }
 }
@@ -140,8 +140,8 @@ impl Path {
         let namespace = || foreign(&child, own, content);
         match (rest.split_first(), &self.end) {
             (Some((step, rest)), _) => self.descend(&child, namespace().as_deref(), child.children(), step, rest),
-            (None, End::Element) => Some(Found::Element(child.bytes())),
-            (None, End::Text) => child.text().map(Found::Text),
+            (None, End::Element) => Some(Found::Bytes(child.bytes())),
+            (None, End::Text) => child.plain_text().map(Found::Bytes).or_else(|| child.text().map(Found::Text)),
             (None, End::Attribute(name)) => match &**name {
                 "xmlns" => namespace().map(Found::Text),
                 name => attribute(&child, name).map(Found::Text),

@@ -3,10 +3,10 @@
 
 use std::hash::Hasher;
 
-use aho_corasick::AhoCorasick;
 use hashbrown::HashMap;
 use siphasher::sip::SipHasher13;
 
+use super::beginning::Beginnings;
 use super::blocks::{self, Block};
 use super::definition::{Definition, ListSpec, RateSpec, Zone};
 use super::mistake::{Mistake, ScriptError, Warning};
@@ -63,7 +63,7 @@ pub struct Search {
     /// Where it is.
     pub path: Path,
     /// Finds out at one go whether any of many patterns that are looked for there can begin: mostly none can.
-    pub beginnings: Option<AhoCorasick>,
+    pub beginnings: Option<Beginnings>,
 }
 
 /// What is known of a script.
@@ -567,14 +567,14 @@ fn kinds(conditions: &[Condition], tested: &[Tested]) -> Kinds {
 }
 
 /// What finds the beginnings of the patterns that are looked for in a search, if there are enough of them.
-fn beginnings(search: SearchId, rules: &Rules) -> Option<AhoCorasick> {
+fn beginnings(search: SearchId, rules: &Rules) -> Option<Beginnings> {
     let tests = rules.chains.iter().flat_map(|chain| &chain.tests);
     let patterns = tests.filter_map(|test| match test {
         Test::Scan(found, pattern, _) | Test::Count(pattern, found, ..) if *found == search => Some(*pattern),
         _ => None,
     });
     let prefixes: Vec<&[u8]> = patterns.filter_map(|pattern| rules.patterns.get(pattern.index())?.prefix()).collect();
-    if prefixes.len() < PATTERNS_TOGETHER { None } else { AhoCorasick::new(prefixes).ok() }
+    if prefixes.len() < PATTERNS_TOGETHER { None } else { Beginnings::of(prefixes) }
 }
 
 /// What a bucket is known by: the same as long as nothing of this changes.

@@ -8,7 +8,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::path::{self, Found, Path};
-use crate::xml::{Kind, Part, append_child, escape, write_addresses, write_with_default};
+use crate::xml::{Kind, Part, StartTag, append_child, escape, write_addresses, write_with_default};
 
 /// A stanza on its way.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Stanza<'a> {
     kind_attribute: Option<Cow<'a, str>>,
     bytes: Cow<'a, [u8]>,
     content: &'static str,
+    /// What is known of its start tag, once somebody has asked.
+    tag: OnceCell<StartTag>,
     /// Where its children stand, once somebody has asked.
     children: OnceCell<SmallVec<[Range<u32>; 8]>>,
     is_changed: bool,
@@ -44,6 +46,7 @@ impl<'a> Stanza<'a> {
             kind_attribute,
             bytes: Cow::Borrowed(bytes),
             content,
+            tag: OnceCell::new(),
             children: OnceCell::new(),
             is_changed: false,
             before: None,
@@ -60,6 +63,7 @@ impl<'a> Stanza<'a> {
             kind_attribute: own(self.kind_attribute),
             bytes: Cow::Owned(self.bytes.into_owned()),
             content: self.content,
+            tag: self.tag,
             children: self.children,
             is_changed: self.is_changed,
             before: self.before.map(|(bytes, is_changed)| (Cow::Owned(bytes.into_owned()), is_changed)),
@@ -74,7 +78,8 @@ impl<'a> Stanza<'a> {
     /// Makes it what it was when it was settled last.
     pub fn restore(&mut self) {
         if let Some((bytes, is_changed)) = self.before.take() {
-            (self.bytes, self.is_changed, self.children) = (bytes, is_changed, OnceCell::new());
+            (self.bytes, self.is_changed) = (bytes, is_changed);
+            (self.tag, self.children) = (OnceCell::new(), OnceCell::new());
         }
     }
 
@@ -146,7 +151,7 @@ impl<'a> Stanza<'a> {
     }
 
     fn part(&self) -> Part<'_, '_> {
-        Part::stanza(&self.bytes, self.content)
+        Part::tagged(&self.bytes, *self.tag.get_or_init(|| StartTag::of(&self.bytes)), self.content)
     }
 
     fn children(&self) -> impl Iterator<Item = &[u8]> {
@@ -247,7 +252,7 @@ impl<'a> Stanza<'a> {
     fn take(&mut self, bytes: Vec<u8>) {
         let before = std::mem::replace(&mut self.bytes, Cow::Owned(bytes));
         self.before.get_or_insert((before, self.is_changed));
-        self.children = OnceCell::new();
+        (self.tag, self.children) = (OnceCell::new(), OnceCell::new());
         self.is_changed = true;
     }
 }

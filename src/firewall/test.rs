@@ -80,7 +80,7 @@ impl Searched {
             Some(offset) if offset < stanza.bytes().len() => Text::There(offset..offset + bytes.len()),
             _ => Text::Own(bytes.into()),
         };
-        let may_begin = beginnings.as_ref().is_none_or(|beginnings| beginnings.is_match(bytes));
+        let may_begin = beginnings.as_ref().is_none_or(|beginnings| beginnings.is_in(bytes));
         self.0.push(Found { search, text, may_begin });
         self.0.len() - 1
     }

@@ -133,6 +133,17 @@ pub(super) fn name_end(tag: &[u8]) -> usize {
 
 /// Where the start tag that `tag` begins with ends.
 pub(super) fn start_tag_end(tag: &[u8]) -> usize {
+    // Mostly the first `>` ends it: it does if all quotes before it are of one kind, and come in pairs. This is seen in
+    // a few looks at all of it, where to go from quote to quote takes many.
+    if let Some(end) = memchr::memchr(b'>', tag) {
+        let inner = tag.get(..end).unwrap_or_default();
+        let quotes = |quote: u8| memchr::memchr_iter(quote, inner).count();
+        if let (singles, 0) | (0, singles) = (quotes(b'\''), quotes(b'"'))
+            && singles % 2 == 0
+        {
+            return end + 1;
+        }
+    }
     let mut at = 0;
     while let Some(found) = memchr::memchr3(b'>', b'"', b'\'', tag.get(at..).unwrap_or_default()) {
         at += found + 1;

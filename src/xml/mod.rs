@@ -37,4 +37,4 @@ pub use header::Header;
 pub use limits::{DEPTH_MAX, Limits};
 pub use opening::attributes;
 pub use scope::Content;
-pub use walk::Part;
+pub use walk::{Part, StartTag};

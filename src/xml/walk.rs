@@ -2,6 +2,9 @@
 //! tree of. Nothing is checked once more; bytes that are no element lead to nonsense, never to a panic.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use super::finished::{Attributes, name_end, next_tag, start_tag_end};
 use super::frame::Value;
@@ -11,17 +14,46 @@ use super::{namespaces, reference};
 #[derive(Clone, Copy, Debug)]
 pub struct Part<'p, 'a> {
     bytes: &'a [u8],
-    name_end: usize,
-    tag_end: usize,
+    tag: StartTag,
     outer: Option<&'p Part<'p, 'a>>,
     /// The default namespace around the outermost one.
     content: &'static str,
 }
 
+/// What is known of the start tag of an element once it was looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct StartTag {
+    name_end: usize,
+    end: usize,
+    /// Whether it may declare a namespace or a prefix: surely not if this is false.
+    may_declare: bool,
+}
+
+static DECLARATION: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("xmlns"));
+
+impl StartTag {
+    /// Of the element with these bytes.
+    pub fn of(element: &[u8]) -> StartTag {
+        let name_end = name_end(element);
+        if element.get(name_end) == Some(&b'>') {
+            return StartTag { name_end, end: name_end + 1, may_declare: false };
+        }
+        let end = start_tag_end(element);
+        let attributes = element.get(name_end..end).unwrap_or_default();
+        StartTag { name_end, end, may_declare: DECLARATION.find(attributes).is_some() }
+    }
+}
+
 impl<'p, 'a> Part<'p, 'a> {
     /// A stanza, of a stream whose default namespace is this.
     pub fn stanza(bytes: &'a [u8], content: &'static str) -> Part<'p, 'a> {
-        Part { bytes, name_end: name_end(bytes), tag_end: start_tag_end(bytes), outer: None, content }
+        Part::tagged(bytes, StartTag::of(bytes), content)
+    }
+
+    /// The same, the start tag of which has been looked at before.
+    #[inline]
+    pub fn tagged(bytes: &'a [u8], tag: StartTag, content: &'static str) -> Part<'p, 'a> {
+        Part { bytes, tag, outer: None, content }
     }
 
     /// A child of this element: bytes that [`Part::children`] has answered.
@@ -41,12 +73,12 @@ impl<'p, 'a> Part<'p, 'a> {
 
     /// Its start tag.
     pub fn start_tag(&self) -> &'a [u8] {
-        self.bytes.get(..self.tag_end).unwrap_or_default()
+        self.bytes.get(..self.tag.end).unwrap_or_default()
     }
 
     /// Its children that are elements, each as a whole.
     pub fn children(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let mut rest = if self.is_empty() { &[][..] } else { self.bytes.get(self.tag_end..).unwrap_or_default() };
+        let mut rest = if self.is_empty() { &[][..] } else { self.bytes.get(self.tag.end..).unwrap_or_default() };
         std::iter::from_fn(move || {
             let child = next_tag(rest).filter(|tag| !tag.starts_with(b"</"))?;
             let (child, behind) = child.split_at_checked(element_len(child))?;
@@ -58,13 +90,13 @@ impl<'p, 'a> Part<'p, 'a> {
     /// Its name, without its prefix.
     pub fn name(&self) -> &'a [u8] {
         let name = self.qualified_name();
-        memchr::memchr(b':', name).map_or(name, |colon| &name[colon + 1..])
+        colon_in(name).map_or(name, |colon| &name[colon + 1..])
     }
 
     /// Its namespace.
     pub fn namespace(&self) -> Cow<'a, str> {
         let name = self.qualified_name();
-        let prefix = memchr::memchr(b':', name).map(|colon| &name[..colon]);
+        let prefix = colon_in(name).map(|colon| &name[..colon]);
         self.declared(prefix)
     }
 
@@ -76,7 +108,7 @@ impl<'p, 'a> Part<'p, 'a> {
     /// The value of an attribute in a namespace.
     pub fn attribute_in(&self, namespace: &str, name: &str) -> Option<Value<'a>> {
         let is_it = |found: &[u8]| {
-            let Some(colon) = memchr::memchr(b':', found) else { return false };
+            let Some(colon) = colon_in(found) else { return false };
             &found[colon + 1..] == name.as_bytes() && self.declared(Some(&found[..colon])) == namespace
         };
         self.attributes().find(|(found, _)| is_it(found)).map(|(_, value)| Value::raw(value))
@@ -87,7 +119,7 @@ impl<'p, 'a> Part<'p, 'a> {
         if self.is_empty() {
             return Some(Cow::Borrowed(""));
         }
-        let mut rest = self.bytes.get(self.tag_end..)?;
+        let mut rest = self.bytes.get(self.tag.end..)?;
         let mut text = Cow::Borrowed("");
         loop {
             let (raw, tag) = rest.split_at_checked(memchr::memchr(b'<', rest)?)?;
@@ -102,16 +134,24 @@ impl<'p, 'a> Part<'p, 'a> {
         }
     }
 
+    /// Its text as it stands there, if that is what it means and no element is in it; [`Part::text`] knows otherwise.
+    /// otherwise.
+    pub fn plain_text(&self) -> Option<&'a [u8]> {
+        let rest = self.bytes.get(self.tag.end..).filter(|_| !self.is_empty())?;
+        let (raw, tag) = rest.split_at_checked(memchr::memchr(b'<', rest)?)?;
+        (tag.starts_with(b"</") && memchr::memchr2(b'&', b'\r', raw).is_none()).then_some(raw)
+    }
+
     fn is_empty(&self) -> bool {
         self.start_tag().ends_with(b"/>")
     }
 
     fn qualified_name(&self) -> &'a [u8] {
-        self.bytes.get(1..self.name_end).unwrap_or_default()
+        self.bytes.get(1..self.tag.name_end).unwrap_or_default()
     }
 
     fn attributes(&self) -> Attributes<'a> {
-        Attributes(self.bytes.get(self.name_end..self.tag_end).unwrap_or_default())
+        Attributes(self.bytes.get(self.tag.name_end..self.tag.end).unwrap_or_default())
     }
 
     /// What a prefix stands for here; `None`: the default namespace.
@@ -125,7 +165,9 @@ impl<'p, 'a> Part<'p, 'a> {
         };
         let mut level = Some(self);
         while let Some(part) = level {
-            if let Some((_, value)) = part.attributes().find(|(name, _)| declares(name)) {
+            if part.tag.may_declare
+                && let Some((_, value)) = part.attributes().find(|(name, _)| declares(name))
+            {
                 return Value::raw(value).decoded();
             }
             level = part.outer;
@@ -142,16 +184,22 @@ fn push<'a>(text: &mut Cow<'a, str>, more: Cow<'a, str>) {
     }
 }
 
+/// Names are short.
+fn colon_in(name: &[u8]) -> Option<usize> {
+    name.iter().position(|byte| *byte == b':')
+}
+
 /// How long the element is that begins here.
 fn element_len(element: &[u8]) -> usize {
+    let mut next = Some(element);
     let mut rest = element;
     let mut depth = 0usize;
-    while let Some(tag) = next_tag(rest) {
+    while let Some(tag) = next {
         let end = if tag.starts_with(b"</") {
             depth = depth.saturating_sub(1);
             memchr::memchr(b'>', tag).map_or(tag.len(), |end| end + 1)
         } else {
-            let end = start_tag_end(tag);
+            let end = StartTag::of(tag).end;
             depth += usize::from(!tag.get(..end).unwrap_or_default().ends_with(b"/>"));
             end
         };
@@ -159,6 +207,7 @@ fn element_len(element: &[u8]) -> usize {
         if depth == 0 {
             break;
         }
+        next = next_tag(rest);
     }
     element.len() - rest.len()
 }

@@ -39,6 +39,8 @@ pub(super) struct Ground<'g> {
     pub deeds: &'g mut Vec<Deed>,
     /// Written down for those who follow.
     pub transcript: &'g mut Option<Box<Transcript>>,
+    /// How long the server has been running, in milliseconds, once somebody has asked.
+    pub up_ms: Option<u64>,
 }
 
 impl Ground<'_> {
@@ -145,7 +147,9 @@ impl World for Ground<'_> {
 
     fn is_over(&mut self, id: u64, spec: &RateSpec, key: Option<Key<'_>>) -> Poll<bool> {
         let Some(key) = key else {
-            let up_ms = self.shard.settings.started.elapsed().as_millis() as u64;
+            // The clock that all shards share.
+            let started = self.shard.settings.started;
+            let up_ms = *self.up_ms.get_or_insert_with(|| started.elapsed().as_millis() as u64);
             return Poll::Ready(self.running.is_over(id, spec.rate, up_ms));
         };
         if self.is_home(key.text) {

@@ -228,8 +228,20 @@ impl Shard {
             ..Origin::default()
         };
         let (hook, asked) = (beginning.hook, None);
-        let mut ground =
-            Ground { shard: self, io, running, lists, tables, hook, bearer, answers, asked, deeds, transcript };
+        let mut ground = Ground {
+            shard: self,
+            io,
+            running,
+            lists,
+            tables,
+            hook,
+            bearer,
+            answers,
+            asked,
+            deeds,
+            transcript,
+            up_ms: None,
+        };
         // Rules must not be lost with a stanza, nor what waits behind it.
         match catch_unwind(AssertUnwindSafe(|| run.go(&running.rules, stanza, &origin, &mut ground))) {
             Ok(Poll::Ready(outcome)) => Ok(outcome),
