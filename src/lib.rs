@@ -26,4 +26,5 @@ pub mod server;
 pub mod service;
 pub mod shard;
 pub mod stream;
+pub mod transfer;
 pub mod xml;

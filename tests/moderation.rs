@@ -316,25 +316,6 @@ fn the_command_line_says_what_is_wrong() {
 }
 
 #[test]
-fn flags_are_checked_before_they_are_used() {
-    let server = server(&[]);
-    let check = |flags: &[&str]| {
-        let mut command = rondel();
-        command.args(["check", "--domain", "localhost", "--tls-cert"]).arg(server.certificate());
-        command.arg("--tls-key").arg(server.data().join("tls").join("localhost.key")).args(flags).output().unwrap()
-    };
-    let good = check(&[]);
-    assert!(good.status.success() && good.stdout.is_empty() && good.stderr.is_empty(), "{good:?}");
-    let bad = check(&["--registration", "open", "--admin", "admin@localhost"]);
-    assert_eq!(bad.status.code(), Some(1));
-    let found = String::from_utf8(bad.stdout).unwrap();
-    assert_eq!(found, "Others may register, and nobody can be told of abuse. (--contact)\n");
-    let json = check(&["--insecure-plaintext", "--json"]);
-    assert!(String::from_utf8(json.stdout).unwrap().contains("\"flag\":\"--insecure-plaintext\""));
-    assert_eq!(check(&["--registration", "perhaps"]).status.code(), Some(2));
-}
-
-#[test]
 fn administrators_hear_of_what_goes_wrong_slowly() {
     // One at a time: what comes soon after another is told with it, a minute later.
     let mut server = server(&[]);

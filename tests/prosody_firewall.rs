@@ -2,76 +2,14 @@
 
 mod common;
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use common::{PATIENCE, Raw, Server};
+use common::prosody::Prosody;
+use common::{Raw, Server};
 
-/// Where Debian has the modules of Prosody's community, and the scripts that come with one of them.
-const MODULES: &str = "/usr/lib/prosody/modules";
+/// The scripts that come with a module of Prosody's community.
 const SCRIPTS: &str = "/usr/lib/prosody/modules/mod_firewall/scripts";
-
-/// Prosody, with rules.
-struct Prosody {
-    child: Child,
-    address: SocketAddr,
-    _directory: tempfile::TempDir,
-}
-
-impl Drop for Prosody {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Prosody {
-    fn start(script: &Path, users: &[&str]) -> Prosody {
-        assert!(Path::new(SCRIPTS).is_dir(), "prosody-modules is missing. Please type: make test");
-        let directory = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let path = directory.path().display();
-        let config = directory.path().join("prosody.cfg.lua");
-        let text = format!(
-            "run_as_root = true\ndaemonize = false\npidfile = \"{path}/prosody.pid\"\ndata_path = \"{path}/data\"\n\
-             plugin_paths = {{ \"{MODULES}\" }}\ninterfaces = {{ \"127.0.0.1\" }}\nc2s_ports = {{ {port} }}\n\
-             c2s_direct_tls_ports = {{}}\nhttp_ports = {{}}\nhttps_ports = {{}}\n\
-             modules_enabled = {{ \"roster\", \"saslauth\", \"disco\", \"version\", \"ping\", \"firewall\" }}\n\
-             modules_disabled = {{ \"s2s\", \"tls\", \"offline\" }}\nc2s_require_encryption = false\n\
-             allow_unencrypted_plain_auth = true\nauthentication = \"internal_hashed\"\npassword_hash = \"SHA-256\"\n\
-             log = {{ debug = \"{path}/prosody.log\" }}\nfirewall_scripts = {{ \"{}\" }}\nVirtualHost \"localhost\"\n",
-            script.display()
-        );
-        std::fs::create_dir(directory.path().join("data")).unwrap();
-        std::fs::write(&config, text).unwrap();
-        for user in users {
-            let registered = Command::new("prosodyctl")
-                .arg("--config")
-                .arg(&config)
-                .args(["register", user, "localhost", "secret"])
-                .output()
-                .unwrap();
-            assert!(registered.status.success(), "{registered:?}");
-        }
-        let child = Command::new("prosody")
-            .arg("--config")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let begun = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            assert!(begun.elapsed() < PATIENCE, "Prosody does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Prosody { child, address, _directory: directory }
-    }
-}
 
 fn online(address: SocketAddr, user: &str, resource: &str) -> Raw {
     let mut raw = Raw::connect(address);
@@ -148,7 +86,8 @@ fn verdicts(address: SocketAddr, stanzas: &[&str]) -> Vec<String> {
 
 fn compare(prosody_script: &Path, rondel_scripts: &[&str], stanzas: &[&str]) {
     let users = ["romeo", "juliet"];
-    let prosody = Prosody::start(prosody_script, &users);
+    let lines = format!("password_hash = \"SHA-256\"\nfirewall_scripts = {{ \"{}\" }}", prosody_script.display());
+    let prosody = Prosody::start(&["firewall", "-offline", "-tls"], &lines, &users);
     let expected = verdicts(prosody.address, stanzas);
     for script in rondel_scripts {
         let server = Server::start(&["--shards", "1", "--archive", "off", "--firewall", script]);

@@ -19,7 +19,7 @@ pub mod csi;
 pub mod delay;
 mod delivery;
 pub mod forged;
-mod forwarding;
+pub mod forwarding;
 mod heard;
 pub mod jid_list;
 mod managed;

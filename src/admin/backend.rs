@@ -60,6 +60,22 @@ pub struct Status {
     /// What has been counted since the server started.
     #[serde(default)]
     pub counters: Vec<Counted>,
+    /// What has become of backups; none where none are made.
+    #[serde(default)]
+    pub backups: Option<BackupFacts>,
+}
+
+/// What has become of backups.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct BackupFacts {
+    /// When the newest one was made, in seconds since 1970.
+    pub made_s: Option<u64>,
+    /// How many there are.
+    pub kept: usize,
+    /// Why the last try was none.
+    pub failed: Option<String>,
+    /// Whether one is being made.
+    pub is_running: bool,
 }
 
 /// A counter, or a gauge of what is there now.

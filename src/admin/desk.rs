@@ -10,6 +10,7 @@ use rondel_storage::meta::{StoredList, StoredWords};
 use super::applicants::Applicants;
 use super::audit::Audit;
 use super::backend::{By, Failure, FailureKind};
+use super::backups::Backups;
 use super::bans::Bans;
 use super::invites::Invites;
 use super::keys;
@@ -17,8 +18,9 @@ use super::log::Log;
 use super::marks::Marks;
 use super::people::People;
 use super::reports::Reports;
-use super::request::{Done, Request};
+use super::request::{Answers, Done, Request};
 use super::sanctions::Sanctions;
+use super::transfer::Transfer;
 use super::users::Users;
 use crate::jid::Jid;
 
@@ -39,6 +41,10 @@ pub struct Desk {
     pub bans: Bans,
     /// Marks of accounts.
     pub marks: Marks,
+    /// Copies of all of it.
+    pub backups: Backups,
+    /// Exports and imports.
+    pub transfer: Transfer,
     /// Reports of abuse.
     pub reports: Reports,
     /// Who is here, and what they are told.
@@ -58,6 +64,8 @@ impl Desk {
             log: Log::new(Arc::clone(&store)),
             bans: Bans::new(Arc::clone(&store)),
             marks: Marks::new(Arc::clone(&store)),
+            backups: Backups::new(Arc::clone(&store)),
+            transfer: Transfer::new(Arc::clone(&store)),
             reports: Reports::new(Arc::clone(&store)),
             people: People::new(Arc::clone(&store)),
             audit: Audit::new(store),
@@ -123,6 +131,13 @@ impl Desk {
             Request::ListMarked { mark, domain } => {
                 return self.marks.marked(&mark, domain.as_deref()).map(Done::Marked);
             }
+            Request::CreateBackup { directory } => {
+                return self.backups.create(directory.as_deref()).map(Done::Backup);
+            }
+            Request::VerifyStorage => return self.backups.survey().map(Done::Survey),
+            Request::Export { .. } | Request::Import { .. } => {
+                return Err(Failure::new(FailureKind::Unavailable, "whoever asks cannot be told"));
+            }
             Request::Status
             | Request::ShowLimits { .. }
             | Request::ActOnReport(_)
@@ -160,7 +175,7 @@ impl Desk {
             self.audit.note(&deed);
         };
         // It ends when whoever looks on has seen enough.
-        if matches!(request, Request::Trace { .. } | Request::FollowFirewall(_)) {
+        if request.answers() == Answers::UntilNobodyListens {
             note(None);
             return carry_out(request);
         }

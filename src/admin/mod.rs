@@ -11,6 +11,7 @@
 mod applicants;
 mod audit;
 mod backend;
+mod backups;
 mod bans;
 mod count;
 mod desk;
@@ -30,21 +31,25 @@ mod server;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod usage;
 mod users;
 
 pub use applicants::{Pending, PendingPage};
 pub use audit::{AuditEntry, AuditPage, ListAudit};
 pub use backend::{
-    Backend, By, Counted, DisabledUser, Failure, FailureKind, ListUsers, PAGE_USERS_MAX, Status, UserDetails, UserPage,
-    UserSummary, ask,
+    Backend, BackupFacts, By, Counted, DisabledUser, Failure, FailureKind, ListUsers, PAGE_USERS_MAX, Status,
+    UserDetails, UserPage, UserSummary, ask,
 };
+pub use backups::{DamageFacts, MadeBackup, SurveyFacts};
+pub(crate) use backups::{failed as backup_failed, make as make_backup};
 pub use bans::BannedNetwork;
 pub use count::{CountLog, LogCount};
 pub use desk::Desk;
 pub(crate) use desk::account;
 pub use firewall::{FirewallFacts, ListFacts, RuleFacts};
 pub use invites::{MadeInvite, NewInvite, OpenInvite};
+pub use keys::mechanism_name;
 pub use log::{ListLog, LogEntry, LogPage, PAGE_ENTRIES_MAX, Part, Place};
 pub use marks::MarkedAccount;
 pub use offline::Offline;
@@ -55,5 +60,6 @@ pub use request::{Done, Expected, Request};
 pub use sanctions::NamedRole;
 pub use server::{CLIENTS_MAX, Server, serve};
 pub use socket::{BindError, bind};
+pub use transfer::{ExportFacts, ImportFacts, Transfer};
 pub use usage::{AddressUsage, SessionUsage, Usage};
 pub(crate) use users::now;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::backend::{Backend, By, Failure, FailureKind};
 use super::protocol::{self, ANSWER_BYTES_MAX, Answer, Greeting, NoLine, Numbered, Outcome, VERSION};
-use super::request::{Done, Request};
+use super::request::{Answers, Done, Request};
 
 /// A server that takes longer is not going to answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -104,7 +104,7 @@ fn describe(why: NoLine) -> String {
 impl Backend for Remote {
     /// Who asks is seen by the server itself: whoever runs this process.
     fn ask(&self, _by: &By, request: Request, tell: &mut dyn FnMut(Done) -> bool) -> Result<Done, Failure> {
-        let goes_on = matches!(request, Request::Trace { .. } | Request::FollowFirewall(_));
+        let answers = request.answers();
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let id = connection.next;
         connection.next += 1;
@@ -112,11 +112,17 @@ impl Backend for Remote {
             .map_err(|error| self.broken(&describe(NoLine::Broken(error))))?;
         loop {
             let done = self.answer(&mut connection, id)?;
-            if !goes_on {
-                return Ok(done);
-            }
-            if !tell(done) {
-                return Ok(Done::Nothing);
+            match answers {
+                Answers::AtOnce => return Ok(done),
+                Answers::AfterSomeTime if done == Done::Nothing => {}
+                Answers::AfterPieces if matches!(done, Done::Text(_)) => {
+                    if !tell(done) {
+                        return Err(self.broken("nobody wants the rest"));
+                    }
+                }
+                Answers::AfterSomeTime | Answers::AfterPieces => return Ok(done),
+                Answers::UntilNobodyListens if tell(done) => {}
+                Answers::UntilNobodyListens => return Ok(Done::Nothing),
             }
         }
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::applicants::PendingPage;
 use super::audit::{AuditPage, ListAudit};
 use super::backend::{ListUsers, Status, UserDetails, UserPage};
+use super::backups::{MadeBackup, SurveyFacts};
 use super::bans::BannedNetwork;
 use super::count::{CountLog, LogCount};
 use super::firewall::FirewallFacts;
@@ -18,6 +19,7 @@ use super::marks::MarkedAccount;
 use super::people::{Activity, CensusOutcome, RosterEntry, Which};
 use super::reports::{ActOnReport, ReportDetails, ReportPage};
 use super::sanctions::NamedRole;
+use super::transfer::{ExportFacts, ImportFacts};
 use super::usage::Usage;
 use crate::jid::Jid;
 use crate::sasl::ScramKeys;
@@ -285,6 +287,25 @@ pub enum Request {
     },
     /// Tells what rules do from now on, until nobody listens; [`Done::Nothing`] in between shows whether somebody does.
     FollowFirewall(WantedRuns),
+    /// Makes a backup. Answered when it is made; [`Done::Nothing`] in between shows that it goes on.
+    CreateBackup {
+        /// Where to, as an absolute path; to where the server makes its own without.
+        directory: Option<String>,
+    },
+    /// Reads all that is stored. Answered when that is done; [`Done::Nothing`] in between shows that it goes on.
+    VerifyStorage,
+    /// Tells all that is stored of accounts as XEP-0227, in pieces of text.
+    Export {
+        /// Only of this one.
+        jid: Option<String>,
+        /// Only of those of this domain.
+        domain: Option<String>,
+    },
+    /// Adds the accounts of a file (XEP-0227) to those there are; [`Done::Nothing`] in between shows that it goes on.
+    Import {
+        /// Where it is, as an absolute path.
+        path: String,
+    },
     /// The levels of log lines, as `info,session=debug`.
     LogLevels,
     /// Changes levels of log lines, as [`crate::logging::Levels::changed`] reads them; answered with those from now on.
@@ -367,6 +388,29 @@ done! {
     Marked(Vec<MarkedAccount>),
     /// What rules have done with a stanza.
     Followed(FollowedRun),
+    /// The backup that was made.
+    Backup(MadeBackup),
+    /// What reading all that is stored has come to.
+    Survey(SurveyFacts),
+    /// A piece of a text.
+    Text(Box<str>),
+    /// What was exported.
+    Exported(ExportFacts),
+    /// What was imported.
+    Imported(ImportFacts),
+}
+
+/// How a request is answered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Answers {
+    /// By one answer, soon.
+    AtOnce,
+    /// By one answer, with [`Done::Nothing`] now and then before it.
+    AfterSomeTime,
+    /// By one answer, with pieces of text before it.
+    AfterPieces,
+    /// By one answer after the other.
+    UntilNobodyListens,
 }
 
 /// What somebody expects to come of a request.
@@ -392,6 +436,16 @@ impl Request {
         Request::SetKeys { jid: jid.to_string(), keys: keys::write(new) }
     }
 
+    /// How it is answered.
+    pub(super) fn answers(&self) -> Answers {
+        match self {
+            Request::Trace { .. } | Request::FollowFirewall(_) => Answers::UntilNobodyListens,
+            Request::CreateBackup { .. } | Request::VerifyStorage | Request::Import { .. } => Answers::AfterSomeTime,
+            Request::Export { .. } => Answers::AfterPieces,
+            _ => Answers::AtOnce,
+        }
+    }
+
     /// Whether somebody may want to know later that it was asked: what changes something does, and what shows what
     /// people do.
     pub(super) fn is_to_be_noted(&self) -> bool {
@@ -414,6 +468,7 @@ impl Request {
                 | Request::ShowList { .. }
                 | Request::ListMarked { .. }
                 | Request::LogLevels
+                | Request::VerifyStorage
         )
     }
 

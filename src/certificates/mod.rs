@@ -9,6 +9,7 @@ mod facts;
 mod load;
 mod select;
 mod store;
+mod trust;
 
 pub use development::development_certificate;
 pub use error::{CertificateError, Warning};

@@ -15,6 +15,7 @@ use super::error::{CertificateError, Problem, Warning};
 use super::facts::Facts;
 use super::load::{CertificateFiles, load, warnings};
 use super::select::{Current, Selection};
+use super::trust;
 
 /// The application protocol of clients on connections that begin with TLS (XEP-0368 §2).
 const ALPN_CLIENT: &[u8] = b"xmpp-client";
@@ -80,6 +81,24 @@ impl CertificateStore {
         let all = self.files.iter().zip(&selection.certificates);
         let (files, first) = all.min_by_key(|(_, certificate)| certificate.facts.not_after)?;
         Some((&files.chain, (first.facts.not_after - OffsetDateTime::now_utc()).whole_seconds()))
+    }
+
+    /// Why clients will not trust what they are shown for some domain: one line for each chain that does not lead to an
+    /// authority that this host knows, as most clients know the same.
+    pub fn untrusted(&self) -> Vec<String> {
+        let selection = self.current.0.load();
+        let mut lines = Vec::new();
+        for domain in &self.domains {
+            let ascii = idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.clone());
+            let covering = self.files.iter().zip(&selection.certificates);
+            let covering = covering.filter(|(_, certificate)| certificate.facts.cover(&ascii));
+            for (files, certificate) in covering {
+                if let Err(text) = trust::check(&certificate.key.cert, &ascii) {
+                    lines.push(format!("{}: clients will not trust it for {domain}: {text}", files.chain.display()));
+                }
+            }
+        }
+        lines
     }
 
     /// The value of `tls-server-end-point` (RFC 5929 §4) of a certificate that a client was shown; `None` where it is

@@ -26,6 +26,15 @@ impl Access {
         }
     }
 
+    /// The running server, if there is one.
+    pub fn running(target: &Target) -> Result<Option<Remote>, String> {
+        match Remote::connect(&target.admin_socket()) {
+            Ok(remote) => Ok(Some(remote)),
+            Err(ConnectError::Nobody(_)) => Ok(None),
+            Err(refused) => Err(refused.to_string()),
+        }
+    }
+
     /// Whom to ask; with a running server, over a connection of its own.
     pub fn backend(&self) -> Result<Box<dyn Backend>, String> {
         match self {

@@ -9,6 +9,7 @@ pub mod announce;
 mod archive;
 mod at_file;
 pub mod audit;
+pub mod backup;
 pub mod ban;
 mod check;
 mod contact;
@@ -30,11 +31,13 @@ mod rules;
 mod serve;
 mod sessions;
 pub mod status;
+pub mod storage;
 mod strangers;
 #[cfg(test)]
 mod tests;
 pub mod trace;
 mod traffic;
+pub mod transfer;
 pub mod user;
 pub mod values;
 mod watching;
@@ -49,6 +52,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 pub use announce::AnnounceFlags;
 pub use archive::Archive;
 pub use audit::AuditFlags;
+pub use backup::{BackupAction, BackupFlags};
 pub use ban::BanAction;
 pub use contact::Contact;
 pub use firewall::FirewallAction;
@@ -68,9 +72,11 @@ pub use rules::RuleFlags;
 pub use serve::{ResourceConflict, SaslMechanism, ServeOptions};
 pub use sessions::Sessions;
 pub use status::StatusFlags;
+pub use storage::StorageAction;
 pub use strangers::{Strangers, StrangersMay};
 pub use trace::TraceFlags;
 pub use traffic::TrafficFlags;
+pub use transfer::{ExportFlags, ImportFlags};
 pub use user::UserAction;
 pub use watching::Watching;
 pub use web::Web;
@@ -122,6 +128,16 @@ pub enum Action {
     /// Checks and tries the scripts that stanzas have to pass, and shows what they do on a running server
     #[command(subcommand, arg_required_else_help = true)]
     Firewall(FirewallAction),
+    /// Makes, shows, checks and restores backups of everything that is stored
+    #[command(subcommand, arg_required_else_help = true)]
+    Backup(BackupAction),
+    /// Looks whether what is stored can be read, and saves what can
+    #[command(subcommand, arg_required_else_help = true)]
+    Storage(StorageAction),
+    /// Writes accounts with all that belongs to them to a file, as other servers read it (XEP-0227)
+    Export(ExportFlags),
+    /// Adds accounts with all that belongs to them from a file, as other servers write it (XEP-0227)
+    Import(ImportFlags),
     /// Shows what administrators have done
     Audit(AuditFlags),
     /// Says something to everybody who is online on a running server, or to all its accounts

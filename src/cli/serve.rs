@@ -10,8 +10,8 @@ use clap::{Args, ValueEnum};
 
 use crate::certificates::{CertificateError, CertificateFiles, CertificateStore, Warning, development_certificate};
 use crate::cli::{
-    Archive, Contact, Keeping, Newcomers, Publishing, RegistrationFlags, RuleFlags, Sessions, Strangers, TrafficFlags,
-    Watching, Web, names, values,
+    Archive, BackupFlags, Contact, Keeping, Newcomers, Publishing, RegistrationFlags, RuleFlags, Sessions, Strangers,
+    TrafficFlags, Watching, Web, names, values,
 };
 use crate::logging;
 use crate::registration::Policy;
@@ -150,6 +150,10 @@ pub struct ServeOptions {
     #[arg(long, env = "RONDEL_DNS_SERVER", value_name = "ADDRESS:PORT", value_parser = values::socket_address)]
     #[arg(help_heading = "Registration")]
     pub dns_server: Option<SocketAddr>,
+
+    /// Backups.
+    #[command(flatten)]
+    pub backups: BackupFlags,
 
     /// Who may make an account.
     #[command(flatten)]

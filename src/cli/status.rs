@@ -83,6 +83,7 @@ mod tests {
                 counted("syncs", None, 2),
                 counted("writes", None, 0),
             ],
+            backups: None,
         };
         let table = table(&status);
         let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();

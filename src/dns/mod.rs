@@ -66,6 +66,75 @@ impl Dns {
     }
 }
 
+/// A service record (RFC 2782).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ServiceRecord {
+    /// The host; empty if the record says that there is no such service.
+    pub target: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// Asks on behalf of a command, which waits.
+pub struct Lookup {
+    runtime: tokio::runtime::Runtime,
+    resolver: TokioResolver,
+}
+
+impl Lookup {
+    /// Asks this server, or those that the system asks. An error is one line.
+    pub fn new(server: Option<SocketAddr>) -> Result<Lookup, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+        let runtime = runtime.map_err(|error| format!("the domain name system cannot be asked: {error}"))?;
+        let resolver = runtime.block_on(async { resolver(server) });
+        let resolver = resolver.map_err(|error| format!("the domain name system cannot be asked: {error}"))?;
+        Ok(Lookup { runtime, resolver })
+    }
+
+    /// The service records of a name.
+    pub fn services(&self, name: &str) -> Result<Vec<ServiceRecord>, String> {
+        let found = self.wait(self.resolver.srv_lookup(absolute(name)))?;
+        let records = found.iter().flat_map(|found| found.answers()).filter_map(|record| match &record.data {
+            RData::SRV(service) => Some(ServiceRecord {
+                target: service.target.to_utf8().trim_end_matches('.').to_owned(),
+                port: service.port,
+            }),
+            _ => None,
+        });
+        Ok(records.collect())
+    }
+
+    /// The addresses of a name, of both families.
+    pub fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, String> {
+        let mut addresses = Vec::new();
+        let four = self.wait(self.resolver.ipv4_lookup(absolute(name)))?;
+        let six = self.wait(self.resolver.ipv6_lookup(absolute(name)))?;
+        for found in four.iter().chain(&six) {
+            addresses.extend(found.answers().iter().filter_map(|record| match &record.data {
+                RData::A(address) => Some(IpAddr::V4(address.0)),
+                RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+                _ => None,
+            }));
+        }
+        Ok(addresses)
+    }
+
+    /// What was found, if there is anything.
+    fn wait<T>(&self, answer: impl Future<Output = Result<T, NetError>>) -> Result<Option<T>, String> {
+        match self.runtime.block_on(async { tokio::time::timeout(PATIENCE, answer).await }) {
+            Err(_) => Err("there is no answer".into()),
+            Ok(Err(error)) if error.is_nx_domain() || error.is_no_records_found() => Ok(None),
+            Ok(Err(error)) => Err(error.to_string()),
+            Ok(Ok(found)) => Ok(Some(found)),
+        }
+    }
+}
+
+/// A name that is looked for as it is, whatever the system would search it in.
+fn absolute(name: &str) -> String {
+    format!("{}.", name.trim_end_matches('.'))
+}
+
 fn resolver(server: Option<SocketAddr>) -> Result<TokioResolver, NetError> {
     let mut builder = match server {
         None => TokioResolver::builder_tokio()?,

@@ -72,6 +72,22 @@ impl Submission {
         Some(Submission { fields: form.fields })
     }
 
+    /// What somebody has written down of a configuration, whatever the form was for.
+    pub fn written(form: &Element) -> Option<Submission> {
+        Form::parse(form, &LIMITS).ok().map(|form| Submission { fields: form.fields })
+    }
+
+    /// Takes what is understood and allowed into a configuration, and nothing else.
+    pub fn configure_known(&self, config: &mut NodeConfig) {
+        let limits = PubsubLimits::default();
+        for Field { var, values, .. } in &self.fields {
+            let mut changed = config.clone();
+            if row(var).is_some_and(|row| (row.set)(&mut changed, values, &limits).is_ok()) {
+                *config = changed;
+            }
+        }
+    }
+
     /// A form with these fields, as the server itself would submit it.
     pub fn of(fields: &[(&str, &str)]) -> Submission {
         Submission { fields: fields.iter().map(|(var, value)| Field::shown(var, value)).collect() }

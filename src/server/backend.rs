@@ -1,6 +1,7 @@
 //! What an operator can ask of the running server: the accounts in its store, and its sessions.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 use rondel_shards::{Metrics, Remote};
 use rondel_storage::{Store, WriteRequest, departures};
 
+use super::backups::Backups;
 use crate::admin::{
     self, ActOnReport, Backend, By, CensusOutcome, Counted, Desk, Done, Failure, FailureKind, ListUsers, MadeInvite,
     NewInvite, ReportAction, Request, SessionFacts, Status, Usage, Which, account,
@@ -51,6 +53,8 @@ pub struct Running {
     levels: LevelControl,
     metrics: Vec<Arc<Metrics>>,
     store: Arc<Store>,
+    /// Whoever makes backups.
+    pub(super) backups: Option<Backups>,
 }
 
 impl Running {
@@ -69,6 +73,7 @@ impl Running {
             levels,
             metrics,
             store,
+            backups: None,
         }
     }
 
@@ -171,6 +176,18 @@ impl Running {
             Request::AddToList { list, text } => self.change_list(&list, &text, true)?,
             Request::RemoveFromList { list, text } => self.change_list(&list, &text, false)?,
             Request::FollowFirewall(wanted) => self.follow_rules(&wanted, tell)?,
+            Request::CreateBackup { directory } => {
+                let answers = self.backups()?.order(directory.as_deref())?;
+                return wait_for(&answers, tell).map(Done::Backup);
+            }
+            Request::VerifyStorage => return wait_for(&self.backups()?.survey()?, tell).map(Done::Survey),
+            Request::Export { jid, domain } => {
+                return self.desk.transfer.export(jid.as_deref(), domain.as_deref(), tell).map(Done::Exported);
+            }
+            Request::Import { path } => {
+                let rounds = self.settings.negotiation.iterations;
+                return self.desk.transfer.import(Path::new(&path), rounds, tell).map(Done::Imported);
+            }
             Request::LogLevels => return Ok(Done::Levels(self.levels.levels().to_string())),
             Request::ChangeLogLevels { changes } => {
                 let invalid = |text| Failure::new(FailureKind::Invalid, text);
@@ -239,6 +256,11 @@ impl Running {
         Ok(())
     }
 
+    /// Whoever makes backups, and reads all that is stored.
+    fn backups(&self) -> Result<&Backups, Failure> {
+        self.backups.as_ref().ok_or_else(Failure::busy)
+    }
+
     fn status(&self) -> Status {
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -246,6 +268,7 @@ impl Running {
             domains: self.domains().to_vec(),
             scram_iterations: Some(self.settings.negotiation.iterations),
             counters: self.counters(),
+            backups: self.backups.as_ref().map(Backups::facts),
         }
     }
 
@@ -460,6 +483,17 @@ impl Running {
         watch(Some(sender));
         tell_on(&lines, Done::Traced, tell);
         watch(None);
+    }
+}
+
+/// Waits for what takes long, and shows that it goes on. It does whether or not anybody listens.
+fn wait_for<T>(answers: &Receiver<Result<T, Failure>>, tell: &mut dyn FnMut(Done) -> bool) -> Result<T, Failure> {
+    loop {
+        match answers.recv_timeout(ASKED_EVERY) {
+            Ok(answer) => return answer,
+            Err(RecvTimeoutError::Timeout) => drop(tell(Done::Nothing)),
+            Err(RecvTimeoutError::Disconnected) => return Err(Failure::busy()),
+        }
     }
 }
 

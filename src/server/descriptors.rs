@@ -19,6 +19,12 @@ pub fn prepare(sessions_max: Option<usize>, shards: usize) -> usize {
     sessions_max.unwrap_or(room).min(room)
 }
 
+/// What is wrong with limits, as far as this process may raise them: of open files, of locked memory.
+pub fn warnings(sessions_max: Option<usize>, shards: usize) -> [Option<String>; 2] {
+    let files = getrlimit(Resource::Nofile).maximum;
+    [too_few_files(files, sessions_max), too_little_locked(getrlimit(Resource::Memlock).current, shards)]
+}
+
 /// How many connections so many open files are enough for; `None` for no limit.
 fn room(files: Option<u64>) -> usize {
     files.map_or(usize::MAX, |files| files.saturating_sub(RESERVED).max(files / 2) as usize)

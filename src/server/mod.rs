@@ -2,8 +2,9 @@
 //! admin socket and signals together. What may not live here: anything that happens while a client is served.
 
 mod backend;
+pub mod backups;
 mod clock;
-mod descriptors;
+pub mod descriptors;
 mod firewall;
 mod lists;
 mod secret;
@@ -97,7 +98,8 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     let (mut clock, not_before_us) = clock::Clock::start(&store).map_err(unusable)?;
     let secret = meta::archive_secret(&store, random::bytes).map_err(unusable)?;
     let archive = options.archive.settings(ArchiveIds::new(secret), options.outbox_limit, &options.sessions);
-    let unknown = UnknownUsers::new(secret::load(&options.data_dir)?, rounds).like(sample(&store, &options.domain));
+    let own_secret = secret::load(&store, &options.data_dir).map_err(unusable)?;
+    let unknown = UnknownUsers::new(own_secret, rounds).like(sample(&store, &options.domain));
 
     let shards = options.shards.unwrap_or_else(|| available_cores().len().max(1));
     let connections_max = descriptors::prepare(options.max_sessions, shards);
@@ -168,8 +170,11 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     let web_lists = web_lists::WebLists::start(copies.clone(), remotes.clone())
         .map_err(|error| format!("cannot start a thread: {error}"))?;
     web_lists.take(settings.firewall.load_full());
-    let backend =
+    let backups = backups::Backups::start(Arc::clone(&store), options.backups.schedule())
+        .map_err(|error| format!("cannot start a thread: {error}"))?;
+    let mut backend =
         backend::Running::new(Arc::clone(&store), remotes, Arc::clone(&settings), levels, runtime.metrics_handles());
+    backend.backups = Some(backups);
     let backend = Arc::new(backend);
     let admin = admin::serve(admin_socket, Arc::<backend::Running>::clone(&backend), admin::CLIENTS_MAX)
         .map_err(|error| format!("cannot start the admin socket: {error}"))?;
@@ -183,7 +188,9 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
 
     let registrar = runtime.remote(REGISTRAR);
     let mut watch = watch::Watch::new(options.watching.thresholds());
-    watch.look(&options.data_dir, &settings, &registrar);
+    let schedule = options.backups.schedule();
+    let backed_up = || schedule.as_ref().zip(backend.backups.as_ref().map(backups::Backups::facts));
+    watch.look(&options.data_dir, &settings, backed_up(), &registrar);
     let mut forgotten: Option<Instant> = None;
     let died = loop {
         match signals.wait(&runtime.ended()) {
@@ -198,7 +205,7 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
                 logging::report_withheld();
                 clock.note(&store);
                 backend.remove_departed();
-                watch.look(&options.data_dir, &settings, &registrar);
+                watch.look(&options.data_dir, &settings, backed_up(), &registrar);
                 if forgotten.is_none_or(|at| at.elapsed() > FORGETS_EVERY) {
                     forget_registrations(&store, options.registration.registration_log_retention);
                     forget_old(&admin::Desk::new(Arc::clone(&store)));

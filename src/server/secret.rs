@@ -1,50 +1,48 @@
-//! The server's own secret: random once, kept in the data directory.
+//! The server's own secret: random once, kept in the store, so that it goes wherever the accounts go. What nobody knows
+//! is made of it must not change with another disk.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 use std::path::Path;
+
+use rondel_storage::{LoadError, Store, meta};
 
 use crate::random;
 
+/// Where it was before it was kept in the store.
 const FILE: &str = "secret";
 
-/// Reads the secret of a data directory, or makes it.
-pub fn load(data_dir: &Path) -> Result<[u8; 32], String> {
+/// Reads the secret of a store, or makes it.
+pub fn load(store: &Store, data_dir: &Path) -> Result<[u8; 32], LoadError> {
     let path = data_dir.join(FILE);
-    let fail = |error: std::io::Error| format!("cannot use {}: {error}", path.display());
-    match fs::read(&path) {
-        Ok(bytes) => match bytes.try_into() {
-            Ok(bytes) => Ok(bytes),
-            Err(_) => Err(format!("{} is damaged; remove it and a new one is made", path.display())),
-        },
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let bytes: [u8; 32] = random::bytes();
-            let made = path.with_extension("new");
-            let mut options = OpenOptions::new();
-            let file = options.write(true).create(true).truncate(true).mode(0o600).open(&made);
-            let written = file.and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()));
-            written.and_then(|()| fs::rename(&made, &path)).map_err(fail)?;
-            Ok(bytes)
-        }
-        Err(error) => Err(fail(error)),
+    let before = fs::read(&path).ok().and_then(|bytes| bytes.try_into().ok());
+    let secret = meta::server_secret(store, || before.unwrap_or_else(random::bytes))?;
+    if before == Some(secret)
+        && let Err(error) = fs::remove_file(&path)
+    {
+        tracing::debug!(target: "server", "{} is not needed any more: {error}", path.display());
     }
+    Ok(secret)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rondel_storage::Options;
 
     #[test]
-    fn it_is_made_once_and_only_ours_to_read() {
-        use std::os::unix::fs::PermissionsExt;
+    fn it_is_made_once_or_taken_from_where_it_was() {
         let directory = tempfile::tempdir().unwrap();
-        let first = load(directory.path()).unwrap();
-        assert_eq!(load(directory.path()).unwrap(), first);
+        let open = |name: &str| Store::open(&Options::new(directory.path().join(name))).unwrap();
+        let store = open("one");
+        let first = load(&store, directory.path()).unwrap();
         assert_ne!(first, [0; 32]);
-        let mode = fs::metadata(directory.path().join(FILE)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        fs::write(directory.path().join(FILE), b"short").unwrap();
-        assert!(load(directory.path()).is_err());
+        // One that was left there by somebody else is none of this store's.
+        fs::write(directory.path().join(FILE), [7; 32]).unwrap();
+        assert_eq!(load(&store, directory.path()).unwrap(), first);
+        assert!(directory.path().join(FILE).exists());
+        let store = open("two");
+        assert_eq!(load(&store, directory.path()).unwrap(), [7; 32]);
+        assert!(!directory.path().join(FILE).exists());
+        assert_eq!(load(&store, directory.path()).unwrap(), [7; 32]);
     }
 }

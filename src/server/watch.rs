@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use rondel_shards::Remote;
 
+use super::backups::Schedule;
+use crate::admin::{self, BackupFacts};
 use crate::shard::{Message, Settings, ToRegistrar};
 
 /// How often administrators hear of what lasts.
@@ -64,23 +66,31 @@ pub struct Watch {
     disk: Alarm,
     certificate: Alarm,
     limits: Alarm,
+    backups: Alarm,
     /// What limits had refused, and when.
     refused: (u64, Instant),
 }
 
 impl Watch {
     pub fn new(thresholds: Thresholds) -> Watch {
-        let (disk, certificate, limits) = (Alarm::default(), Alarm::default(), Alarm::default());
-        Watch { thresholds, disk, certificate, limits, refused: (0, Instant::now()) }
+        let [disk, certificate, limits, backups] = Default::default();
+        Watch { thresholds, disk, certificate, limits, backups, refused: (0, Instant::now()) }
     }
 
     /// Looks whether anything is wrong, and tells administrators through the shard that counts.
-    pub fn look(&mut self, data: &Path, settings: &Settings, registrar: &Remote<Message>) {
+    pub fn look(
+        &mut self,
+        data: &Path,
+        settings: &Settings,
+        backups: Option<(&Schedule, BackupFacts)>,
+        registrar: &Remote<Message>,
+    ) {
         let now = Instant::now();
         let news = [
             self.look_at_disk(data, now),
             self.look_at_certificates(settings, now),
             self.look_at_limits(settings.refused.iter().map(|refused| refused.get()).sum(), now),
+            backups.and_then(|(schedule, facts)| self.look_at_backups(schedule, &facts, now)),
         ];
         for words in news.into_iter().flatten() {
             tracing::warn!(target: "server", "{words}");
@@ -111,6 +121,19 @@ impl Watch {
                 format!("The certificate {} expires in {days} days; a new one is read on SIGHUP.", path.display())
             }
             News::Right => "All certificates hold for a while again.".into(),
+        })
+    }
+
+    fn look_at_backups(&mut self, schedule: &Schedule, facts: &BackupFacts, now: Instant) -> Option<String> {
+        let age = facts.made_s.map(|made_s| admin::now().saturating_sub(Duration::from_secs(made_s)));
+        let is_late = age.is_some_and(|age| !schedule.every.is_zero() && age > schedule.every * 2);
+        let news = self.backups.look(facts.failed.is_some() || is_late, now)?;
+        let hours = age.map(|age| age.as_secs() / 3600);
+        let newest = hours.map_or("There is none yet.".into(), |hours| format!("The newest is {hours} hours old."));
+        Some(match (news, &facts.failed) {
+            (News::Wrong, Some(reason)) => format!("No backup could be made: {reason}. {newest}"),
+            (News::Wrong, None) => format!("Backups are not made in time. {newest}"),
+            (News::Right, _) => "Backups are made again.".into(),
         })
     }
 
@@ -146,6 +169,22 @@ mod tests {
         let words = look(21, 20).unwrap();
         assert!(words.contains("11 connections and stanzas"), "{words}");
         assert!(look(21, 30).unwrap().contains("not hit often any more"));
+    }
+
+    #[test]
+    fn backups_that_fail_or_are_late_are_told_of() {
+        let mut watch = Watch::new(Thresholds { disk_free: 0.0, certificate: Duration::ZERO, refusals: 10 });
+        let schedule = Schedule { directory: "/b".into(), every: Duration::from_secs(86_400), keep: 7 };
+        let mut look = |age_h: u64, failed: Option<&str>| {
+            let made_s = Some(admin::now().as_secs() - age_h * 3600);
+            let facts = BackupFacts { made_s, failed: failed.map(str::to_owned), ..BackupFacts::default() };
+            watch.look_at_backups(&schedule, &facts, Instant::now())
+        };
+        assert_eq!(look(30, None), None);
+        assert!(look(49, None).unwrap().ends_with("The newest is 49 hours old."));
+        assert!(look(1, None).unwrap().contains("made again"));
+        let words = look(25, Some("/b: the disk is full")).unwrap();
+        assert_eq!(words, "No backup could be made: /b: the disk is full. The newest is 25 hours old.");
     }
 
     #[test]

@@ -50,6 +50,12 @@ impl Element {
         self
     }
 
+    /// With an attribute in a namespace.
+    pub fn with_attribute_in(mut self, namespace: &str, name: &str, value: &str) -> Element {
+        self.push_attribute(namespace, name, value);
+        self
+    }
+
     /// With the language of what is in it (`xml:lang`).
     pub fn with_language(mut self, language: &str) -> Element {
         self.push_attribute(namespaces::XML, "lang", language);
@@ -197,12 +203,33 @@ fn write_attribute(out: &mut Vec<u8>, name: &str, value: &str) {
 
 /// Builds the tree of the one element within the wrapper.
 fn read<R: Read>(reader: EventReader<R>) -> Result<Element, ParseError> {
-    // The wrapper first; an element is put into its parent when its end has come.
-    let mut open: Vec<Element> = Vec::new();
+    let mut builder = Builder::default();
     for event in reader {
-        match event.map_err(|error| ParseError(error.to_string()))? {
+        if let Some(wrapper) = builder.take(event.map_err(|error| ParseError(error.to_string()))?)? {
+            return only_child(wrapper);
+        }
+    }
+    Err(ParseError("it does not end".into()))
+}
+
+/// Builds an element of what xml-rs reads of it.
+#[derive(Debug, Default)]
+pub struct Builder {
+    /// Those that have not ended, the outermost first. One is put into its parent when its end has come.
+    open: Vec<Element>,
+}
+
+impl Builder {
+    /// Whether an element has begun.
+    pub fn is_within(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Takes what comes next. Answers the element when it has ended.
+    pub fn take(&mut self, event: XmlEvent) -> Result<Option<Element>, ParseError> {
+        match event {
             XmlEvent::StartElement { name, attributes, .. } => {
-                if open.len() > DEPTH_MAX + 1 {
+                if self.open.len() > DEPTH_MAX + 1 {
                     return Err(ParseError("nested too deeply".into()));
                 }
                 let attributes = attributes.into_iter().map(|attribute| Attribute {
@@ -210,7 +237,7 @@ fn read<R: Read>(reader: EventReader<R>) -> Result<Element, ParseError> {
                     name: attribute.name.local_name,
                     value: attribute.value,
                 });
-                open.push(Element {
+                self.open.push(Element {
                     name: name.local_name,
                     namespace: name.namespace.unwrap_or_default(),
                     attributes: attributes.collect(),
@@ -218,21 +245,21 @@ fn read<R: Read>(reader: EventReader<R>) -> Result<Element, ParseError> {
                 });
             }
             XmlEvent::EndElement { .. } => {
-                let Some(element) = open.pop() else { break };
-                match open.last_mut() {
-                    Some(parent) => parent.push_child(element),
-                    None => return only_child(element),
+                let ended = self.open.pop();
+                match (ended, self.open.last_mut()) {
+                    (Some(element), Some(parent)) => parent.push_child(element),
+                    (ended, _) => return Ok(ended),
                 }
             }
             XmlEvent::Characters(text) | XmlEvent::Whitespace(text) | XmlEvent::CData(text) => {
-                if let Some(parent) = open.last_mut() {
+                if let Some(parent) = self.open.last_mut() {
                     parent.push_text(&text);
                 }
             }
             _ => {}
         }
+        Ok(None)
     }
-    Err(ParseError("it does not end".into()))
 }
 
 fn only_child(wrapper: Element) -> Result<Element, ParseError> {

@@ -26,7 +26,7 @@ mod tests;
 mod walk;
 mod work;
 
-pub use element::{Element, ParseError};
+pub use element::{Builder, Element, ParseError};
 pub use error::XmlError;
 pub use finished::{
     append_child, attribute, has_child, write_addressed, write_addresses, write_with_default, write_without,

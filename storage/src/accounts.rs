@@ -231,6 +231,11 @@ pub fn create(owner: &Owner, account: &Account, registration: &Registration, at_
     registrations::append(request, registration, at_micros)
 }
 
+/// Makes the account of the request's owner this one, whatever it was.
+pub fn put(request: WriteRequest, account: &Account) -> WriteRequest {
+    request.put(FAMILY, b"", account.encode())
+}
+
 /// Removes an account and all that it owns; the log of registrations stays. Refused if there is no such account.
 pub fn remove(owner: &Owner) -> WriteRequest {
     let request = WriteRequest::new(owner.clone()).require_present(FAMILY, b"");

@@ -66,6 +66,19 @@ pub fn append(
     request.append(appends)
 }
 
+/// As [`append`], of a message that is archived elsewhere already, perhaps as a tombstone.
+pub fn restore(
+    appends: &mut Appends,
+    owner: &Owner,
+    id: u64,
+    with: &str,
+    (outgoing, is_tombstone): (bool, bool),
+    stanza: &[u8],
+) {
+    let flags = log::flags(outgoing) | if is_tombstone { entry::TOMBSTONE } else { 0 };
+    appends.push_entry(owner, id, flags, with, stanza.len(), |out| out.extend_from_slice(stanza));
+}
+
 /// Replaces a message by what `placeholder` writes, and marks it as a tombstone (XEP-0313 §3.2:
 /// id, time and address stay, so that queries stay consistent).
 ///

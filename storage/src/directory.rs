@@ -6,9 +6,13 @@ use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// The file whose lock means "in use" and whose content is the user's process id. RocksDB has a lock of its own, but
-/// it neither names the process nor exists before the database does.
-const LOCK_FILE: &str = "LOCK.rondel";
+/// The file whose lock means that the store in a directory is in use, and whose content is the user's process id.
+/// RocksDB has a lock of its own, but it neither names the process nor exists before the database does.
+pub(crate) const STORE: &str = "LOCK.rondel";
+/// The same of a directory of backups.
+pub(crate) const BACKUPS: &str = "LOCK.backups";
+/// What a freshly made file system has in it.
+const LOST_AND_FOUND: &str = "lost+found";
 /// RocksDB's pointer to its manifest: present in every database, absent everywhere else.
 const ROCKSDB_MARK: &str = "CURRENT";
 /// Written and removed again to see whether the directory takes files.
@@ -16,9 +20,10 @@ const PROBE_FILE: &str = "PROBE.rondel";
 /// As much as a new log and manifest need at the least.
 const PROBE_BYTES: usize = 256 << 10;
 
-/// A data directory that this process alone uses, until this value is dropped.
+/// A directory that this process alone uses, until this value is dropped.
 pub(crate) struct Directory {
     path: PathBuf,
+    lock_file: &'static str,
     // Held for its lock, which ends with it (also when the process is killed).
     _lock: File,
 }
@@ -37,9 +42,9 @@ pub(crate) fn takes_files(directory: &Path) -> bool {
 }
 
 impl Directory {
-    /// Makes the directory if allowed, makes sure that it is ours, and locks it.
-    pub(crate) fn claim(path: &Path, create: bool) -> Result<Directory, OpenError> {
-        match occupancy(path).map_err(|error| OpenError::io(path, &error))? {
+    /// Makes the directory if allowed, makes sure that it is ours, and locks it, by the file that says what it is for.
+    pub(crate) fn claim(path: &Path, create: bool, lock_file: &'static str) -> Result<Directory, OpenError> {
+        match occupancy(path, lock_file).map_err(|error| OpenError::io(path, &error))? {
             Occupancy::Missing | Occupancy::Empty if !create => return Err(OpenError::Missing(path.into())),
             Occupancy::Foreign => return Err(OpenError::NotRondel(path.into())),
             // Accounts are in there: nobody but the server's user may look.
@@ -49,14 +54,62 @@ impl Directory {
             }
             Occupancy::Empty | Occupancy::Ours => {}
         }
-        let lock = lock(path)?;
-        Ok(Directory { path: path.into(), _lock: lock })
+        let lock = lock(path, lock_file)?;
+        Ok(Directory { path: path.into(), lock_file, _lock: lock })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes all that is in it.
+    pub(crate) fn clear(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            match entry.file_name() {
+                name if name == self.lock_file || name == LOST_AND_FOUND => {}
+                _ if entry.file_type()?.is_dir() => fs::remove_dir_all(entry.path())?,
+                _ => fs::remove_file(entry.path())?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves a database here from a directory within, which goes. Until the last step there is none.
+    pub(crate) fn take_in(&self, part: &Path) -> io::Result<()> {
+        // All of them first: what is moved meanwhile may have others passed over.
+        let entries: Vec<_> = fs::read_dir(part)?.collect::<io::Result<_>>()?;
+        for entry in entries {
+            if entry.file_name() != ROCKSDB_MARK {
+                fs::rename(entry.path(), self.path.join(entry.file_name()))?;
+            }
+        }
+        sync(&self.path)?;
+        fs::rename(part.join(ROCKSDB_MARK), self.path.join(ROCKSDB_MARK))?;
+        fs::remove_dir(part)?;
+        sync(&self.path)
     }
 
     /// Whether the directory holds a database already.
     pub(crate) fn holds_database(&self) -> bool {
         self.path.join(ROCKSDB_MARK).exists()
     }
+}
+
+fn sync(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// Whether there is nothing in a directory but what says whom it belongs to.
+pub(crate) fn is_unused(path: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name();
+        if name != STORE && name != BACKUPS && name != LOST_AND_FOUND {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 enum Occupancy {
@@ -66,7 +119,7 @@ enum Occupancy {
     Foreign,
 }
 
-fn occupancy(path: &Path) -> io::Result<Occupancy> {
+fn occupancy(path: &Path, lock_file: &str) -> io::Result<Occupancy> {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Occupancy::Missing),
@@ -76,18 +129,18 @@ fn occupancy(path: &Path) -> io::Result<Occupancy> {
     let mut empty = true;
     for entry in entries {
         let name = entry?.file_name();
-        if name == LOCK_FILE {
+        if name == lock_file {
             return Ok(Occupancy::Ours);
         }
         // A freshly made file system of its own is an empty directory.
-        empty &= name == "lost+found";
+        empty &= name == LOST_AND_FOUND;
     }
     Ok(if empty { Occupancy::Empty } else { Occupancy::Foreign })
 }
 
-fn lock(path: &Path) -> Result<File, OpenError> {
+fn lock(path: &Path, lock_file: &str) -> Result<File, OpenError> {
     let opened =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path.join(LOCK_FILE));
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path.join(lock_file));
     let mut file = opened.map_err(|error| OpenError::io(path, &error))?;
     match file.try_lock() {
         Ok(()) => {}

@@ -10,12 +10,12 @@ use crate::reply::{Failure, Outcome};
 use crate::tuning::Tuning;
 use crate::{FailureKind, Family, Memory, Operation, Options, Owner, ReadRequest, WriteRequest};
 use rocksdb::{BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, WriteBatch, WriteOptions};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{
     AtomicBool,
     Ordering::{Acquire, Release},
 };
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
 /// From how many bytes on what comes together is a record of its own; less is copied together.
 const RECORD_BYTES_OWN: usize = 16 << 10;
@@ -30,12 +30,14 @@ pub(crate) struct Engine {
     tuning: Tuning,
     tails: Tails,
     path: PathBuf,
+    /// Held by whoever has a snapshot.
+    pub(crate) snapshots: Mutex<()>,
     /// For tests: the next write gets to the disk, but is said to have failed.
     #[cfg(test)]
     pub(crate) fails_once: AtomicBool,
     /// For tests: while it is held, the thread that makes chunks rests.
     #[cfg(test)]
-    pub(crate) flusher: std::sync::Mutex<()>,
+    pub(crate) flusher: Mutex<()>,
 }
 
 impl Engine {
@@ -50,10 +52,11 @@ impl Engine {
             tuning,
             tails,
             path: options.path.clone(),
+            snapshots: Mutex::default(),
             #[cfg(test)]
             fails_once: AtomicBool::new(false),
             #[cfg(test)]
-            flusher: std::sync::Mutex::default(),
+            flusher: Mutex::default(),
         })
     }
 
@@ -69,6 +72,11 @@ impl Engine {
         flush::recover(db, &self.tuning, &tails)?;
         self.tails.take_over(tails);
         Ok(())
+    }
+
+    /// The store's directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(crate) fn retention(&self) -> &Retention {

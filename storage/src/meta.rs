@@ -9,6 +9,8 @@ const FAMILY: Family = Family::Meta;
 
 /// Sixteen bytes.
 const ARCHIVE_SECRET: &[u8] = b"archive_secret";
+/// Thirty-two bytes.
+const SERVER_SECRET: &[u8] = b"server_secret";
 /// Microseconds since 1970 in eight bytes, big endian.
 const CLOCK: &[u8] = b"clock";
 /// A version in eight bytes, big endian.
@@ -17,12 +19,25 @@ const LOOKALIKES: &[u8] = b"lookalikes";
 /// The secret on which depends how the ids of archived messages are shown, of a store that has one already; otherwise
 /// the one that `make` comes up with, from now on. It stays as long as the store.
 pub fn archive_secret(store: &Store, make: impl FnOnce() -> [u8; 16]) -> Result<[u8; 16], LoadError> {
-    if let Some(secret) = read(store, ARCHIVE_SECRET)? {
-        return Ok(secret);
+    made_once(store, ARCHIVE_SECRET, make)
+}
+
+/// The secret on which depends what strangers see of accounts that there are not, in the same way.
+pub fn server_secret(store: &Store, make: impl FnOnce() -> [u8; 32]) -> Result<[u8; 32], LoadError> {
+    made_once(store, SERVER_SECRET, make)
+}
+
+fn made_once<const BYTES: usize>(
+    store: &Store,
+    name: &[u8],
+    make: impl FnOnce() -> [u8; BYTES],
+) -> Result<[u8; BYTES], LoadError> {
+    if let Some(known) = read(store, name)? {
+        return Ok(known);
     }
     let made = make();
-    let request = WriteRequest::new(Owner::nobody()).require_absent(FAMILY, ARCHIVE_SECRET);
-    match store.write_blocking(request.put(FAMILY, ARCHIVE_SECRET, made.to_vec())) {
+    let request = WriteRequest::new(Owner::nobody()).require_absent(FAMILY, name);
+    match store.write_blocking(request.put(FAMILY, name, made.to_vec())) {
         Outcome::Written => Ok(made),
         other => Err(LoadError::unexpected(other)),
     }

@@ -1,6 +1,7 @@
 //! Opening a store, and what to tell the operator when that fails.
 
-use crate::directory::Directory;
+use crate::backup::{RESTORING, before, snapshot};
+use crate::directory::{Directory, STORE};
 use crate::engine::Engine;
 use crate::reply::one_line;
 use crate::schema::{self, MIGRATIONS, Migration, SCHEMA_VERSION};
@@ -8,6 +9,7 @@ use crate::{Failure, FailureKind, Family, Options};
 use rocksdb::DB;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Why a store could not be opened. Each is one line that says what to do.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
@@ -43,6 +45,9 @@ pub enum OpenError {
         /// The latest schema version known here.
         known: u32,
     },
+    /// A backup was being restored there, and that did not end.
+    #[error("{}: a backup was restored into it and that did not end; restore it once more", .0.display())]
+    Unfinished(PathBuf),
     /// A migration from an older schema failed. It can be tried again: no step is left half done.
     #[error("{path}: cannot migrate from schema {from}: {text}", path = .path.display())]
     Migration {
@@ -54,7 +59,10 @@ pub enum OpenError {
         text: String,
     },
     /// The data are damaged.
-    #[error("{path}: damaged ({text}); restore a backup", path = .path.display())]
+    #[error(
+        "{path}: damaged ({text}); restore a backup, or save the rest with rondel storage salvage",
+        path = .path.display()
+    )]
     Damaged {
         /// The directory.
         path: PathBuf,
@@ -122,7 +130,12 @@ pub(crate) fn open_as(options: &Options, known: u32, migrations: &[Migration]) -
     if let Some(missing) = missing_instructions() {
         return Err(OpenError::Processor(missing));
     }
-    let directory = Directory::claim(path, options.create_if_missing)?;
+    let directory = Directory::claim(path, options.create_if_missing, STORE)?;
+    if path.join(RESTORING).exists() {
+        return Err(OpenError::Unfinished(path.into()));
+    }
+    snapshot::remove_remains(path).map_err(|failure| OpenError::failure(path, &failure))?;
+    before::forget_old(path, SystemTime::now()).map_err(|error| OpenError::io(path, &error))?;
     if directory.holds_database() {
         refuse_unknown_families(path, known)?;
     }

@@ -4,9 +4,9 @@
 //! At `owner 0x00`, where no element can be, stands what all of them take together ([`Totals`]), so that a limit holds
 //! without reading them: every change is based on it and refused if it has changed since.
 
-use crate::codec::{LoadError, Versioned};
-use crate::reply::Outcome;
-use crate::{Family, Owner, ReadRequest, WriteRequest};
+use crate::codec::{DecodeError, LoadError, Versioned};
+use crate::reply::{Outcome, Page};
+use crate::{Family, Owner, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX, PageRequest, ReadRequest, WriteRequest};
 use serde::{Deserialize, Serialize};
 
 const FAMILY: Family = Family::Private;
@@ -68,6 +68,23 @@ pub fn decode(owner: &Owner, namespace: &str, name: &str, outcome: Outcome) -> R
 pub fn prepare<'a>(owner: &Owner, names: impl IntoIterator<Item = &'a Name>) -> ReadRequest {
     let items = names.into_iter().map(|(namespace, name)| FAMILY.key(owner, &rest(namespace, name)));
     ReadRequest::MultiGet(FAMILY, std::iter::once(FAMILY.key(owner, b"")).chain(items).collect())
+}
+
+/// Reads all that an account keeps; see [`decode_page`].
+pub fn list(owner: &Owner) -> PageRequest {
+    PageRequest {
+        family: FAMILY,
+        from: owner.key(&[1]),
+        to: Some(owner.end()),
+        reverse: false,
+        entries_max: PAGE_ENTRIES_MAX,
+        bytes_max: PAGE_BYTES_MAX,
+    }
+}
+
+/// The items in a page of [`list`]. One that cannot be decoded does not hide the others.
+pub fn decode_page(page: &Page) -> Vec<Result<Item, DecodeError>> {
+    page.entries.iter().map(|(key, value)| Item::decode(key, value)).collect()
 }
 
 impl Change {
@@ -171,6 +188,8 @@ mod tests {
         assert_eq!(store.write_blocking(first.into_request()), Outcome::Written);
         assert_eq!(store.write_blocking(late), Outcome::Refused(0));
         assert_eq!((kept("a"), kept("c")), (item("12345"), None));
+        let all = decode_page(&store.page(list(&juliet())).unwrap());
+        assert_eq!(all.into_iter().map(|item| item.ok()).collect::<Vec<_>>(), [item("12345"), item("1")]);
         let second = change(&store, &[(name("a"), None), (name("b"), item("123")), (name("c"), None)]);
         assert_eq!(second.totals(), Totals { items: 1, bytes: 14 + 3 });
         let late = change(&store, &[(name("c"), item("1"))]).into_request();

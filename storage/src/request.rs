@@ -128,7 +128,7 @@ impl WriteRequest {
     }
 
     /// Adds messages to the owner's archive. They are not among the [operations](WriteRequest::operations).
-    pub(crate) fn append(mut self, messages: Appends) -> WriteRequest {
+    pub fn append(mut self, messages: Appends) -> WriteRequest {
         self.appends.extend(messages);
         self
     }
@@ -162,7 +162,7 @@ impl WriteRequest {
     }
 
     /// Roughly the memory this request takes in a queue, and the bytes it adds to the log.
-    pub(crate) fn size_bytes(&self) -> usize {
+    pub fn size_bytes(&self) -> usize {
         const ENTRY_OVERHEAD: usize = 64;
         let conditions = self.preconditions.iter().map(|condition| match condition {
             Precondition::Absent(_, key) | Precondition::Present(_, key) => key.len(),

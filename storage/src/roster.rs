@@ -117,6 +117,11 @@ pub fn add(owner: &Owner, contact: &str, item: &Item) -> WriteRequest {
     of_account(owner).require_absent(FAMILY, contact).put(FAMILY, contact, item.encode())
 }
 
+/// Makes an item of the roster of the request's owner this one, whatever it was.
+pub fn put(request: WriteRequest, contact: &str, item: &Item) -> WriteRequest {
+    request.put(FAMILY, contact.as_bytes(), item.encode())
+}
+
 /// What comes for an account that is being removed must not be left behind without it.
 fn of_account(owner: &Owner) -> WriteRequest {
     WriteRequest::new(owner.clone()).require_present(Family::Accounts, b"")

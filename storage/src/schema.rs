@@ -3,6 +3,7 @@
 //! What counts as a new version: a family's keys or meaning change, or a family is added or dropped. A new version of
 //! a value does not, because values carry versions of their own.
 
+use crate::backup::before;
 use crate::engine::{Engine, column};
 use crate::open::OpenError;
 use crate::reply::Failure;
@@ -61,6 +62,10 @@ pub(crate) fn settle(engine: &Engine, path: &Path, known: u32, migrations: &[Mig
     };
     if version > known {
         return Err(OpenError::NewerSchema { path: path.into(), found: version, known });
+    }
+    if version < known {
+        let kept = before::keep(engine, version).map_err(|failure| io(path, &failure))?;
+        tracing::info!(target: "storage", "data as they are before they are migrated: {}", kept.display());
     }
     while version < known {
         let failed = |text: String| OpenError::Migration { path: path.into(), from: version, text };
@@ -153,6 +158,33 @@ mod tests {
         // It is done once.
         let opened = try_open(dir.path(), 3, &migrations).unwrap();
         assert_eq!(stored(&opened, b"trail").as_deref(), Some(&b"ab"[..]));
+    }
+
+    #[test]
+    fn what_there_was_before_is_kept_for_a_while() {
+        let overwrites = [Migration { from: 1, run: |db| Ok(db.put_cf(column(db, Family::Meta)?, b"x", b"new")?) }];
+        let dir = tempfile::tempdir().unwrap();
+        let opened = try_open(dir.path(), 1, &[]).unwrap();
+        put(&opened, b"x", b"old");
+        drop(opened);
+        drop(try_open(dir.path(), 2, &overwrites).unwrap());
+        let kept = dir.path().join("BEFORE-SCHEMA.rondel-1");
+        // Whoever goes back has it somewhere else.
+        let copy = tempfile::tempdir().unwrap();
+        std::fs::write(copy.path().join("LOCK.rondel"), "").unwrap();
+        for file in std::fs::read_dir(&kept).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+        }
+        assert_eq!(stored(&try_open(copy.path(), 1, &[]).unwrap(), b"x").as_deref(), Some(&b"old"[..]));
+        let opened = try_open(dir.path(), 2, &[]).unwrap();
+        assert_eq!(stored(&opened, b"x").as_deref(), Some(&b"new"[..]));
+        let now = std::time::SystemTime::now();
+        let days = |days: u64| now + std::time::Duration::from_secs(days * 86_400);
+        before::forget_old(dir.path(), days(13)).unwrap();
+        assert!(kept.exists());
+        before::forget_old(dir.path(), days(15)).unwrap();
+        assert!(!kept.exists());
     }
 
     #[test]

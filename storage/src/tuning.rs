@@ -81,6 +81,18 @@ impl Tuning {
         families
     }
 
+    /// The same, of a database of which nothing is to be changed: nothing is merged or given up.
+    pub(crate) fn families_at_rest(&self) -> Vec<ColumnFamilyDescriptor> {
+        let known = Family::ALL.iter().map(|family| {
+            let mut options = self.family(*family);
+            options.set_disable_auto_compactions(true);
+            ColumnFamilyDescriptor::new(family.name(), options)
+        });
+        let mut families: Vec<_> = known.collect();
+        families.push(ColumnFamilyDescriptor::new("default", rocksdb::Options::default()));
+        families
+    }
+
     /// The options of one family.
     pub(crate) fn family(&self, family: Family) -> rocksdb::Options {
         let row = family.descriptor();

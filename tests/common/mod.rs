@@ -10,6 +10,7 @@ pub mod commands;
 pub mod follower;
 pub mod letters;
 pub mod people;
+pub mod prosody;
 pub mod scram;
 pub mod strangers;
 pub mod tls;

@@ -103,7 +103,7 @@ impl Appends {
     }
 
     /// The memory that they take.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.bytes.len() + size_of_val(&self.tokens[..])
     }
 

@@ -42,6 +42,11 @@ impl Change {
         self.node.bytes as i64 - self.bytes_before as i64
     }
 
+    /// The bytes of what will be written.
+    pub fn size_bytes(&self) -> usize {
+        self.request.size_bytes()
+    }
+
     /// Replaces the configuration.
     pub fn configure(mut self, config: NodeConfig) -> Change {
         self.node.config = config;

@@ -1,10 +1,14 @@
 //! `rondel check`: whether a public server should run with these flags. It reads them as the server does, looks at what
-//! they name, and serves nobody.
+//! they name, and at the host and the names by which it is found, and serves nobody.
+
+mod host;
+mod network;
 
 use clap::Args;
 use serde::Serialize;
 
 use super::{SaslMechanism, ServeOptions, print};
+use crate::certificates::Warning;
 use crate::registration::{Mode, Policy};
 
 /// The flags of `rondel check`: those of `rondel serve`, and how the answer looks.
@@ -16,6 +20,9 @@ pub struct CheckFlags {
     /// Prints one JSON object per line.
     #[arg(long, env = "RONDEL_JSON", help_heading = "Output")]
     pub json: bool,
+    /// Does not look for the names of the domains, where the domain name system cannot be asked.
+    #[arg(long, env = "RONDEL_NO_DNS", help_heading = "Output")]
+    pub no_dns: bool,
 }
 
 /// Something that a public server should not do.
@@ -27,9 +34,19 @@ pub struct Finding {
     pub flag: &'static str,
 }
 
+/// What was found so far.
+#[derive(Debug, Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, what: impl Into<String>, flag: &'static str) {
+        self.0.push(Finding { what: what.into(), flag });
+    }
+}
+
 /// Prints what was found. An error is one line, and says how much.
 pub fn run(flags: &CheckFlags) -> Result<(), String> {
-    let findings = inspect(&flags.serve)?;
+    let findings = inspect(flags)?;
     for finding in &findings {
         let line = match flags.json {
             true => serde_json::to_string(finding).map_err(|error| error.to_string())?,
@@ -44,30 +61,56 @@ pub fn run(flags: &CheckFlags) -> Result<(), String> {
     }
 }
 
-fn inspect(options: &ServeOptions) -> Result<Vec<Finding>, String> {
-    let mut findings = Vec::new();
-    let mut find = |what: &str, flag| findings.push(Finding { what: what.to_owned(), flag });
+fn inspect(flags: &CheckFlags) -> Result<Vec<Finding>, String> {
+    let options = &flags.serve;
+    let mut findings = Findings::default();
     if options.dev {
-        find("This is for trying out: the certificate is one that nobody trusts.", "--dev");
+        findings.add("This is for trying out: the certificate is one that nobody trusts.", "--dev");
     }
     if options.insecure_plaintext {
-        find("Logins without TLS are allowed: everything can be read on the way.", "--insecure-plaintext");
+        findings.add("Logins without TLS are allowed: everything can be read on the way.", "--insecure-plaintext");
     }
     match options.rules.load(&options.domain) {
-        Err(error) => find(&error, "--firewall"),
+        Err(error) => findings.add(error, "--firewall"),
         Ok(None) => {}
-        Ok(Some((_, warnings))) => warnings.iter().for_each(|warning| find(&warning.to_string(), "--firewall")),
+        Ok(Some((_, warnings))) => {
+            warnings.iter().for_each(|warning| findings.add(warning.to_string(), "--firewall"));
+        }
     }
-    match options.certificates() {
-        Err(error) => find(&error.to_string(), "--tls-cert"),
-        Ok(None) => find("There is no certificate: clients cannot encrypt.", "--tls-cert"),
-        Ok(Some((_, warnings))) => warnings.iter().for_each(|warning| find(&warning.to_string(), "--tls-cert")),
+    certificates(options, &mut findings);
+    match options.registration() {
+        Ok(policy) => inspect_registration(options, &policy, &mut findings),
+        Err(error) => findings.add(error, "--registration"),
     }
-    inspect_registration(options, &options.registration()?, &mut find);
-    Ok(findings)
+    host::inspect(options, &mut findings);
+    // What is tried out on loopback addresses nobody else looks for.
+    if !options.dev && !flags.no_dns {
+        network::names(options, &mut findings);
+    }
+    network::ports(options, &mut findings);
+    Ok(findings.0)
 }
 
-fn inspect_registration(options: &ServeOptions, policy: &Policy, find: &mut impl FnMut(&str, &'static str)) {
+fn certificates(options: &ServeOptions, findings: &mut Findings) {
+    let (store, warnings) = match options.certificates() {
+        Err(error) => {
+            let flag = if options.tls_key.contains(&error.path) { "--tls-key" } else { "--tls-cert" };
+            return findings.add(error.to_string(), flag);
+        }
+        Ok(None) => return findings.add("There is no certificate: clients cannot encrypt.", "--tls-cert"),
+        Ok(Some(certificates)) => certificates,
+    };
+    for warning in &warnings {
+        let flag = if matches!(warning, Warning::ReadableByAll { .. }) { "--tls-key" } else { "--tls-cert" };
+        findings.add(warning.to_string(), flag);
+    }
+    if !options.dev && warnings.iter().all(|warning| matches!(warning, Warning::ReadableByAll { .. })) {
+        store.untrusted().into_iter().for_each(|text| findings.add(text, "--tls-cert"));
+    }
+}
+
+fn inspect_registration(options: &ServeOptions, policy: &Policy, findings: &mut Findings) {
+    let mut find = |what: &str, flag| findings.add(what, flag);
     let plain = options.sasl_mechanisms.contains(&SaslMechanism::Plain);
     let has_abuse = options.contact.server_info(&options.archive, plain).has_contact("abuse");
     let by_strangers = matches!(policy.mode, Mode::Open | Mode::Approve);
@@ -96,7 +139,8 @@ mod tests {
     fn flags(flags: &str) -> Vec<&'static str> {
         let directory = tempfile::tempdir().unwrap();
         let options = serve(&format!("--dev --data-dir {} {flags}", directory.path().display()));
-        inspect(&options).unwrap().into_iter().map(|finding| finding.flag).collect()
+        let flags = CheckFlags { serve: options, json: false, no_dns: true };
+        inspect(&flags).unwrap().into_iter().map(|finding| finding.flag).collect()
     }
 
     #[test]

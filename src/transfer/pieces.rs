@@ -1,0 +1,260 @@
+//! What single elements of XEP-0227 say of an account; the same elements stand in what other servers keep.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use rondel_storage::accounts::Role;
+use rondel_storage::preferences::{ArchiveDefault, ArchivePreferences, LastActivity};
+use rondel_storage::pubsub::{Affiliation, NodeConfig, People, Subscription, SubscriptionState};
+use rondel_storage::roster;
+
+use super::export::PIE_SCRAM;
+use super::{Archived, OWN, Piece, Standing};
+use crate::admin::mechanism_name;
+use crate::datetime;
+use crate::jid::Jid;
+use crate::pubsub::{ServiceKind, Submission, default_config};
+use crate::sasl::{Hash, ScramKeys};
+use crate::xml::{Element, namespaces as ns};
+
+/// What was read and is not known here: names with namespaces, and how often.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Unknown(BTreeMap<String, u64>);
+
+/// Kinds of unknown things that are told apart.
+const UNKNOWN_MAX: usize = 100;
+
+impl Unknown {
+    /// Something that is not known here.
+    pub fn note(&mut self, element: &Element) {
+        let name = format!("<{} xmlns='{}'>", element.name, element.namespace);
+        if self.0.len() < UNKNOWN_MAX || self.0.contains_key(&name) {
+            *self.0.entry(name).or_default() += 1;
+        }
+    }
+
+    /// Each, and how often it was met.
+    pub fn all(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(name, times)| (&**name, *times))
+    }
+}
+
+/// What a child of `<user/>` says that comes in one piece.
+pub fn of_user(element: &Element, unknown: &mut Unknown) -> Vec<Piece> {
+    let pieces = match (&*element.name, &*element.namespace) {
+        ("scram-credentials", PIE_SCRAM) => credentials(element).map(|keys| vec![Piece::Keys(keys)]),
+        ("account", OWN) => Some(vec![Piece::Standing(standing(element))]),
+        ("last-activity", OWN) => {
+            moment_s(element, "at").map(|at| vec![Piece::LastActivity(LastActivity { at, status: element.text() })])
+        }
+        ("vCard", ns::VCARD) => Some(vec![Piece::Vcard(element.clone())]),
+        ("blocklist", ns::BLOCKING) => Some(blocklist(element)),
+        ("query", "jabber:iq:privacy") => Some(privacy(element)),
+        ("presence", ns::CLIENT) => request(element).map(|piece| vec![piece]),
+        ("prefs", ns::ARCHIVE) => Some(vec![Piece::ArchivePreferences(archive_preferences(element))]),
+        _ => None,
+    };
+    pieces.unwrap_or_else(|| {
+        unknown.note(element);
+        Vec::new()
+    })
+}
+
+fn credentials(element: &Element) -> Option<ScramKeys> {
+    let text = |name| element.child(name, PIE_SCRAM).map(|child| child.text().trim().to_owned());
+    let bytes = |name| BASE64.decode(text(name)?).ok();
+    let mechanism = element.attribute("mechanism")?;
+    let hash = [Hash::Sha1, Hash::Sha256, Hash::Sha512].into_iter().find(|hash| mechanism_name(*hash) == mechanism)?;
+    let keys = ScramKeys {
+        hash,
+        salt: bytes("salt")?,
+        iterations: text("iter-count")?.parse().ok()?,
+        stored_key: bytes("stored-key")?,
+        server_key: bytes("server-key")?,
+    };
+    let has_its_length = keys.stored_key.len() == hash.bytes() && keys.server_key.len() == hash.bytes();
+    (has_its_length && keys.iterations > 0).then_some(keys)
+}
+
+fn moment_s(element: &Element, attribute: &str) -> Option<u64> {
+    match element.attribute(attribute)? {
+        "always" => Some(u64::MAX),
+        text => u64::try_from(datetime::parse(text)?.us / 1_000_000).ok(),
+    }
+}
+
+fn standing(element: &Element) -> Standing {
+    let disabled = moment_s(element, "disabled-since");
+    Standing {
+        created_s: moment_s(element, "created"),
+        role: if element.attribute("role") == Some("admin") { Role::Admin } else { Role::Member },
+        disabled: disabled.map(|since_s| (since_s, element.text(), moment_s(element, "disabled-until"))),
+        muted_until_s: moment_s(element, "muted-until"),
+        limited_until_s: moment_s(element, "limited-until"),
+        is_trusted: element.attribute("trusted") == Some("true"),
+    }
+}
+
+/// A contact, as a roster has it (RFC 6121 §2.1.2).
+pub fn contact(element: &Element) -> Option<Piece> {
+    let jid = bare(element.attribute("jid")?)?;
+    let subscription = match element.attribute("subscription") {
+        Some("to") => roster::Subscription::To,
+        Some("from") => roster::Subscription::From,
+        Some("both") => roster::Subscription::Both,
+        Some("remove") => return None,
+        _ => roster::Subscription::None,
+    };
+    let groups = element.children().filter(|child| child.name == "group").map(Element::text);
+    let item = roster::Item {
+        name: element.attribute("name").unwrap_or_default().to_owned(),
+        groups: groups.filter(|group| !group.is_empty()).collect(),
+        subscription,
+        ask: element.attribute("ask") == Some("subscribe"),
+        approved: matches!(element.attribute("approved"), Some("true" | "1")),
+        listed: true,
+        ..roster::Item::default()
+    };
+    Some(Piece::Contact { jid, item })
+}
+
+/// Somebody asks to become a contact.
+fn request(element: &Element) -> Option<Piece> {
+    if element.attribute("type") != Some("subscribe") {
+        return None;
+    }
+    let from = bare(element.attribute("from")?)?;
+    let mut stanza = Vec::new();
+    element.write_to(&mut stanza, ns::CLIENT);
+    Some(Piece::SubscriptionRequest { from, stanza })
+}
+
+fn blocklist(element: &Element) -> Vec<Piece> {
+    let jids = element.children().filter_map(|item| Jid::parse(item.attribute("jid")?).ok());
+    jids.map(|jid| Piece::Block(jid.as_str().to_owned())).collect()
+}
+
+/// Who is denied everything in the default list; what else a privacy list can say nobody here understands (XEP-0016,
+/// which XEP-0191 has taken the place of).
+fn privacy(element: &Element) -> Vec<Piece> {
+    const PRIVACY: &str = "jabber:iq:privacy";
+    let default = element.child("default", PRIVACY).and_then(|default| default.attribute("name"));
+    let lists = element.children().filter(|list| list.name == "list" && list.attribute("name") == default);
+    let items = lists.flat_map(Element::children).filter(|item| {
+        let is_all = item.children().next().is_none() || item.child("message", PRIVACY).is_some();
+        item.attribute("type") == Some("jid") && item.attribute("action") == Some("deny") && is_all
+    });
+    let jids = items.filter_map(|item| Jid::parse(item.attribute("value")?).ok());
+    jids.map(|jid| Piece::Block(jid.as_str().to_owned())).collect()
+}
+
+fn archive_preferences(element: &Element) -> ArchivePreferences {
+    let list = |name| {
+        let jids = element.child(name, ns::ARCHIVE).into_iter().flat_map(Element::children).map(Element::text);
+        jids.filter_map(|jid| Some(Jid::parse(&jid).ok()?.as_str().to_owned())).collect()
+    };
+    let default = match element.attribute("default") {
+        Some("never") => ArchiveDefault::Never,
+        Some("roster") => ArchiveDefault::Roster,
+        _ => ArchiveDefault::Always,
+    };
+    ArchivePreferences { default, always: list("always"), never: list("never") }
+}
+
+/// A message that waits.
+pub fn offline(element: &Element) -> Option<Piece> {
+    if element.name != "message" {
+        return None;
+    }
+    let delay = element.child("delay", ns::DELAY).and_then(|delay| moment_s(delay, "stamp"));
+    let mut stanza = Vec::new();
+    // What says when it came is written anew when it is delivered.
+    let kept = if delay.is_some() { element.clone().without_children("delay", ns::DELAY) } else { element.clone() };
+    kept.write_to(&mut stanza, ns::CLIENT);
+    Some(Piece::Offline { arrived_s: delay.unwrap_or_default(), stanza })
+}
+
+/// A message of an archive (XEP-0227 §4.10): whose it is, is told by its addresses. The account is not known here.
+pub fn archived(element: &Element) -> Option<Piece> {
+    let forwarded = element.child("forwarded", ns::FORWARD)?;
+    let stamp = forwarded.child("delay", ns::DELAY)?.attribute("stamp")?;
+    let at_us = u64::try_from(datetime::parse(stamp)?.us).ok()?;
+    let message = forwarded.child("message", ns::CLIENT)?;
+    let is_tombstone = element.attribute_in(OWN, "tombstone") == Some("true");
+    let address = |name| message.attribute(name).and_then(bare);
+    let (from, to) = (address("from"), address("to"));
+    let mut stanza = Vec::new();
+    message.write_to(&mut stanza, ns::CLIENT);
+    Some(Piece::Archived(Archived { at_us, from, to, is_tombstone, stanza }))
+}
+
+/// A node's configuration, or who has to do with it, which stand one after the other.
+pub fn node(element: &Element) -> Option<Piece> {
+    let name = element.attribute("node").filter(|name| !name.is_empty())?.to_owned();
+    let mut config = None;
+    let mut people = People::default();
+    match &*element.name {
+        "configure" => {
+            let mut configured = default_config(ServiceKind::Account, &name);
+            if let Some(form) = element.child("x", ns::DATA_FORMS) {
+                configure(&mut configured, form);
+            }
+            config = Some(Box::new(configured));
+        }
+        "affiliations" => {
+            let each = element.children().filter_map(|child| {
+                let affiliation = match child.attribute("affiliation")? {
+                    "member" => Affiliation::Member,
+                    "publisher" => Affiliation::Publisher,
+                    "publish-only" => Affiliation::PublishOnly,
+                    "owner" => Affiliation::Owner,
+                    "outcast" => Affiliation::Outcast,
+                    _ => return None,
+                };
+                Some((bare(child.attribute("jid")?)?, affiliation))
+            });
+            people.affiliations = each.collect();
+        }
+        "subscriptions" => {
+            let each = element.children().filter_map(|child| {
+                let state = match child.attribute("subscription")? {
+                    "subscribed" => SubscriptionState::Subscribed,
+                    "pending" => SubscriptionState::Pending,
+                    _ => return None,
+                };
+                Some(Subscription { jid: Jid::parse(child.attribute("jid")?).ok()?.as_str().to_owned(), state })
+            });
+            people.subscriptions = each.collect();
+        }
+        _ => return None,
+    }
+    Some(Piece::Node { name, config, people })
+}
+
+/// Takes from a form what is understood (XEP-0227 §4.9.1: the rest is ignored).
+pub fn configure(config: &mut NodeConfig, form: &Element) {
+    if let Some(written) = Submission::written(form) {
+        written.configure_known(config);
+    }
+}
+
+/// An item of a node.
+pub fn item(node: &str, element: &Element) -> Option<Piece> {
+    if element.name != "item" {
+        return None;
+    }
+    let at_us = element.attribute_in(OWN, "published").and_then(|text| u64::try_from(datetime::parse(text)?.us).ok());
+    Some(Piece::Item {
+        node: node.to_owned(),
+        id: element.attribute("id").unwrap_or_default().to_owned(),
+        payload: element.children().next().cloned(),
+        publisher: element.attribute("publisher").and_then(bare),
+        at_us,
+    })
+}
+
+/// The bare address, in its normal form.
+pub fn bare(jid: &str) -> Option<String> {
+    Some(Jid::parse(jid).ok()?.bare().to_owned())
+}

@@ -1,0 +1,299 @@
+//! Whole accounts, from files into stores and back.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rondel_storage::{Options, Outcome, Owner, Store, accounts};
+
+use super::export::{Export, Exported, Wanted};
+use super::import::{Import, Imported};
+use super::pie::{Pie, ReadError};
+use super::pieces::Unknown;
+use super::*;
+use crate::account::archive_ids::ArchiveIds;
+use crate::sasl;
+
+const NOW_US: u64 = 1_790_000_000_000_000;
+
+struct Place {
+    directory: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Place {
+        Place { directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.directory.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn store(&self, name: &str) -> Store {
+        Store::open(&Options::new(self.directory.path().join(name))).unwrap()
+    }
+}
+
+fn import(store: &Store, path: &Path) -> Result<(Imported, Unknown), ReadError> {
+    let mut import = Import::new(store, 4096, NOW_US);
+    let unknown = Pie::new(&mut |piece| import.take(piece)).read(path)?;
+    Ok((import.finish().unwrap(), unknown))
+}
+
+fn export(store: &Store, wanted: &Wanted) -> (String, Exported) {
+    let mut out = Vec::new();
+    let exported = Export::new(store, ArchiveIds::new([7; 16]), &mut out).run(wanted).unwrap();
+    (String::from_utf8(out).unwrap(), exported)
+}
+
+fn owner(jid: &str) -> Owner {
+    Owner::parse(jid).unwrap()
+}
+
+fn user(content: &str) -> String {
+    let user = format!("<user name='juliet'>{content}</user>");
+    format!("<server-data xmlns='urn:xmpp:pie:0'><host jid='capulet.com'>{user}</host></server-data>")
+}
+
+/// All that XEP-0227 knows, as its examples have it, and what it does not.
+const WHOLE: &str = "<scram-credentials xmlns='urn:xmpp:pie:0#scram' mechanism='SCRAM-SHA-1'>\
+    <iter-count>100000</iter-count>\
+    <salt>TmFDbE5hQ2xOYUNsTmFDbE5hQ2xOYUNsTmFDbE5hQ2xOYUNsTmFDbE5hQ2wK</salt>\
+    <server-key>0pXWGK0GZJ6TR73AIUN3ITYtA1g=</server-key>\
+    <stored-key>Q6qT/SbybblGCZz8e8eSfCJOQic=</stored-key></scram-credentials>\
+    <query xmlns='jabber:iq:roster'>\
+    <item jid='Romeo@montague.net' name='Romeo &amp; all' subscription='both'><group>Friends</group></item>\
+    <item jid='nurse@capulet.com' subscription='none' ask='subscribe'/></query>\
+    <offline-messages><message xmlns='jabber:client' from='romeo@montague.net/orchard' to='juliet@capulet.com' \
+    type='chat'><body>Neither, fair saint</body>\
+    <delay xmlns='urn:xmpp:delay' from='capulet.com' stamp='2026-01-01T00:32:29Z'/></message></offline-messages>\
+    <query xmlns='jabber:iq:private'><exodus xmlns='exodus:prefs'><defaultnick>Hamlet</defaultnick></exodus></query>\
+    <vCard xmlns='vcard-temp'><FN>Juliet Capulet</FN></vCard>\
+    <query xmlns='jabber:iq:privacy'><default name='public'/><list name='public'>\
+    <item type='jid' value='tybalt@example.com' action='deny' order='1'/><item action='allow' order='2'/></list>\
+    <list name='private'><item type='jid' value='other@example.com' action='deny' order='1'/></list></query>\
+    <presence xmlns='jabber:client' type='subscribe' id='xk3h1v69' from='mercutio@montague.net'>\
+    <nick xmlns='http://jabber.org/protocol/nick'>M</nick></presence>\
+    <pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><configure node='urn:xmpp:bookmarks:1'>\
+    <x xmlns='jabber:x:data' type='form'><field var='FORM_TYPE' type='hidden'>\
+    <value>http://jabber.org/protocol/pubsub#node_config</value></field>\
+    <field var='pubsub#access_model'><value>whitelist</value></field>\
+    <field var='pubsub#max_items'><value>128</value></field>\
+    <field var='other#thing'><value>x</value></field></x></configure>\
+    <affiliations node='urn:xmpp:bookmarks:1'><affiliation jid='mercutio@example.net' affiliation='member'/>\
+    </affiliations></pubsub>\
+    <pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:xmpp:bookmarks:1'>\
+    <item id='a@rooms.lit'><conference xmlns='urn:xmpp:bookmarks:1' name='A'><nick>R</nick></conference></item>\
+    <item id='b@rooms.lit'><conference xmlns='urn:xmpp:bookmarks:1' name='B'/></item></items>\
+    <items node='http://jabber.org/protocol/nick'>\
+    <item id='current'><nick xmlns='http://jabber.org/protocol/nick'>Jule</nick></item></items></pubsub>\
+    <prefs xmlns='urn:xmpp:mam:2' default='roster'><always><jid>romeo@montague.net</jid></always><never/></prefs>\
+    <archive xmlns='urn:xmpp:pie:0#mam'>\
+    <result xmlns='urn:xmpp:mam:2' id='1'><forwarded xmlns='urn:xmpp:forward:0'>\
+    <delay xmlns='urn:xmpp:delay' stamp='2026-07-10T23:08:25Z'/>\
+    <message xmlns='jabber:client' to='juliet@capulet.com/balcony' from='romeo@montague.net/orchard' type='chat'>\
+    <body>Call me but love</body></message></forwarded></result>\
+    <result xmlns='urn:xmpp:mam:2' id='2'><forwarded xmlns='urn:xmpp:forward:0'>\
+    <delay xmlns='urn:xmpp:delay' stamp='2026-07-10T23:08:25Z'/>\
+    <message xmlns='jabber:client' to='romeo@montague.net' from='juliet@capulet.com/balcony' type='chat' id='8a54s'>\
+    <body>What man art thou</body></message></forwarded></result></archive>\
+    <strange xmlns='urn:x'/>";
+
+#[test]
+fn what_other_servers_write_is_read_and_written_as_it_was() {
+    let place = Place::new();
+    let store = place.store("one");
+    let (imported, unknown) = import(&store, &place.file("in.xml", &user(WHOLE))).unwrap();
+    assert_eq!((imported.accounts, imported.messages), (1, 2));
+    assert_eq!(unknown.all().collect::<Vec<_>>(), [("<strange xmlns='urn:x'>", 1)]);
+    let (text, exported) = export(&store, &Wanted::All);
+    assert_eq!((exported.accounts, exported.messages, &exported.missing[..]), (1, 2, &[][..]));
+    for expected in [
+        "<host jid='capulet.com'>\n<user name='juliet'>",
+        "mechanism='SCRAM-SHA-1'><iter-count>100000</iter-count>",
+        "<item jid='nurse@capulet.com' subscription='none' ask='subscribe'/>",
+        "<item jid='romeo@montague.net' name='Romeo &amp; all' subscription='both'><group>Friends</group></item>",
+        "<presence xmlns='jabber:client' type='subscribe' id='xk3h1v69' from='mercutio@montague.net'>",
+        "<blocklist xmlns='urn:xmpp:blocking'><item jid='tybalt@example.com'/></blocklist>",
+        "<exodus xmlns='exodus:prefs'><defaultnick>Hamlet</defaultnick></exodus>",
+        "<vCard xmlns='vcard-temp'><FN>Juliet Capulet</FN></vCard>",
+        "<affiliation jid='mercutio@example.net' affiliation='member'/>",
+        "<field var='pubsub#max_items'><value>128</value></field>",
+        "<conference xmlns='urn:xmpp:bookmarks:1' name='B'/></item>",
+        "<prefs xmlns='urn:xmpp:mam:2' default='roster'><always><jid>romeo@montague.net</jid></always><never/></prefs>",
+        "<body>Neither, fair saint</body><delay xmlns='urn:xmpp:delay' from='capulet.com' \
+         stamp='2026-01-01T00:32:29Z'/>",
+        "stamp='2026-07-10T23:08:25Z'/><message xmlns='jabber:client' to='juliet@capulet.com/balcony'",
+        // The second one of the same second.
+        "stamp='2026-07-10T23:08:25.000001Z'/><message xmlns='jabber:client' to='romeo@montague.net'",
+    ] {
+        assert!(text.contains(expected), "{expected}\n{text}");
+    }
+    assert!(!text.contains("other@example.com"));
+    // What was written is read as it was.
+    let again = place.store("two");
+    let (imported, unknown) = import(&again, &place.file("again.xml", &text)).unwrap();
+    assert_eq!((imported.accounts, unknown.all().count()), (1, 0));
+    assert_eq!(export(&again, &Wanted::All).0, text);
+}
+
+#[test]
+fn passwords_become_keys_and_what_was_decided_comes_along() {
+    let place = Place::new();
+    let store = place.store("store");
+    let text = "<server-data xmlns='urn:xmpp:pie:0'><host jid='x.example'>\
+        <user name='a' password='secret'/>\
+        <user name='b' password='s'><account xmlns='urn:x-rondel:account:0' created='2020-01-01T00:00:00Z' \
+        disabled-since='2025-01-01T00:00:00Z' muted-until='always' role='admin' trusted='true'>spam</account></user>\
+        <user name='c'/><user name='d@e'/></host><other xmlns='urn:y'><z/></other></server-data>";
+    let (imported, unknown) = import(&store, &place.file("in.xml", text)).unwrap();
+    assert_eq!((imported.accounts, imported.without_password.first), (3, vec!["c@x.example".to_owned()]));
+    assert_eq!(imported.invalid.first, ["d@e@x.example"]);
+    assert_eq!(unknown.all().collect::<Vec<_>>(), [("<other xmlns='urn:y'>", 1)]);
+    let account = |jid: &str| {
+        let outcome = store.read_blocking(&accounts::get(&owner(jid)));
+        accounts::decode(&owner(jid), outcome).unwrap().unwrap().account().clone()
+    };
+    let keys = crate::credentials::from_store(&account("a@x.example").keys[0]);
+    assert!(sasl::verify("secret", &keys) && !account("a@x.example").is_disabled(NOW_US / 1_000_000));
+    let b = account("b@x.example");
+    assert_eq!((b.created, b.role, b.muted_until_s), (1_577_836_800, Role::Admin, Some(u64::MAX)));
+    assert_eq!(b.disabled.map(|disabled| disabled.reason).as_deref(), Some("spam"));
+    // Nothing of them is touched by another import.
+    let (imported, _) = import(&store, &place.file("in.xml", text)).unwrap();
+    assert_eq!((imported.accounts, imported.existing.number), (0, 3));
+}
+
+#[test]
+fn what_was_interrupted_is_put_in_anew() {
+    let place = Place::new();
+    let store = place.store("store");
+    let path = place.file("in.xml", &user(WHOLE).replace("</user>", ""));
+    let error = import(&store, &path).unwrap_err();
+    assert!(error.to_string().starts_with(&format!("{}:1:", path.display())), "{error}");
+    let stored = accounts::decode(&owner("juliet@capulet.com"), {
+        store.read_blocking(&accounts::get(&owner("juliet@capulet.com")))
+    });
+    // Nobody can log in.
+    assert!(stored.unwrap().unwrap().account().is_disabled(0));
+    let (imported, _) = import(&store, &place.file("in.xml", &user(WHOLE))).unwrap();
+    assert_eq!((imported.accounts, imported.messages), (1, 2));
+    let (text, exported) = export(&store, &Wanted::All);
+    assert_eq!((exported.messages, text.matches("Neither, fair saint").count()), (2, 1));
+}
+
+#[test]
+fn files_include_others_within_their_folder() {
+    let place = Place::new();
+    let store = place.store("store");
+    let main = "<server-data xmlns='urn:xmpp:pie:0' xmlns:xi='http://www.w3.org/2001/XInclude'>\
+        <xi:include href='a.example.xml'/><xi:include href='b.example.xml'/></server-data>";
+    place.file(
+        "a.example.xml",
+        "<host xmlns='urn:xmpp:pie:0' xmlns:xi='http://www.w3.org/2001/XInclude' \
+        jid='a.example'><xi:include href='a.example/j%20o.xml'/><user name='k' password='x'/></host>",
+    );
+    place.file(
+        "a.example/j o.xml",
+        "<user xmlns='urn:xmpp:pie:0' name='j' password='x'>\
+        <vCard xmlns='vcard-temp'><xi:include xmlns:xi='http://www.w3.org/2001/XInclude' href='../../secret'/></vCard>\
+        </user>",
+    );
+    place.file("b.example.xml", "<host xmlns='urn:xmpp:pie:0' jid='b.example'><user name='l' password='x'/></host>");
+    let (imported, _) = import(&store, &place.file("main.xml", main)).unwrap();
+    assert_eq!(imported.accounts, 3);
+    let (text, _) = export(&store, &Wanted::Account(owner("j@a.example")));
+    assert!(text.contains("href='../../secret'"), "{text}");
+    assert_eq!(export(&store, &Wanted::Domain("a.example".into())).1.accounts, 2);
+    for href in ["/etc/passwd", "../in.xml", "http://example.org/x.xml", "none.xml"] {
+        let text = main.replace("a.example.xml", href);
+        let error = import(&store, &place.file("bad.xml", &text)).unwrap_err().to_string();
+        assert!(error.contains("is not a file in the folder") || error.contains("No such file"), "{href}: {error}");
+    }
+    // In a circle.
+    let (imported, unknown) = import(&store, &place.file("main.xml", &main.replace("a.example", "main"))).unwrap();
+    assert_eq!((imported.existing.number, unknown.all().count()), (1, 1));
+}
+
+#[test]
+fn what_is_no_such_file_is_told_with_its_place() {
+    let place = Place::new();
+    let store = place.store("store");
+    for (text, expected) in [
+        ("<a/>", "<server-data xmlns='urn:xmpp:pie:0'> is expected, not <a>"),
+        ("", ""),
+        ("<server-data xmlns='urn:xmpp:pie:0'>\n<host/></server-data>", ":2:"),
+        ("<server-data xmlns='urn:xmpp:pie:0'><host jid='x'><user/></host></server-data>", "a user without a name"),
+    ] {
+        let error = import(&store, &place.file("in.xml", text)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+    assert!(import(&store, Path::new("/nowhere/x.xml")).unwrap_err().to_string().contains("No such file"));
+}
+
+#[test]
+fn many_items_and_messages_are_put_in_piece_by_piece() {
+    let place = Place::new();
+    let store = place.store("store");
+    let mut content = "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='big'>".to_owned();
+    for number in 0..300 {
+        content += &format!("<item id='{number}'><x xmlns='urn:big'>{}</x></item>", "x".repeat(3000));
+    }
+    content += "<item id='7'><x xmlns='urn:big'>twice</x></item></items></pubsub><archive xmlns='urn:xmpp:pie:0#mam'>";
+    for number in 0..3000 {
+        content += &format!(
+            "<result xmlns='urn:xmpp:mam:2' id='{number}'><forwarded xmlns='urn:xmpp:forward:0'>\
+             <delay xmlns='urn:xmpp:delay' stamp='2026-07-10T23:{:02}:{:02}Z'/><message xmlns='jabber:client' \
+             to='juliet@capulet.com' from='romeo@montague.net'><body>{number} {}</body></message></forwarded></result>",
+            number / 600,
+            number / 10 % 60,
+            "y".repeat(300),
+        );
+    }
+    content += "</archive>";
+    let (imported, _) = import(&store, &place.file("in.xml", &user(&content))).unwrap();
+    assert_eq!(imported.messages, 3000);
+    let (text, exported) = export(&store, &Wanted::All);
+    assert_eq!((exported.messages, text.matches("<item id='").count()), (3000, 300));
+    assert!(!text.contains("twice"));
+    let bodies: Vec<usize> =
+        text.split("<body>").skip(1).map(|rest| rest.split(' ').next().unwrap().parse().unwrap()).collect();
+    assert!(bodies.iter().copied().eq(0..3000), "in their order");
+}
+
+#[test]
+fn bookmarks_have_one_form_whatever_form_they_come_in() {
+    let place = Place::new();
+    let store = place.store("store");
+    let conference = |jid: &str, name: &str| format!("<conference jid='{jid}' name='{name}' autojoin='1'/>");
+    let legacy = |content: &str| format!("<storage xmlns='storage:bookmarks'>{content}</storage>");
+    let content = format!(
+        "<query xmlns='jabber:iq:private'>{}</query><pubsub xmlns='http://jabber.org/protocol/pubsub'>\
+         <items node='storage:bookmarks'><item id='current'>{}</item></items><items node='urn:xmpp:bookmarks:1'>\
+         <item id='b@rooms.lit'><conference xmlns='urn:xmpp:bookmarks:1' name='newer'/></item></items></pubsub>",
+        legacy(&(conference("a@rooms.lit", "private") + &conference("b@rooms.lit", "older") + "<url url='u'/>")),
+        legacy(&(conference("c@rooms.lit", "node") + &conference("a@rooms.lit", "again"))),
+    );
+    import(&store, &place.file("in.xml", &user(&content))).unwrap();
+    let (text, _) = export(&store, &Wanted::All);
+    let names: Vec<&str> =
+        text.split("<conference ").skip(1).filter_map(|rest| rest.split("name='").nth(1)?.split('\'').next()).collect();
+    assert_eq!(names, ["newer", "private", "node"], "{text}");
+    assert!(text.contains("<storage xmlns='storage:bookmarks'><url url='u'/></storage>"), "{text}");
+    assert_eq!(text.matches("<items node='storage:bookmarks'>").count(), 1, "{text}");
+}
+
+#[test]
+fn what_cannot_be_read_is_told_and_the_rest_is_there() {
+    let place = Place::new();
+    let store = place.store("store");
+    import(&store, &place.file("in.xml", &user(WHOLE))).unwrap();
+    let juliet = owner("juliet@capulet.com");
+    let request = rondel_storage::WriteRequest::new(juliet).put(rondel_storage::Family::Roster, b"x@y", vec![99]);
+    assert_eq!(store.write_blocking(request), Outcome::Written);
+    let (text, exported) = export(&store, &Wanted::All);
+    assert!(exported.missing.len() == 1 && exported.missing[0].contains("x@y"), "{:?}", exported.missing);
+    assert!(text.contains("Romeo &amp; all") && text.contains("Call me but love"));
+}

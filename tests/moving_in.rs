@@ -1,0 +1,119 @@
+//! Accounts that come from other servers, and go to them: whoever moves logs in with the old password and finds all
+//! that was there.
+
+mod common;
+
+#[path = "clients/conversation.rs"]
+mod conversation;
+#[path = "clients/program.rs"]
+mod program;
+#[allow(dead_code)] // A part of it is needed.
+#[path = "clients/row.rs"]
+mod row;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use common::prosody::Prosody;
+use common::{Server, rondel};
+use conversation::trust;
+use program::Program;
+
+/// What a person in slixmpp does: `fill` or `find`.
+fn person(row: &str, (starttls, direct): (SocketAddr, SocketAddr), certificate: &Path) {
+    let mut command = Command::new(row::cache().join("clients/bin/python"));
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
+    command.arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients/moving_in.py")).arg(row);
+    command.args(["127.0.0.1", &starttls.port().to_string(), &direct.port().to_string()]);
+    let mut person = Program::start(trust(&mut command, certificate));
+    person.hear("DONE");
+    person.end_well();
+}
+
+fn find(server: &Server) {
+    person("find", (server.address, server.direct_tls), &server.certificate());
+}
+
+fn asked(arguments: &[&str], data: &Path) -> Output {
+    rondel().args(arguments).arg("--data-dir").arg(data).output().unwrap()
+}
+
+#[track_caller]
+fn said(arguments: &[&str], data: &Path) -> String {
+    let output = asked(arguments, data);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn people_who_come_from_prosody_find_all_that_they_had() {
+    let modules = ["pep", "private", "vcard", "blocklist", "mam", "carbons"];
+    let prosody = Prosody::start(&modules, "", &["juliet", "romeo", "nurse", "mercutio"]);
+    person("fill", (prosody.address, prosody.address), &prosody.certificate());
+    let (_kept, files) = prosody.stop();
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let text = said(&["import", files.to_str().unwrap()], &data);
+    assert!(text.starts_with("imported 4 accounts with "), "{text}");
+    // Nothing changes if it is done once more.
+    let text = said(&["import", files.to_str().unwrap()], &data);
+    assert!(text.contains("4 were there already and are as they were"), "{text}");
+    let server = Server::start_with(directory, &["--dev", "--shards", "2"]);
+    find(&server);
+    let text = said(&["registration", "log", "--json"], &server.data());
+    assert_eq!(text.matches("\"source\":\"import\"").count(), 4, "{text}");
+}
+
+#[test]
+fn what_was_exported_is_there_on_another_server() {
+    let server = Server::start_with(tempfile::tempdir().unwrap(), &["--dev", "--shards", "2"]);
+    ["romeo", "juliet", "nurse", "mercutio"].iter().for_each(|user| server.add_user(user));
+    person("fill", (server.address, server.direct_tls), &server.certificate());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("all.xml");
+    let file = file.to_str().unwrap();
+    // Of a running server, and of one that does not run.
+    said(&["export", file], &server.data());
+    let of_running = std::fs::read_to_string(file).unwrap();
+    assert_eq!(asked(&["export", file], &server.data()).status.code(), Some(1), "nothing is written over");
+    let (status, directory) = server.terminate();
+    assert!(status.success());
+    let of_stopped = said(&["export", "-"], &directory.path().join("data"));
+    assert_eq!(of_running, of_stopped);
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    // Into a server that runs.
+    let server = Server::start_with(tempfile::tempdir().unwrap(), &["--dev", "--shards", "2"]);
+    let text = said(&["import", file, "--json"], &server.data());
+    assert!(text.contains("\"accounts\":4") && text.contains("\"unknown\":[]"), "{text}");
+    find(&server);
+    let one = said(&["export", "-", "--account", "nurse@localhost"], &server.data());
+    assert!(one.contains("<user name='nurse'>") && !one.contains("juliet"), "{one}");
+    let none = asked(&["export", "-", "--account", "nobody@localhost"], &server.data());
+    assert!(String::from_utf8_lossy(&none.stderr).contains("there is no account nobody@localhost"));
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let failed = |path: &Path| {
+        let output = asked(&["import", path.to_str().unwrap()], &data);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let empty = directory.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    assert!(failed(&empty).contains("has no accounts of Prosody"));
+    assert!(failed(&directory.path().join("nowhere.xml")).contains("No such file"));
+    let file = directory.path().join("bad.xml");
+    let text = "<server-data xmlns='urn:xmpp:pie:0'>\n<host jid='x'><user name='a' password='b'/><user>";
+    std::fs::write(&file, text).unwrap();
+    let text = failed(&file);
+    assert!(text.contains("bad.xml:2:") && text.contains("1 accounts are there"), "{text}");
+}
