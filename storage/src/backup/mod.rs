@@ -151,10 +151,7 @@ impl Backups {
     /// It is none of backups, is missing, or somebody else works on it.
     pub fn open(path: &Path, create: bool) -> Result<Backups, BackupError> {
         let directory = Directory::claim(path, create, BACKUPS).map_err(BackupError::claim)?;
-        let fail = |error| BackupError::rocksdb(path, error);
-        let options = BackupEngineOptions::new(path).map_err(fail)?;
-        let env = Env::new().map_err(fail)?;
-        Ok(Backups { engine: BackupEngine::open(&options, &env).map_err(fail)?, directory })
+        Ok(Backups { engine: engine(path)?, directory })
     }
 
     /// Where they are.
@@ -240,10 +237,14 @@ impl Backups {
         }
         fs::create_dir(&part).map_err(fail)?;
         let options = RestoreOptions::default();
-        self.engine.restore_from_backup(&part, &part, &options, id).map_err(|error| match error.kind() {
-            rocksdb::ErrorKind::Corruption => self.is_damaged(id, one_line(&error.into_string())),
-            _ => BackupError::rocksdb(to, error),
-        })?;
+        if let Err(error) = self.engine.restore_from_backup(&part, &part, &options, id) {
+            // What it has not come to yet it would still write. It ends with that.
+            self.engine = engine(self.directory.path())?;
+            return Err(match error.kind() {
+                rocksdb::ErrorKind::Corruption => self.is_damaged(id, one_line(&error.into_string())),
+                _ => BackupError::rocksdb(to, error),
+            });
+        }
         store.take_in(&part).map_err(fail)?;
         Ok(backup)
     }
@@ -264,6 +265,13 @@ impl Backups {
     fn is_damaged(&self, id: u32, text: String) -> BackupError {
         BackupError::Damaged { path: self.path().into(), id, text }
     }
+}
+
+fn engine(path: &Path) -> Result<BackupEngine, BackupError> {
+    let fail = |error| BackupError::rocksdb(path, error);
+    let options = BackupEngineOptions::new(path).map_err(fail)?;
+    let env = Env::new().map_err(fail)?;
+    BackupEngine::open(&options, &env).map_err(fail)
 }
 
 impl Backup {
