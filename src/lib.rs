@@ -9,6 +9,7 @@ pub mod datetime;
 pub mod dns;
 pub mod firewall;
 pub mod forms;
+pub mod hex;
 pub mod home;
 pub mod http;
 pub mod jid;

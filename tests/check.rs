@@ -4,24 +4,24 @@
 mod common;
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use common::name_server::{self, Said};
 use common::rondel;
 
-/// A name server that knows the service records and the address of one host.
+/// A name server that knows these records.
 fn name_server(records: Vec<(String, Record)>) -> SocketAddr {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let mut buffer = [0; 512];
-        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
-            socket.send_to(&answer(&buffer[..length], &records), from).unwrap();
+    name_server::start(move |name, kind| {
+        let known: Vec<&Record> =
+            records.iter().filter(|(known, _)| *known == name).map(|(_, record)| record).collect();
+        match known.is_empty() {
+            true => Said::Unknown,
+            false => Said::Records(known.into_iter().filter_map(|record| record.data(kind)).collect()),
         }
-    });
-    address
+    })
 }
 
 #[derive(Clone)]
@@ -30,23 +30,12 @@ enum Record {
     Address([u8; 4]),
 }
 
-/// The answer to a message with one question (RFC 1035 §4.1).
-fn answer(asked: &[u8], records: &[(String, Record)]) -> Vec<u8> {
-    let (mut labels, mut at) = (Vec::new(), 12);
-    while asked[at] != 0 {
-        let length = usize::from(asked[at]);
-        labels.push(String::from_utf8_lossy(&asked[at + 1..][..length]).to_lowercase());
-        at += 1 + length;
-    }
-    let name = labels.join(".");
-    let kind = u16::from_be_bytes([asked[at + 1], asked[at + 2]]);
-    let question = &asked[12..at + 5];
-    let known: Vec<&Record> = records.iter().filter(|(known, _)| *known == name).map(|(_, record)| record).collect();
-    let data: Vec<Vec<u8>> = known
-        .iter()
-        .filter_map(|record| match (kind, record) {
-            (1, Record::Address(address)) => Some(address.to_vec()),
-            (33, Record::Service(port, target)) => {
+impl Record {
+    /// Its data, if it is of this kind.
+    fn data(&self, kind: u16) -> Option<Vec<u8>> {
+        match (kind, self) {
+            (name_server::ADDRESS, Record::Address(address)) => Some(address.to_vec()),
+            (name_server::SERVICE, Record::Service(port, target)) => {
                 let mut data = vec![0, 0, 0, 5];
                 data.extend_from_slice(&port.to_be_bytes());
                 for label in target.split('.').filter(|label| !label.is_empty()) {
@@ -57,21 +46,8 @@ fn answer(asked: &[u8], records: &[(String, Record)]) -> Vec<u8> {
                 Some(data)
             }
             _ => None,
-        })
-        .collect();
-    // The same id; a response, recursion available; no error, or no such name.
-    let mut answer = vec![asked[0], asked[1], 0x81, if known.is_empty() { 0x83 } else { 0x80 }];
-    answer.extend_from_slice(&[0, 1, 0, data.len() as u8, 0, 0, 0, 0]);
-    answer.extend_from_slice(question);
-    for data in data {
-        // The name of the question, for a minute.
-        answer.extend_from_slice(&[0xc0, 12]);
-        answer.extend_from_slice(&kind.to_be_bytes());
-        answer.extend_from_slice(&[0, 1, 0, 0, 0, 60]);
-        answer.extend_from_slice(&(data.len() as u16).to_be_bytes());
-        answer.extend_from_slice(&data);
+        }
     }
-    answer
 }
 
 /// Files of a server at chat.test that is as it should be.

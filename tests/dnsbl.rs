@@ -2,8 +2,9 @@
 
 mod common;
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 
+use common::name_server::{self, Said};
 use common::strangers::{open, refused, register, stranger_between};
 use common::{Raw, Server, rondel};
 
@@ -12,43 +13,11 @@ const ZONES: [&str; 2] = ["listed.test", "watched.test"];
 
 /// A name server that says that 127.0.0.2 is the address of what is listed, and that there is nothing else.
 fn name_server() -> SocketAddr {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let mut buffer = [0; 512];
-        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
-            if let Some(answer) = answer(&buffer[..length]) {
-                socket.send_to(&answer, from).unwrap();
-            }
-        }
-    });
-    address
-}
-
-/// The answer to a message with one question (RFC 1035 §4.1).
-fn answer(asked: &[u8]) -> Option<Vec<u8>> {
-    let (mut labels, mut at) = (Vec::new(), 12);
-    while asked[at] != 0 {
-        let length = usize::from(asked[at]);
-        labels.push(String::from_utf8_lossy(&asked[at + 1..][..length]).into_owned());
-        at += 1 + length;
-    }
-    let name = labels.join(".");
-    let question = &asked[12..at + 5];
-    let is_known = ZONES.iter().any(|zone| name.ends_with(zone));
-    if !is_known {
-        return None;
-    }
-    let is_listed = name.starts_with("7.");
-    // The same id; a response, recursion available; no error, or no such name.
-    let mut answer = vec![asked[0], asked[1], 0x81, if is_listed { 0x80 } else { 0x83 }];
-    answer.extend_from_slice(&[0, 1, 0, u8::from(is_listed), 0, 0, 0, 0]);
-    answer.extend_from_slice(question);
-    if is_listed {
-        // The name of the question, an address, for a minute.
-        answer.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 2]);
-    }
-    Some(answer)
+    name_server::start(|name, _| match (ZONES.iter().any(|zone| name.ends_with(zone)), name.starts_with("7.")) {
+        (false, _) => Said::Nothing,
+        (true, false) => Said::Unknown,
+        (true, true) => Said::Records(vec![vec![127, 0, 0, 2]]),
+    })
 }
 
 fn server(lists: &[&str], more: &[&str]) -> Server {

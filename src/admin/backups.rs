@@ -71,8 +71,7 @@ impl Backups {
 
     /// Reads all of the store.
     pub fn survey(&self) -> Result<SurveyFacts, Failure> {
-        let survey = self.store.survey();
-        survey.map(SurveyFacts::of).map_err(|failure| Failure::new(FailureKind::Failed, failure.to_string()))
+        survey(&self.store)
     }
 
     /// Makes one.
@@ -91,6 +90,12 @@ pub(crate) fn make(store: &Store, directory: &Path, keep: Option<usize>) -> Resu
     }
     let kept = backups.list().len();
     Ok(MadeBackup { directory: directory.display().to_string(), backup: id, made_s, bytes, kept })
+}
+
+/// Reads all of a store.
+pub(crate) fn survey(store: &Store) -> Result<SurveyFacts, Failure> {
+    let survey = store.survey();
+    survey.map(SurveyFacts::of).map_err(|failure| Failure::new(FailureKind::Failed, failure.to_string()))
 }
 
 /// What whoever has asked is told.

@@ -42,7 +42,7 @@ pub use backend::{
     UserDetails, UserPage, UserSummary, ask,
 };
 pub use backups::{DamageFacts, MadeBackup, SurveyFacts};
-pub(crate) use backups::{failed as backup_failed, make as make_backup};
+pub(crate) use backups::{failed as backup_failed, make as make_backup, survey};
 pub use bans::BannedNetwork;
 pub use count::{CountLog, LogCount};
 pub use desk::Desk;
@@ -60,6 +60,6 @@ pub use request::{Done, Expected, Request};
 pub use sanctions::NamedRole;
 pub use server::{CLIENTS_MAX, Server, serve};
 pub use socket::{BindError, bind};
-pub use transfer::{ExportFacts, ImportFacts, Transfer};
+pub use transfer::{ImportFacts, Transfer};
 pub use usage::{AddressUsage, SessionUsage, Usage};
 pub(crate) use users::now;

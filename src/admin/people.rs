@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use rondel_storage::meta::{self, StoredList, StoredWords};
-use rondel_storage::roster::{self, Roster, StoredItem, Subscription};
+use rondel_storage::roster::{self, Roster, StoredItem};
 use rondel_storage::{Owner, Store, accounts, preferences};
 use serde::{Deserialize, Serialize};
 
 use super::backend::{Failure, FailureKind};
 use super::users::{Users, failed, now, owner, write};
 use crate::account::contacts::Contacts;
-use crate::account::roster::gone;
+use crate::account::roster::{gone, subscription_name};
 use crate::jid::Jid;
 
 /// Accounts and contacts that are read at once.
@@ -123,13 +123,7 @@ impl People {
         let shown = |stored: &StoredItem| RosterEntry {
             jid: stored.contact().to_owned(),
             name: stored.item().name.clone(),
-            subscription: match stored.item().subscription {
-                Subscription::None => "none",
-                Subscription::To => "to",
-                Subscription::From => "from",
-                Subscription::Both => "both",
-            }
-            .into(),
+            subscription: subscription_name(stored.item().subscription).into(),
             groups: stored.item().groups.clone(),
         };
         Ok(self.contacts(&owner(jid)?)?.items().iter().filter(|stored| stored.item().listed).map(shown).collect())

@@ -19,11 +19,12 @@ use super::marks::MarkedAccount;
 use super::people::{Activity, CensusOutcome, RosterEntry, Which};
 use super::reports::{ActOnReport, ReportDetails, ReportPage};
 use super::sanctions::NamedRole;
-use super::transfer::{ExportFacts, ImportFacts};
+use super::transfer::ImportFacts;
 use super::usage::Usage;
 use crate::jid::Jid;
 use crate::sasl::ScramKeys;
 use crate::shard::{FollowedRun, Traced, WantedRuns};
+use crate::transfer::export::Exported;
 
 /// What is asked. Addresses are bare JIDs of accounts. Nothing may be called `id` or `do`, which is how requests are
 /// numbered and told apart where they are written as JSON.
@@ -395,7 +396,7 @@ done! {
     /// A piece of a text.
     Text(Box<str>),
     /// What was exported.
-    Exported(ExportFacts),
+    Exported(Exported),
     /// What was imported.
     Imported(ImportFacts),
 }

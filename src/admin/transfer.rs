@@ -14,7 +14,7 @@ use super::request::Done;
 use super::users::now;
 use crate::account::archive_ids::ArchiveIds;
 use crate::random;
-use crate::transfer::export::{Export, ExportError, Wanted};
+use crate::transfer::export::{Export, ExportError, Exported, Wanted};
 use crate::transfer::import::{Import, Imported, Told};
 use crate::transfer::pie::Pie;
 use crate::transfer::pieces::Unknown;
@@ -25,17 +25,6 @@ const TOLD_BYTES: usize = 64 << 10;
 
 /// How often whoever waits sees that it goes on.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
-
-/// What an export has come to.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct ExportFacts {
-    /// Accounts.
-    pub accounts: u64,
-    /// Messages in their archives.
-    pub messages: u64,
-    /// What could not be read, and is missing.
-    pub missing: Vec<String>,
-}
 
 /// What an import has come to.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -76,7 +65,7 @@ impl Transfer {
         jid: Option<&str>,
         domain: Option<&str>,
         tell: &mut dyn FnMut(Done) -> bool,
-    ) -> Result<ExportFacts, Failure> {
+    ) -> Result<Exported, Failure> {
         let secret = meta::archive_secret(&self.store, random::bytes);
         let secret = secret.map_err(|error| Failure::new(FailureKind::Failed, error.to_string()))?;
         let wanted = match (jid, domain) {
@@ -94,10 +83,7 @@ impl Transfer {
         })?;
         match (jid, exported.accounts) {
             (Some(jid), 0) => Err(Failure::new(FailureKind::NotFound, format!("there is no account {jid}"))),
-            _ => {
-                let (accounts, messages, missing) = (exported.accounts, exported.messages, exported.missing);
-                Ok(ExportFacts { accounts, messages, missing })
-            }
+            _ => Ok(exported),
         }
     }
 

@@ -16,13 +16,9 @@ pub(super) enum Access {
 impl Access {
     /// Asks at the admin socket, and opens the data directory if nobody answers; makes it if need be and `create`.
     pub fn open(target: &Target, create: bool) -> Result<Access, String> {
-        let socket = target.admin_socket();
-        match Remote::connect(&socket) {
-            Ok(_) => Ok(Access::Running(socket)),
-            Err(ConnectError::Nobody(_)) => {
-                Offline::open(&super::store_in(&target.data_dir), create).map(Access::Offline)
-            }
-            Err(refused) => Err(refused.to_string()),
+        match Access::running(target)? {
+            Some(_) => Ok(Access::Running(target.admin_socket())),
+            None => Offline::open(&super::store_in(&target.data_dir), create).map(Access::Offline),
         }
     }
 

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use rondel_storage::Options;
-use rondel_storage::Store;
 use rondel_storage::backup::{Backup, Backups};
 use serde::Serialize;
 
@@ -214,12 +212,7 @@ fn restore(flags: &RestoreBackup) -> Result<(), String> {
     let id = flags.backup.or_else(newest).ok_or_else(|| format!("{}: there is no backup", backups.path().display()))?;
     let to = store_in(&flags.data_dir);
     let backup = backups.restore(id, &to).map_err(|error| error.to_string())?;
-    // It is what a server will find.
-    let mut options = Options::new(&to);
-    options.create_if_missing = false;
-    let store = Store::open(&options);
-    let closed = store.map_err(|error| error.to_string())?.close();
-    closed.map_err(|failure| failure.to_string())?;
+    super::storage::opens(&to)?;
     let (made, directory) = (datetime::utc_s(backup.made_s), flags.data_dir.display());
     show(&format!("{directory} is as it was at {made} (backup {id}, {})\n", size(backup.bytes)))
 }

@@ -1,6 +1,6 @@
 //! `rondel storage`: whether what is stored can be read, and what can be saved of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use rondel_storage::{Options, Store, Survey, salvage};
@@ -84,13 +84,16 @@ fn told(facts: &SurveyFacts) -> String {
 fn save(flags: &SalvageStorage) -> Result<(), String> {
     let (from, to) = (store_in(&flags.data_dir), store_in(&flags.to));
     let survey: Survey = salvage(&from, &to).map_err(|error| error.to_string())?;
-    // It is what a server will find.
-    let mut options = Options::new(&to);
-    options.create_if_missing = false;
-    let store = Store::open(&options);
-    let closed = store.map_err(|error| error.to_string())?.close();
-    closed.map_err(|failure| failure.to_string())?;
+    opens(&to)?;
     let facts = SurveyFacts::of(survey);
     let done = format!("saved in {}; what was in damaged places is missing\n", flags.to.display());
     print(&(told(&facts) + &done)).map_err(|error| error.to_string())
+}
+
+/// Opens a store that was made just now, as a server will, and closes it.
+pub(super) fn opens(store: &Path) -> Result<(), String> {
+    let mut options = Options::new(store);
+    options.create_if_missing = false;
+    let opened = Store::open(&options).map_err(|error| error.to_string())?;
+    opened.close().map_err(|failure| failure.to_string())
 }

@@ -9,7 +9,8 @@ use clap::Args;
 
 use super::access::Access;
 use super::{Target, values};
-use crate::admin::{By, Done, ExportFacts, ImportFacts, Request, ask};
+use crate::admin::{By, Done, ImportFacts, Request, ask};
+use crate::transfer::export::Exported;
 
 /// The flags of `rondel export`.
 #[derive(Args, Debug)]
@@ -75,7 +76,7 @@ pub fn export(flags: &ExportFlags) -> Result<(), String> {
         // Half of it could be taken for all of it.
         let _ = std::fs::remove_file(&flags.file);
     }
-    let ExportFacts { accounts, messages, missing } = outcome?;
+    let Exported { accounts, messages, missing } = outcome?;
     missing.iter().for_each(|missing| eprintln!("missing: {missing}"));
     eprintln!("exported {accounts} accounts with {messages} archived messages");
     match missing.len() {

@@ -13,6 +13,7 @@ use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts,
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::RData;
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use blocklist::{Listing, listing, question};
@@ -45,10 +46,7 @@ pub struct Dns {
 impl Dns {
     /// Starts the thread. Asks this server, or those that the system asks. An error is one line.
     pub fn start(server: Option<SocketAddr>) -> Result<Dns, String> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
-        let runtime = runtime.map_err(|error| format!("the domain name system cannot be asked: {error}"))?;
-        let resolver = runtime.block_on(async { resolver(server) });
-        let resolver = resolver.map_err(|error| format!("the domain name system cannot be asked: {error}"))?;
+        let (runtime, resolver) = asking(server)?;
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
         let serve = async move {
             while let Some(Job { address, zones, answered }) = queue.recv().await {
@@ -77,17 +75,14 @@ pub struct ServiceRecord {
 
 /// Asks on behalf of a command, which waits.
 pub struct Lookup {
-    runtime: tokio::runtime::Runtime,
+    runtime: Runtime,
     resolver: TokioResolver,
 }
 
 impl Lookup {
     /// Asks this server, or those that the system asks. An error is one line.
     pub fn new(server: Option<SocketAddr>) -> Result<Lookup, String> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
-        let runtime = runtime.map_err(|error| format!("the domain name system cannot be asked: {error}"))?;
-        let resolver = runtime.block_on(async { resolver(server) });
-        let resolver = resolver.map_err(|error| format!("the domain name system cannot be asked: {error}"))?;
+        let (runtime, resolver) = asking(server)?;
         Ok(Lookup { runtime, resolver })
     }
 
@@ -133,6 +128,15 @@ impl Lookup {
 /// A name that is looked for as it is, whatever the system would search it in.
 fn absolute(name: &str) -> String {
     format!("{}.", name.trim_end_matches('.'))
+}
+
+/// What asks this server, or those that the system asks, on the thread that runs it.
+fn asking(server: Option<SocketAddr>) -> Result<(Runtime, TokioResolver), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+    let runtime = runtime.map_err(|error| format!("the domain name system cannot be asked: {error}"))?;
+    let resolver = runtime.block_on(async { resolver(server) });
+    let resolver = resolver.map_err(|error| format!("the domain name system cannot be asked: {error}"))?;
+    Ok((runtime, resolver))
 }
 
 fn resolver(server: Option<SocketAddr>) -> Result<TokioResolver, NetError> {

@@ -38,6 +38,12 @@ pub fn state_name(state: Option<SubscriptionState>) -> &'static str {
     }
 }
 
+/// The state of a subscription that has this name.
+pub fn parse_state(text: &str) -> Option<SubscriptionState> {
+    let all = [SubscriptionState::Pending, SubscriptionState::Subscribed];
+    all.into_iter().find(|state| state_name(Some(*state)) == text)
+}
+
 /// Whether one affiliation may follow another: the second table of XEP-0060 §4.1. Publish-only, which is not in it,
 /// goes as publisher does.
 pub fn may_follow(from: Affiliation, to: Affiliation) -> bool {

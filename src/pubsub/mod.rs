@@ -19,7 +19,7 @@
 //! persistent public and private data (XEP-0222, XEP-0223), and whatever else clients publish.
 
 mod access;
-mod affiliation;
+pub mod affiliation;
 pub mod bookmarks;
 mod engine;
 mod error;

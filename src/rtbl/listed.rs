@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use hashbrown::HashSet;
-use rondel_storage::listed::{HASH_BYTES, Hash};
+use rondel_storage::listed::Hash;
 use sha2::{Digest, Sha256};
+
+use crate::hex;
 
 /// Parts that a list is kept in, so that a change copies little of it.
 const PARTS: usize = 256;
@@ -71,14 +73,7 @@ pub fn hash_of(name: &str) -> Hash {
 
 /// A hash in hexadecimal digits. None for what is none: lists have other items, too.
 pub(super) fn parse(id: &str) -> Option<Hash> {
-    let mut hash = [0; HASH_BYTES];
-    if id.len() != 2 * HASH_BYTES || !id.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (byte, digits) in hash.iter_mut().zip(id.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(hash)
+    hex::decode(id)?.try_into().ok()
 }
 
 #[cfg(test)]

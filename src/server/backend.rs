@@ -54,7 +54,7 @@ pub struct Running {
     metrics: Vec<Arc<Metrics>>,
     store: Arc<Store>,
     /// Whoever makes backups.
-    pub(super) backups: Option<Backups>,
+    pub(super) backups: Backups,
 }
 
 impl Running {
@@ -64,6 +64,7 @@ impl Running {
         settings: Arc<Settings>,
         levels: LevelControl,
         metrics: Vec<Arc<Metrics>>,
+        backups: Backups,
     ) -> Running {
         Running {
             watches: AtomicU64::new(0),
@@ -73,7 +74,7 @@ impl Running {
             levels,
             metrics,
             store,
-            backups: None,
+            backups,
         }
     }
 
@@ -177,10 +178,10 @@ impl Running {
             Request::RemoveFromList { list, text } => self.change_list(&list, &text, false)?,
             Request::FollowFirewall(wanted) => self.follow_rules(&wanted, tell)?,
             Request::CreateBackup { directory } => {
-                let answers = self.backups()?.order(directory.as_deref())?;
+                let answers = self.backups.order(directory.as_deref())?;
                 return wait_for(&answers, tell).map(Done::Backup);
             }
-            Request::VerifyStorage => return wait_for(&self.backups()?.survey()?, tell).map(Done::Survey),
+            Request::VerifyStorage => return wait_for(&self.backups.survey()?, tell).map(Done::Survey),
             Request::Export { jid, domain } => {
                 return self.desk.transfer.export(jid.as_deref(), domain.as_deref(), tell).map(Done::Exported);
             }
@@ -256,11 +257,6 @@ impl Running {
         Ok(())
     }
 
-    /// Whoever makes backups, and reads all that is stored.
-    fn backups(&self) -> Result<&Backups, Failure> {
-        self.backups.as_ref().ok_or_else(Failure::busy)
-    }
-
     fn status(&self) -> Status {
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -268,7 +264,7 @@ impl Running {
             domains: self.domains().to_vec(),
             scram_iterations: Some(self.settings.negotiation.iterations),
             counters: self.counters(),
-            backups: self.backups.as_ref().map(Backups::facts),
+            backups: Some(self.backups.facts()),
         }
     }
 

@@ -132,9 +132,7 @@ impl Maker {
                     let _ = answer.send(made.map_err(|error| admin::backup_failed(&error)));
                 }
                 Ok(Order::Survey { answer }) => {
-                    let survey = self.store.survey().map(SurveyFacts::of);
-                    let _ =
-                        answer.send(survey.map_err(|failure| Failure::new(FailureKind::Failed, failure.to_string())));
+                    let _ = answer.send(admin::survey(&self.store));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,

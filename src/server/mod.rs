@@ -172,9 +172,8 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     web_lists.take(settings.firewall.load_full());
     let backups = backups::Backups::start(Arc::clone(&store), options.backups.schedule())
         .map_err(|error| format!("cannot start a thread: {error}"))?;
-    let mut backend =
-        backend::Running::new(Arc::clone(&store), remotes, Arc::clone(&settings), levels, runtime.metrics_handles());
-    backend.backups = Some(backups);
+    let (metrics, served) = (runtime.metrics_handles(), Arc::clone(&settings));
+    let backend = backend::Running::new(Arc::clone(&store), remotes, served, levels, metrics, backups);
     let backend = Arc::new(backend);
     let admin = admin::serve(admin_socket, Arc::<backend::Running>::clone(&backend), admin::CLIENTS_MAX)
         .map_err(|error| format!("cannot start the admin socket: {error}"))?;
@@ -189,7 +188,7 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     let registrar = runtime.remote(REGISTRAR);
     let mut watch = watch::Watch::new(options.watching.thresholds());
     let schedule = options.backups.schedule();
-    let backed_up = || schedule.as_ref().zip(backend.backups.as_ref().map(backups::Backups::facts));
+    let backed_up = || schedule.as_ref().map(|schedule| (schedule, backend.backups.facts()));
     watch.look(&options.data_dir, &settings, backed_up(), &registrar);
     let mut forgotten: Option<Instant> = None;
     let died = loop {

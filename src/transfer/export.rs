@@ -6,21 +6,24 @@ use std::io::{self, Write};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rondel_storage::accounts::{self, Account, AccountFlags, Role, StoredAccount};
-use rondel_storage::preferences::{self, ArchiveDefault, Preferences};
-use rondel_storage::pubsub::{self, Affiliation, People, Span, StoredNode, SubscriptionState};
-use rondel_storage::roster::{self, Roster, Subscription};
+use rondel_storage::preferences::{self, Preferences};
+use rondel_storage::pubsub::{self, People, Span, StoredNode};
+use rondel_storage::roster::{self, Roster};
 use rondel_storage::{
     DecodeError, Failure, LoadError, Outcome, Owner, PageRequest, Store, archive, blocks, offline, private, vcards,
 };
+use serde::{Deserialize, Serialize};
 
 use super::OWN;
+use crate::account;
 use crate::account::archive_ids::ArchiveIds;
 use crate::account::delay::Delay;
 use crate::account::forwarding::write_forwarded;
+use crate::account::roster::entry;
 use crate::admin::mechanism_name;
 use crate::credentials::hash;
 use crate::datetime;
-use crate::pubsub::config_result;
+use crate::pubsub::{affiliation, config_result};
 use crate::xml::{Element, Part, escape, namespaces as ns, write_with_default};
 
 /// Accounts that are read at once.
@@ -61,7 +64,7 @@ impl From<LoadError> for ExportError {
 }
 
 /// What was written.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Exported {
     /// Accounts.
     pub accounts: u64,
@@ -126,14 +129,7 @@ impl<'s, W: Write> Export<'s, W> {
         while let Some(request) = next {
             let page = self.store.page(request.clone())?;
             next = request.next(&page);
-            for account in accounts::decode_page(page) {
-                let account = match account {
-                    Ok(account) => account,
-                    Err(error) => {
-                        self.missing(&error);
-                        continue;
-                    }
-                };
+            for account in self.known(accounts::decode_page(page)) {
                 if host.as_deref() != Some(account.owner().domain()) {
                     if host.is_some() {
                         self.push("</host>\n");
@@ -189,26 +185,7 @@ impl<'s, W: Write> Export<'s, W> {
         }
         let listed = all.items().iter().filter(|stored| stored.item().listed || stored.item().approved);
         let query = listed.fold(Element::new("query", ns::ROSTER), |query, stored| {
-            let (contact, item) = (stored.contact(), stored.item());
-            let subscription = match item.subscription {
-                Subscription::None => "none",
-                Subscription::To => "to",
-                Subscription::From => "from",
-                Subscription::Both => "both",
-            };
-            let mut element = Element::new("item", ns::ROSTER).with_attribute("jid", contact);
-            if !item.name.is_empty() {
-                element = element.with_attribute("name", &item.name);
-            }
-            element = element.with_attribute("subscription", subscription);
-            if item.ask {
-                element = element.with_attribute("ask", "subscribe");
-            }
-            if item.approved {
-                element = element.with_attribute("approved", "true");
-            }
-            let groups = item.groups.iter().map(|group| Element::new("group", ns::ROSTER).with_text(group));
-            query.with_child(groups.fold(element, Element::with_child))
+            query.with_child(entry(stored.contact(), stored.item()))
         });
         self.line(&query);
         for stored in all.items() {
@@ -226,14 +203,9 @@ impl<'s, W: Write> Export<'s, W> {
     fn blocklist(&mut self, owner: &Owner) -> Result<(), ExportError> {
         let mut list = Element::new("blocklist", ns::BLOCKING);
         self.pages(blocks::list(owner), |this, page| {
-            for block in blocks::decode_page(&page) {
-                match block {
-                    Ok((jid, _)) => {
-                        let item = Element::new("item", ns::BLOCKING).with_attribute("jid", &jid);
-                        list = std::mem::take(&mut list).with_child(item);
-                    }
-                    Err(error) => this.missing(&error),
-                }
+            for (jid, _) in this.known(blocks::decode_page(&page)) {
+                let item = Element::new("item", ns::BLOCKING).with_attribute("jid", &jid);
+                list = std::mem::take(&mut list).with_child(item);
             }
             Ok(())
         })?;
@@ -246,18 +218,13 @@ impl<'s, W: Write> Export<'s, W> {
     fn private(&mut self, owner: &Owner) -> Result<(), ExportError> {
         let mut has_begun = false;
         self.pages(private::list(owner), |this, page| {
-            for item in private::decode_page(&page) {
-                match item {
-                    Ok(item) => {
-                        if !std::mem::replace(&mut has_begun, true) {
-                            this.push("<query xmlns='jabber:iq:private'>");
-                        }
-                        let whole = [b"<w>", &item.xml[..], b"</w>"].concat();
-                        for element in Part::stanza(&whole, ns::CLIENT).children() {
-                            write_with_default(&mut this.buffer, element, ns::CLIENT);
-                        }
-                    }
-                    Err(error) => this.missing(&error),
+            for item in this.known(private::decode_page(&page)) {
+                if !std::mem::replace(&mut has_begun, true) {
+                    this.push("<query xmlns='jabber:iq:private'>");
+                }
+                let whole = [b"<w>", &item.xml[..], b"</w>"].concat();
+                for element in Part::stanza(&whole, ns::CLIENT).children() {
+                    write_with_default(&mut this.buffer, element, ns::CLIENT);
                 }
             }
             this.write_much()
@@ -356,17 +323,7 @@ impl<'s, W: Write> Export<'s, W> {
         let Preferences { archive, last_activity, .. } =
             self.value(preferences::decode(owner, read))?.unwrap_or_default();
         if let Some(archive) = archive {
-            let default = match archive.default {
-                ArchiveDefault::Always => "always",
-                ArchiveDefault::Never => "never",
-                ArchiveDefault::Roster => "roster",
-            };
-            let list = |name: &str, jids: &[String]| {
-                let jids = jids.iter().map(|jid| Element::new("jid", ns::ARCHIVE).with_text(jid));
-                jids.fold(Element::new(name, ns::ARCHIVE), Element::with_child)
-            };
-            let prefs = Element::new("prefs", ns::ARCHIVE).with_attribute("default", default);
-            self.line(&prefs.with_child(list("always", &archive.always)).with_child(list("never", &archive.never)));
+            self.line(&account::Preferences::from(&archive).to_element());
         }
         if let Some(last) = last_activity {
             let element = Element::new("last-activity", OWN).with_attribute("at", &datetime::utc_s(last.at));
@@ -378,14 +335,7 @@ impl<'s, W: Write> Export<'s, W> {
     fn offline(&mut self, owner: &Owner) -> Result<(), ExportError> {
         let mut has_begun = false;
         self.pages(offline::page(owner, None, ITEMS_AT_ONCE, PIECE_BYTES), |this, page| {
-            for entry in offline::decode_page(page) {
-                let entry = match entry {
-                    Ok(entry) => entry,
-                    Err(error) => {
-                        this.missing(&error);
-                        continue;
-                    }
-                };
+            for entry in this.known(offline::decode_page(page)) {
                 if !std::mem::replace(&mut has_begun, true) {
                     this.push("<offline-messages>");
                 }
@@ -463,6 +413,12 @@ impl<'s, W: Write> Export<'s, W> {
         }
     }
 
+    /// What of a page can be understood, and a note of the rest.
+    fn known<T>(&mut self, items: Vec<Result<T, DecodeError>>) -> impl Iterator<Item = T> + use<T, W> {
+        items.iter().filter_map(|item| item.as_ref().err()).for_each(|error| self.missing(error));
+        items.into_iter().flatten()
+    }
+
     fn missing(&mut self, error: &DecodeError) {
         self.exported.missing.push(error.to_string());
     }
@@ -527,26 +483,15 @@ fn node_elements(node: &StoredNode, people: &People) -> Vec<Element> {
     let named = |name: &str| Element::new(name, ns::PUBSUB_OWNER).with_attribute("node", &node.name);
     let mut elements = vec![named("configure").with_child(config_result(&node.node.config))];
     if !people.affiliations.is_empty() {
-        let each = people.affiliations.iter().map(|(jid, affiliation)| {
-            let name = match affiliation {
-                Affiliation::None => "none",
-                Affiliation::Member => "member",
-                Affiliation::Publisher => "publisher",
-                Affiliation::PublishOnly => "publish-only",
-                Affiliation::Owner => "owner",
-                Affiliation::Outcast => "outcast",
-            };
+        let each = people.affiliations.iter().map(|(jid, held)| {
             let element = Element::new("affiliation", ns::PUBSUB_OWNER).with_attribute("jid", jid);
-            element.with_attribute("affiliation", name)
+            element.with_attribute("affiliation", affiliation::name(*held))
         });
         elements.push(each.fold(named("affiliations"), Element::with_child));
     }
     if !people.subscriptions.is_empty() {
         let each = people.subscriptions.iter().map(|subscription| {
-            let state = match subscription.state {
-                SubscriptionState::Pending => "pending",
-                SubscriptionState::Subscribed => "subscribed",
-            };
+            let state = affiliation::state_name(Some(subscription.state));
             let element = Element::new("subscription", ns::PUBSUB_OWNER).with_attribute("jid", &subscription.jid);
             element.with_attribute("subscription", state)
         });

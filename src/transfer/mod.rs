@@ -17,6 +17,7 @@ use rondel_storage::preferences::{ArchivePreferences, LastActivity};
 use rondel_storage::pubsub::{NodeConfig, People};
 use rondel_storage::roster;
 
+use crate::hex;
 use crate::sasl::ScramKeys;
 use crate::xml::Element;
 
@@ -128,6 +129,19 @@ pub struct Standing {
     pub limited_until_s: Option<u64>,
     /// Whether it is not held to them, however young it is.
     pub is_trusted: bool,
+}
+
+/// A text in which bytes are written as in URLs. None if an escape is none, or if it is no text then.
+fn percent_decoded(name: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = name;
+    while let Some((plain, behind)) = rest.split_once('%') {
+        bytes.extend_from_slice(plain.as_bytes());
+        bytes.extend(hex::decode(behind.get(..2)?)?);
+        rest = behind.get(2..)?;
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

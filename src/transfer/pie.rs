@@ -6,9 +6,9 @@ use std::path::{Component, Path, PathBuf};
 
 use xml::reader::{EventReader, ParserConfig, XmlEvent};
 
-use super::Piece;
 use super::export::{PIE, PIE_ARCHIVE};
 use super::pieces::{self, Unknown};
+use super::{Piece, percent_decoded};
 use crate::xml::{Builder, Element, namespaces as ns};
 
 /// The namespace of inclusion.
@@ -229,9 +229,8 @@ fn included(path: &Path, include: &Element) -> Result<PathBuf, String> {
     if include.attribute("parse").is_some_and(|parse| parse != "xml") || include.attribute("xpointer").is_some() {
         return Err(format!("{href}: only whole XML files can be included"));
     }
-    let href: String = form_urlencoded::parse(format!("={}", href.replace('+', "%2B").replace('&', "%26")).as_bytes())
-        .map(|(_, value)| value.into_owned())
-        .collect();
+    // What is no escape stands for itself.
+    let href = percent_decoded(href).unwrap_or_else(|| href.to_owned());
     let is_within = Path::new(&href).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     if !is_within || href.contains("://") {
         return Err(format!("{href}: is not a file in the folder of this one"));

@@ -6,15 +6,16 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rondel_storage::accounts::Role;
 use rondel_storage::preferences::{ArchiveDefault, ArchivePreferences, LastActivity};
-use rondel_storage::pubsub::{Affiliation, NodeConfig, People, Subscription, SubscriptionState};
+use rondel_storage::pubsub::{Affiliation, NodeConfig, People, Subscription};
 use rondel_storage::roster;
 
 use super::export::PIE_SCRAM;
 use super::{Archived, OWN, Piece, Standing};
+use crate::account::roster::subscription;
 use crate::admin::mechanism_name;
 use crate::datetime;
 use crate::jid::Jid;
-use crate::pubsub::{ServiceKind, Submission, default_config};
+use crate::pubsub::{ServiceKind, Submission, affiliation, default_config};
 use crate::sasl::{Hash, ScramKeys};
 use crate::xml::{Element, namespaces as ns};
 
@@ -99,18 +100,15 @@ fn standing(element: &Element) -> Standing {
 /// A contact, as a roster has it (RFC 6121 §2.1.2).
 pub fn contact(element: &Element) -> Option<Piece> {
     let jid = bare(element.attribute("jid")?)?;
-    let subscription = match element.attribute("subscription") {
-        Some("to") => roster::Subscription::To,
-        Some("from") => roster::Subscription::From,
-        Some("both") => roster::Subscription::Both,
-        Some("remove") => return None,
-        _ => roster::Subscription::None,
-    };
+    let name = element.attribute("subscription").unwrap_or_default();
+    if name == "remove" {
+        return None;
+    }
     let groups = element.children().filter(|child| child.name == "group").map(Element::text);
     let item = roster::Item {
         name: element.attribute("name").unwrap_or_default().to_owned(),
         groups: groups.filter(|group| !group.is_empty()).collect(),
-        subscription,
+        subscription: subscription(name).unwrap_or_default(),
         ask: element.attribute("ask") == Some("subscribe"),
         approved: matches!(element.attribute("approved"), Some("true" | "1")),
         listed: true,
@@ -125,14 +123,11 @@ fn request(element: &Element) -> Option<Piece> {
         return None;
     }
     let from = bare(element.attribute("from")?)?;
-    let mut stanza = Vec::new();
-    element.write_to(&mut stanza, ns::CLIENT);
-    Some(Piece::SubscriptionRequest { from, stanza })
+    Some(Piece::SubscriptionRequest { from, stanza: stanza(element) })
 }
 
 fn blocklist(element: &Element) -> Vec<Piece> {
-    let jids = element.children().filter_map(|item| Jid::parse(item.attribute("jid")?).ok());
-    jids.map(|jid| Piece::Block(jid.as_str().to_owned())).collect()
+    element.children().filter_map(|item| Some(Piece::Block(address(item.attribute("jid")?)?))).collect()
 }
 
 /// Who is denied everything in the default list; what else a privacy list can say nobody here understands (XEP-0016,
@@ -145,14 +140,13 @@ fn privacy(element: &Element) -> Vec<Piece> {
         let is_all = item.children().next().is_none() || item.child("message", PRIVACY).is_some();
         item.attribute("type") == Some("jid") && item.attribute("action") == Some("deny") && is_all
     });
-    let jids = items.filter_map(|item| Jid::parse(item.attribute("value")?).ok());
-    jids.map(|jid| Piece::Block(jid.as_str().to_owned())).collect()
+    items.filter_map(|item| Some(Piece::Block(address(item.attribute("value")?)?))).collect()
 }
 
 fn archive_preferences(element: &Element) -> ArchivePreferences {
     let list = |name| {
         let jids = element.child(name, ns::ARCHIVE).into_iter().flat_map(Element::children).map(Element::text);
-        jids.filter_map(|jid| Some(Jid::parse(&jid).ok()?.as_str().to_owned())).collect()
+        jids.filter_map(|jid| address(&jid)).collect()
     };
     let default = match element.attribute("default") {
         Some("never") => ArchiveDefault::Never,
@@ -168,11 +162,9 @@ pub fn offline(element: &Element) -> Option<Piece> {
         return None;
     }
     let delay = element.child("delay", ns::DELAY).and_then(|delay| moment_s(delay, "stamp"));
-    let mut stanza = Vec::new();
     // What says when it came is written anew when it is delivered.
     let kept = if delay.is_some() { element.clone().without_children("delay", ns::DELAY) } else { element.clone() };
-    kept.write_to(&mut stanza, ns::CLIENT);
-    Some(Piece::Offline { arrived_s: delay.unwrap_or_default(), stanza })
+    Some(Piece::Offline { arrived_s: delay.unwrap_or_default(), stanza: stanza(&kept) })
 }
 
 /// A message of an archive (XEP-0227 §4.10): whose it is, is told by its addresses. The account is not known here.
@@ -182,11 +174,21 @@ pub fn archived(element: &Element) -> Option<Piece> {
     let at_us = u64::try_from(datetime::parse(stamp)?.us).ok()?;
     let message = forwarded.child("message", ns::CLIENT)?;
     let is_tombstone = element.attribute_in(OWN, "tombstone") == Some("true");
+    Some(archived_at(at_us, message, is_tombstone))
+}
+
+/// A message that was archived at this time, in microseconds since 1970.
+pub fn archived_at(at_us: u64, message: &Element, is_tombstone: bool) -> Piece {
     let address = |name| message.attribute(name).and_then(bare);
     let (from, to) = (address("from"), address("to"));
-    let mut stanza = Vec::new();
-    message.write_to(&mut stanza, ns::CLIENT);
-    Some(Piece::Archived(Archived { at_us, from, to, is_tombstone, stanza }))
+    Piece::Archived(Archived { at_us, from, to, is_tombstone, stanza: stanza(message) })
+}
+
+/// An element as it stands in a client's stream.
+pub fn stanza(element: &Element) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    element.write_to(&mut bytes, ns::CLIENT);
+    bytes
 }
 
 /// A node's configuration, or who has to do with it, which stand one after the other.
@@ -203,33 +205,27 @@ pub fn node(element: &Element) -> Option<Piece> {
             config = Some(Box::new(configured));
         }
         "affiliations" => {
-            let each = element.children().filter_map(|child| {
-                let affiliation = match child.attribute("affiliation")? {
-                    "member" => Affiliation::Member,
-                    "publisher" => Affiliation::Publisher,
-                    "publish-only" => Affiliation::PublishOnly,
-                    "owner" => Affiliation::Owner,
-                    "outcast" => Affiliation::Outcast,
-                    _ => return None,
-                };
-                Some((bare(child.attribute("jid")?)?, affiliation))
-            });
+            let each = element
+                .children()
+                .filter_map(|child| affiliated(child.attribute("jid")?, child.attribute("affiliation")?));
             people.affiliations = each.collect();
         }
         "subscriptions" => {
             let each = element.children().filter_map(|child| {
-                let state = match child.attribute("subscription")? {
-                    "subscribed" => SubscriptionState::Subscribed,
-                    "pending" => SubscriptionState::Pending,
-                    _ => return None,
-                };
-                Some(Subscription { jid: Jid::parse(child.attribute("jid")?).ok()?.as_str().to_owned(), state })
+                let state = affiliation::parse_state(child.attribute("subscription")?)?;
+                Some(Subscription { jid: address(child.attribute("jid")?)?, state })
             });
             people.subscriptions = each.collect();
         }
         _ => return None,
     }
     Some(Piece::Node { name, config, people })
+}
+
+/// Who has an affiliation to a node, and which.
+pub fn affiliated(jid: &str, name: &str) -> Option<(String, Affiliation)> {
+    let held = affiliation::parse(name).filter(|held| *held != Affiliation::None)?;
+    Some((bare(jid)?, held))
 }
 
 /// Takes from a form what is understood (XEP-0227 §4.9.1: the rest is ignored).
@@ -252,6 +248,11 @@ pub fn item(node: &str, element: &Element) -> Option<Piece> {
         publisher: element.attribute("publisher").and_then(bare),
         at_us,
     })
+}
+
+/// An address in its normal form.
+pub fn address(jid: &str) -> Option<String> {
+    Some(Jid::parse(jid).ok()?.as_str().to_owned())
 }
 
 /// The bare address, in its normal form.

@@ -10,12 +10,14 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rondel_storage::preferences::{ArchiveDefault, ArchivePreferences};
-use rondel_storage::pubsub::{Affiliation, People};
+use rondel_storage::pubsub::People;
 use rondel_storage::roster;
 
 use super::lua::{Lua, Table, Value};
-use super::{Archived, Piece, Standing, pieces};
+use super::{Piece, Standing, percent_decoded, pieces};
+use crate::account::roster::subscription;
 use crate::datetime;
+use crate::hex;
 use crate::pubsub::{ServiceKind, Submission, default_config};
 use crate::sasl::{Hash, ScramKeys};
 use crate::xml::{Element, namespaces as ns};
@@ -117,19 +119,10 @@ impl<'t> Prosody<'t> {
             (self.tell)(Piece::ArchivePreferences(archive_preferences(&preferences)))?;
         }
         self.items(host, "offline", local, |item| {
-            let arrived_s = when_us(item)? / 1_000_000;
-            let mut stanza = Vec::new();
-            stored(item)?.without_children("delay", ns::DELAY).write_to(&mut stanza, ns::CLIENT);
-            Some(Piece::Offline { arrived_s, stanza })
+            let stanza = pieces::stanza(&stored(item)?.without_children("delay", ns::DELAY));
+            Some(Piece::Offline { arrived_s: when_us(item)? / 1_000_000, stanza })
         })?;
-        self.items(host, "archive", local, |item| {
-            let (at_us, message) = (when_us(item)?, stored(item)?);
-            let address = |name| message.attribute(name).and_then(pieces::bare);
-            let (from, to) = (address("from"), address("to"));
-            let mut stanza = Vec::new();
-            message.write_to(&mut stanza, ns::CLIENT);
-            Some(Piece::Archived(Archived { at_us, from, to, is_tombstone: false, stanza }))
-        })?;
+        self.items(host, "archive", local, |item| Some(pieces::archived_at(when_us(item)?, &stored(item)?, false)))?;
         (self.tell)(Piece::End)
     }
 
@@ -147,8 +140,7 @@ impl<'t> Prosody<'t> {
         for (from, request) in pending.and_then(Value::table).into_iter().flat_map(Table::texts) {
             let Some(from) = pieces::bare(from) else { continue };
             let presence = request.table().and_then(|table| element(table, ns::CLIENT));
-            let mut stanza = Vec::new();
-            presence.iter().for_each(|presence| presence.write_to(&mut stanza, ns::CLIENT));
+            let stanza = presence.as_ref().map(pieces::stanza).unwrap_or_default();
             (self.tell)(Piece::SubscriptionRequest { from, stanza })?;
         }
         Ok(())
@@ -156,17 +148,16 @@ impl<'t> Prosody<'t> {
 
     fn blocklist(&mut self, host: &Path, local: &str) -> Result<(), String> {
         let Some(Value::Table(list)) = self.value(host, "blocklist", local) else { return Ok(()) };
-        let jids = list.texts().filter_map(|(jid, _)| crate::jid::Jid::parse(jid).ok());
-        jids.map(|jid| Piece::Block(jid.as_str().to_owned())).try_for_each(&mut *self.tell)
+        let jids = list.texts().filter_map(|(jid, _)| pieces::address(jid));
+        jids.map(Piece::Block).try_for_each(&mut *self.tell)
     }
 
     fn eventing(&mut self, host: &Path, local: &str) -> Result<(), String> {
         let Some(Value::Table(nodes)) = self.value(host, "pep", local) else { return Ok(()) };
-        let names: Vec<&str> = nodes.texts().map(|(name, _)| name).collect();
         for (name, node) in nodes.texts() {
             (self.tell)(self::node(name, node))?;
         }
-        for name in names {
+        for (name, _) in nodes.texts() {
             let store = format!("pep_{name}");
             self.items(host, &store, local, |item| {
                 // The payload alone; its id and whose it is stand beside it.
@@ -246,25 +237,12 @@ fn named(folder: &Path) -> Result<Vec<(PathBuf, String)>, NotProsody> {
     for entry in fs::read_dir(folder).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
         let stem = if path.is_dir() { path.file_name() } else { path.file_stem() };
-        if let Some(name) = stem.and_then(|stem| decoded(stem.to_str()?)) {
+        if let Some(name) = stem.and_then(|stem| percent_decoded(stem.to_str()?)) {
             entries.push((path, name));
         }
     }
     entries.sort();
     Ok(entries)
-}
-
-/// What a name of a file means.
-fn decoded(name: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    let mut rest = name;
-    while let Some((plain, behind)) = rest.split_once('%') {
-        bytes.extend_from_slice(plain.as_bytes());
-        bytes.push(u8::from_str_radix(behind.get(..2)?, 16).ok()?);
-        rest = behind.get(2..)?;
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8(bytes).ok()
 }
 
 /// A name as one of a file: letters and digits, and what else is kept, as they are.
@@ -288,7 +266,7 @@ fn rooms(host: &Path) -> u64 {
 
 /// What proves a password: keys of the hash function that their length tells.
 fn keys(account: &Table) -> Option<ScramKeys> {
-    let bytes = |name| unhex(account.text(name)?);
+    let bytes = |name| hex::decode(account.text(name)?);
     let (stored_key, server_key) = (bytes("stored_key")?, bytes("server_key")?);
     let hash = [Hash::Sha1, Hash::Sha256].into_iter().find(|hash| hash.bytes() == stored_key.len())?;
     let Value::Text(salt) = account.get("salt")?.clone() else { return None };
@@ -302,24 +280,12 @@ fn keys(account: &Table) -> Option<ScramKeys> {
     })
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.is_ascii() {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
-}
-
 fn roster_item(contact: &Table) -> roster::Item {
     let groups = contact.get("groups").and_then(Value::table);
     roster::Item {
         name: contact.text("name").unwrap_or_default().to_owned(),
         groups: groups.into_iter().flat_map(Table::texts).map(|(group, _)| group.to_owned()).collect(),
-        subscription: match contact.text("subscription") {
-            Some("to") => roster::Subscription::To,
-            Some("from") => roster::Subscription::From,
-            Some("both") => roster::Subscription::Both,
-            _ => roster::Subscription::None,
-        },
+        subscription: contact.text("subscription").and_then(subscription).unwrap_or_default(),
         ask: contact.text("ask") == Some("subscribe"),
         approved: contact.get("approved").is_some_and(|approved| *approved != Value::Boolean(false)),
         listed: true,
@@ -332,7 +298,7 @@ fn archive_preferences(preferences: &Table) -> ArchivePreferences {
     let default = preferences.named.iter().find(|(key, _)| *key == Value::Boolean(false)).map(|(_, value)| value);
     let list = |wanted: bool| {
         let jids = preferences.texts().filter(|(_, value)| **value == Value::Boolean(wanted));
-        jids.filter_map(|(jid, _)| Some(crate::jid::Jid::parse(jid).ok()?.as_str().to_owned())).collect()
+        jids.filter_map(|(jid, _)| pieces::address(jid)).collect()
     };
     let default = match default {
         Some(Value::Boolean(false)) => ArchiveDefault::Never,
@@ -362,16 +328,8 @@ fn node(name: &str, node: &Value) -> Piece {
         .collect();
     let fields: Vec<(&str, &str)> = options.iter().map(|(name, value)| (&**name, &**value)).collect();
     Submission::of(&fields).configure_known(&mut config);
-    let affiliations = part("affiliations").into_iter().flat_map(Table::texts).filter_map(|(jid, value)| {
-        let affiliation = match value.text()? {
-            "member" => Affiliation::Member,
-            "publisher" => Affiliation::Publisher,
-            "outcast" => Affiliation::Outcast,
-            "owner" => Affiliation::Owner,
-            _ => return None,
-        };
-        Some((pieces::bare(jid)?, affiliation))
-    });
+    let affiliations = part("affiliations").into_iter().flat_map(Table::texts);
+    let affiliations = affiliations.filter_map(|(jid, value)| pieces::affiliated(jid, value.text()?));
     let people = People { affiliations: affiliations.collect(), ..People::default() };
     Piece::Node { name: name.to_owned(), config: Some(Box::new(config)), people }
 }
@@ -425,10 +383,10 @@ mod tests {
     #[test]
     fn names_of_files_mean_names() {
         for (name, file) in [("example.org", "example%2eorg"), ("o'neil", "o%27neil"), ("jürgen", "j%c3%bcrgen")] {
-            assert_eq!((encoded(name, b""), decoded(file).as_deref()), (file.to_owned(), Some(name)));
+            assert_eq!((encoded(name, b""), percent_decoded(file).as_deref()), (file.to_owned(), Some(name)));
         }
         assert_eq!(encoded("pep_urn:x", b"_"), "pep_urn%3ax");
-        assert_eq!((decoded("a%2"), decoded("a%zz"), decoded("%ff")), (None, None, None));
+        assert_eq!((percent_decoded("a%2"), percent_decoded("a%zz"), percent_decoded("%ff")), (None, None, None));
     }
 
     #[test]

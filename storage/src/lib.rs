@@ -51,6 +51,8 @@ pub mod roster;
 mod schema;
 mod store;
 mod survey;
+#[cfg(test)]
+mod testing;
 mod timed;
 pub mod tokens;
 mod tuning;

@@ -7,7 +7,7 @@ use crate::engine::{Engine, column};
 use crate::open::OpenError;
 use crate::reply::{Failure, one_line};
 use crate::tuning::Tuning;
-use crate::{FailureKind, Family, Options, Store};
+use crate::{Family, Options, Store};
 use rocksdb::{DB, DBRawIterator, ReadOptions, WriteBatch, WriteOptions};
 use std::path::{Path, PathBuf};
 
@@ -243,15 +243,10 @@ impl Damage {
     }
 }
 
-impl From<OpenError> for Failure {
-    fn from(error: OpenError) -> Failure {
-        Failure::new(FailureKind::Io, error.to_string())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::noise;
     use crate::{Outcome, Owner, WriteRequest};
     use std::fs;
     use std::os::unix::fs::FileExt;
@@ -264,24 +259,12 @@ mod tests {
         Owner::new(&format!("user{number:05}"), "example.org").unwrap()
     }
 
-    /// Random letters, so that blocks are not compressed to nothing.
-    fn letters(number: u32) -> Vec<u8> {
-        let mut state = number.wrapping_mul(2_654_435_761) | 1;
-        let mut next = || {
-            state ^= state << 13;
-            state ^= state >> 17;
-            state ^= state << 5;
-            state as u8
-        };
-        (0..300).map(|_| next()).collect()
-    }
-
     /// A store with accounts in one large file, whose path is answered.
     fn filled(path: &Path) -> PathBuf {
         let store = Store::open(&Options::new(path)).unwrap();
         let mut bulk = store.bulk();
         for number in 0..5000 {
-            bulk.write(WriteRequest::new(owner(number)).put(Family::Accounts, b"", letters(number))).unwrap();
+            bulk.write(WriteRequest::new(owner(number)).put(Family::Accounts, b"", noise(number, 300))).unwrap();
             bulk.write(WriteRequest::new(owner(number)).put(Family::Vcards, b"card", vec![1])).unwrap();
         }
         bulk.finish().unwrap();
@@ -313,7 +296,7 @@ mod tests {
         let saved = salvage(&old, &new).unwrap();
         assert_eq!(saved, found);
         let store = Store::open(&Options::new(&new)).unwrap();
-        let lost = (0..5000).filter(|number| value(&store, *number) != Some(letters(*number))).count();
+        let lost = (0..5000).filter(|number| value(&store, *number) != Some(noise(*number, 300))).count();
         // A block has some four thousand bytes.
         assert!((1..40).contains(&lost), "{lost}");
         assert_eq!(whole.entries - saved.entries, lost as u64);

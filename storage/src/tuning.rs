@@ -75,17 +75,18 @@ impl Tuning {
 
     /// All families of the catalogue, and RocksDB's `default`, which it insists on and which stays empty.
     pub(crate) fn families(&self) -> Vec<ColumnFamilyDescriptor> {
-        let known = Family::ALL.iter().map(|family| ColumnFamilyDescriptor::new(family.name(), self.family(*family)));
-        let mut families: Vec<_> = known.collect();
-        families.push(ColumnFamilyDescriptor::new("default", rocksdb::Options::default()));
-        families
+        self.families_with(|_| {})
     }
 
     /// The same, of a database of which nothing is to be changed: nothing is merged or given up.
     pub(crate) fn families_at_rest(&self) -> Vec<ColumnFamilyDescriptor> {
+        self.families_with(|options| options.set_disable_auto_compactions(true))
+    }
+
+    fn families_with(&self, change: impl Fn(&mut rocksdb::Options)) -> Vec<ColumnFamilyDescriptor> {
         let known = Family::ALL.iter().map(|family| {
             let mut options = self.family(*family);
-            options.set_disable_auto_compactions(true);
+            change(&mut options);
             ColumnFamilyDescriptor::new(family.name(), options)
         });
         let mut families: Vec<_> = known.collect();

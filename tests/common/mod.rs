@@ -9,6 +9,7 @@ pub mod browser;
 pub mod commands;
 pub mod follower;
 pub mod letters;
+pub mod name_server;
 pub mod people;
 pub mod prosody;
 pub mod scram;

@@ -30,14 +30,27 @@ pub(super) fn removal(contact: &str, version: u64) -> Element {
     query(version).with_child(entry.with_attribute("subscription", "remove"))
 }
 
+/// The states of a subscription, with their names (§2.1.2.5).
+const SUBSCRIPTIONS: [(Subscription, &str); 4] = [
+    (Subscription::None, "none"),
+    (Subscription::To, "to"),
+    (Subscription::From, "from"),
+    (Subscription::Both, "both"),
+];
+
+/// A subscription's name.
+pub fn subscription_name(subscription: Subscription) -> &'static str {
+    SUBSCRIPTIONS.iter().find(|(known, _)| *known == subscription).map_or("none", |(_, name)| name)
+}
+
+/// The subscription of this name.
+pub fn subscription(name: &str) -> Option<Subscription> {
+    SUBSCRIPTIONS.iter().find(|(_, known)| *known == name).map(|(subscription, _)| *subscription)
+}
+
 /// `<item/>` (§2.1.2).
-pub(super) fn entry(contact: &str, item: &Item) -> Element {
-    let subscription = match item.subscription {
-        Subscription::None => "none",
-        Subscription::To => "to",
-        Subscription::From => "from",
-        Subscription::Both => "both",
-    };
+pub fn entry(contact: &str, item: &Item) -> Element {
+    let subscription = subscription_name(item.subscription);
     let attributes = [
         ("jid", Some(contact)),
         ("name", Some(item.name.as_str()).filter(|name| !name.is_empty())),

@@ -17,6 +17,7 @@ mod set;
 mod tests;
 
 pub use change::Change;
+pub use element::{entry, subscription, subscription_name};
 pub use exchange::{Exchange, Opened, Settled, gone, inbound, outbound};
 pub use get::{Answer, Get, GetRequest, get};
 pub use set::{Outcome, SetRequest, set};

@@ -27,9 +27,11 @@ pub(crate) fn keep(engine: &Engine, schema: u32) -> Result<PathBuf, Failure> {
 pub(crate) fn forget_old(store: &Path, now: SystemTime) -> io::Result<()> {
     for entry in fs::read_dir(store)? {
         let entry = entry?;
-        let is_kept = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
+        if !entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX)) {
+            continue;
+        }
         let age = now.duration_since(entry.metadata()?.modified()?).unwrap_or_default();
-        if is_kept && age > KEPT {
+        if age > KEPT {
             fs::remove_dir_all(entry.path())?;
             tracing::info!(target: "storage", "{} was kept for long enough and is gone", entry.path().display());
         }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::Options;
 use crate::archive::{self, Appends, Found, Query};
+use crate::testing::noise;
 use crate::{Family, Outcome, Owner, WriteRequest};
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -65,14 +66,7 @@ fn each_backup_has_what_there_was_and_shares_what_has_not_changed() {
     let place = Place::new();
     let store = place.store("store");
     let mut backups = place.backups();
-    let mut state = 1u32;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        state as u8
-    };
-    let large: Vec<u8> = (0..4_000_000).map(|_| next()).collect();
+    let large = noise(1, 4_000_000);
     put(&store, "large", &large);
     put(&store, "juliet", b"1");
     append(&store, 1..60);
