@@ -2,6 +2,14 @@
 
 mod common;
 
+#[path = "clients/conversation.rs"]
+mod conversation;
+#[path = "clients/program.rs"]
+mod program;
+#[allow(dead_code)] // A part of it is needed.
+#[path = "clients/row.rs"]
+mod row;
+
 use std::time::{Duration, Instant};
 
 use common::people::try_to_log_in;
@@ -150,4 +158,29 @@ fn strangers_hear_little_of_one_account_and_who_has_written_is_none() {
     romeo.hear("from='juliet@localhost/balcony'");
     (0..10).for_each(|number| nurse.say(&chat("juliet", &format!("n{number}"))));
     juliet.hear("id='n9'");
+}
+
+/// Of 500 contacts of Juliet's, Romeo is one.
+fn large_roster() -> String {
+    let contact = |number| format!("<item jid='contact{number}@localhost' subscription='both'/>");
+    let contacts: String = (1..500).map(contact).collect();
+    format!(
+        "<server-data xmlns='urn:xmpp:pie:0'><host jid='localhost'><user name='juliet' password='secret'>\
+         <query xmlns='jabber:iq:roster'><item jid='romeo@localhost' subscription='both'/>{contacts}</query></user>\
+         <user name='romeo' password='secret'/></host></server-data>"
+    )
+}
+
+/// How long each step takes under Prosody's usual limit is printed (`--nocapture`); docs/operating.md has the figures.
+#[test]
+fn somebody_with_a_large_roster_logs_in_and_chats_under_a_tight_limit() {
+    for limit in ["3kb/s:2s", "10kb/s:10s"] {
+        let flags = ["--dev", "--shards", "2", "--limit-c2s", limit, "--limit-stanzas", "none"];
+        let server = Server::start_with(tempfile::tempdir().unwrap(), &flags);
+        let file = server.data().join("roster.xml");
+        std::fs::write(&file, large_roster()).unwrap();
+        server.rondel_says(&["import", file.to_str().unwrap()]);
+        let said = row::slixmpp_on(&server, "large_roster.py", "evening");
+        println!("--limit-c2s {limit}\n{}", said.join("\n"));
+    }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rondel_storage::accounts::AccountFlags;
 use rondel_storage::{Options, Outcome, Owner, Store, accounts};
 
 use super::export::{Export, Exported, Wanted};
@@ -158,6 +159,8 @@ fn passwords_become_keys_and_what_was_decided_comes_along() {
     };
     let keys = crate::credentials::from_store(&account("a@x.example").keys[0]);
     assert!(sasl::verify("secret", &keys) && !account("a@x.example").is_disabled(NOW_US / 1_000_000));
+    // Who was there elsewhere, nobody knows since when, is not held to the limits of new accounts.
+    assert!(account("a@x.example").flags.has(AccountFlags::TRUSTED));
     let b = account("b@x.example");
     assert_eq!((b.created, b.role, b.muted_until_s), (1_577_836_800, Role::Admin, Some(u64::MAX)));
     assert_eq!(b.disabled.map(|disabled| disabled.reason).as_deref(), Some("spam"));

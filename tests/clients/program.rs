@@ -11,7 +11,7 @@ pub struct Program {
     child: Child,
     lines: mpsc::Receiver<String>,
     /// What was said so far.
-    said: Vec<String>,
+    pub said: Vec<String>,
 }
 
 impl Program {

@@ -11,6 +11,11 @@ use crate::program::Program;
 pub fn slixmpp(script: &str, row: &str) {
     let server = Server::start_with(tempfile::tempdir().unwrap(), &["--dev", "--shards", "2"]);
     ["romeo", "juliet", "nurse"].iter().for_each(|user| server.add_user(user));
+    slixmpp_on(&server, script, row);
+}
+
+/// The same on a server that has these people. What they have said.
+pub fn slixmpp_on(server: &Server, script: &str, row: &str) -> Vec<String> {
     let mut command = Command::new(cache().join("clients/bin/python"));
     command.env("PYTHONDONTWRITEBYTECODE", "1");
     command.arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script)).arg(row);
@@ -18,6 +23,7 @@ pub fn slixmpp(script: &str, row: &str) {
     let mut people = Program::start(trust(&mut command, &server.certificate()));
     people.hear("DONE");
     people.end_well();
+    std::mem::take(&mut people.said)
 }
 
 /// Where the clients' libraries are installed, by `.ci/setup tests`.
