@@ -15,6 +15,7 @@ pub mod http;
 pub mod jid;
 pub mod limits;
 pub mod logging;
+pub mod metrics;
 pub mod names;
 pub mod pubsub;
 pub mod random;

@@ -209,33 +209,6 @@ fn a_part_of_the_server_has_a_log_level_of_its_own() {
 }
 
 #[test]
-fn a_running_server_says_what_it_has_counted() {
-    let server = Server::start(&["--shards", "2"]);
-    server.add_user("juliet");
-    let mut juliet = Raw::login(&server, "juliet", "balcony");
-    juliet.round_trip();
-    let status = |flags: &[&str]| {
-        let output = rondel().arg("status").args(flags).arg("--data-dir").arg(server.data()).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let status_json: serde_json::Value = serde_json::from_str(&status(&["--json"])).unwrap();
-    let sum = |name: &str| -> u64 {
-        let counters = status_json["counters"].as_array().unwrap();
-        counters
-            .iter()
-            .filter(|counter| counter["name"] == name)
-            .map(|counter| counter["value"].as_u64().unwrap())
-            .sum()
-    };
-    assert_eq!((sum("stanzas"), sum("accepted"), sum("connections")), (1, 1, 1));
-    assert!(sum("syncs") >= 1 && sum("writes") >= 1, "{status_json}");
-    assert!(status(&[]).contains("wake-ups per stanza"));
-    let output = rondel().args(["status", "--data-dir", "/nonexistent"]).output().unwrap();
-    assert_eq!(complaint(&output).1, 1);
-}
-
-#[test]
 fn help_is_there_for_every_subcommand() {
     for arguments in [
         &["--help"][..],

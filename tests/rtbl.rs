@@ -102,7 +102,7 @@ fn who_is_on_a_list_does_not_reach_strangers() {
     let mut juliet = Raw::online(&server, "juliet", "balcony");
     let mut spammer = Raw::online(&server, "spammer", "client");
     assert!(is_refused(&mut spammer, &mut juliet));
-    let status = server.rondel_says(&["status"]);
+    let status = server.rondel_says(&["status", "--all"]);
     let entries = status.lines().find(|line| line.contains("block-list-entries")).unwrap();
     assert!(entries.trim_end().ends_with(" 2"), "{entries}");
     // Without the flag nobody is listed, and what was stored is gone.

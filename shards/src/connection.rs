@@ -136,6 +136,11 @@ impl<A: Application> Connection<A> {
         self.outbox.len() + self.unsent.len() - self.unsent_from
     }
 
+    /// Bytes that its buffers take.
+    pub fn buffer_bytes(&self) -> usize {
+        self.outbox.capacity() + self.unsent.capacity() + self.unread.capacity()
+    }
+
     /// Whether something can be sent right now, in the middle of a turn.
     pub fn may_flush(&self) -> bool {
         !self.blocked && !self.lent && matches!(self.phase, Phase::Open)

@@ -65,6 +65,15 @@ pub enum Refused {
     Full,
 }
 
+/// What connections take.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Buffers {
+    /// Bytes of their places and of their buffers, without the state of TLS.
+    pub bytes: usize,
+    /// Bytes that wait to be sent.
+    pub unsent_bytes: usize,
+}
+
 /// The shard, as its [`Application`] sees it.
 pub struct Io<A: Application> {
     pub(crate) shard: usize,
@@ -226,6 +235,17 @@ impl<A: Application> Io<A> {
     /// Has [`Application::turn_ends`] called at the end of this turn, whether or not anything is to be sent.
     pub fn want_turn_end(&mut self) {
         self.want_flush();
+    }
+
+    /// What some thousand connections take, beginning with the given place of the table, and the place to go on from.
+    pub fn buffers(&self, from: usize) -> (Buffers, Option<usize>) {
+        let (connections, next) = self.connections.part(from);
+        let mut buffers = Buffers { bytes: self.connections.part_bytes(from), unsent_bytes: 0 };
+        for connection in connections {
+            buffers.bytes += connection.buffer_bytes();
+            buffers.unsent_bytes += connection.waiting();
+        }
+        (buffers, next)
     }
 
     /// Bytes of messages that wait to be sent to other shards.

@@ -38,7 +38,7 @@ pub use application::{Accepted, Application, Closed, Origin, Verdict};
 pub use bucket::{Rate, TokenBucket};
 pub use connection::ConnectionId;
 pub use debt::Debt;
-pub use io::{Io, Refused};
+pub use io::{Buffers, Io, Refused};
 pub use listen::{ListenError, Listener};
 pub use memory::return_large_pieces;
 pub use mesh::Remote;

@@ -2,24 +2,30 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-macro_rules! metrics {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// The counters of one shard. Only the shard itself adds to them, hence no atomic read-modify-write.
+/// Declares a struct of [`Counter`]s, and one of what they said at one moment.
+#[macro_export]
+macro_rules! counters {
+    (
+        $(#[$live_doc:meta])* $live:ident;
+        $(#[$snapshot_doc:meta])* $snapshot:ident;
+        $($(#[$doc:meta])* $name:ident,)*
+    ) => {
+        $(#[$live_doc])*
         #[derive(Debug, Default)]
-        pub struct Metrics { $($(#[$doc])* pub $name: Counter,)* }
+        pub struct $live { $($(#[$doc])* pub $name: $crate::Counter,)* }
 
-        /// What a shard's [`Metrics`] said at one moment.
+        $(#[$snapshot_doc])*
         #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-        pub struct MetricsSnapshot { $($(#[$doc])* pub $name: u64,)* }
+        pub struct $snapshot { $($(#[$doc])* pub $name: u64,)* }
 
-        impl Metrics {
+        impl $live {
             /// Reads all counters.
-            pub fn snapshot(&self) -> MetricsSnapshot {
-                MetricsSnapshot { $($name: self.$name.get(),)* }
+            pub fn snapshot(&self) -> $snapshot {
+                $snapshot { $($name: self.$name.get(),)* }
             }
         }
 
-        impl MetricsSnapshot {
+        impl $snapshot {
             /// Name and value of every counter, in order.
             pub fn fields(&self) -> Vec<(&'static str, u64)> {
                 vec![$((stringify!($name), self.$name),)*]
@@ -28,7 +34,11 @@ macro_rules! metrics {
     };
 }
 
-metrics! {
+counters! {
+    /// The counters of one shard. Only the shard itself adds to them, hence no atomic read-modify-write.
+    Metrics;
+    /// What a shard's [`Metrics`] said at one moment.
+    MetricsSnapshot;
     /// Connections here now.
     connections,
     /// Connections accepted by this shard's listeners.

@@ -5,6 +5,9 @@ use crate::connection::ConnectionId;
 
 const CHUNK: usize = 256;
 
+/// Chunks that are looked at in one go: a fraction of a millisecond.
+const CHUNKS_AT_ONCE: usize = 16;
+
 pub(crate) struct Slab<T> {
     chunks: Vec<Box<[Slot<T>]>>,
     free: Vec<u32>,
@@ -59,6 +62,20 @@ impl<T> Slab<T> {
         self.len -= 1;
         self.free.push(id.index);
         Some(value)
+    }
+
+    /// What is here of some thousand places, beginning with the given one, and the place to go on from.
+    pub fn part(&self, from: usize) -> (impl Iterator<Item = &T>, Option<usize>) {
+        let first = from / CHUNK;
+        let end = (first + CHUNKS_AT_ONCE).min(self.chunks.len());
+        let chunks = self.chunks.get(first..end).unwrap_or_default();
+        let here = chunks.iter().flat_map(|chunk| chunk.iter()).filter_map(|slot| slot.value.as_ref());
+        (here, (end < self.chunks.len()).then_some(end * CHUNK))
+    }
+
+    /// Bytes that the places in that part take, used or not.
+    pub fn part_bytes(&self, from: usize) -> usize {
+        self.chunks.iter().skip(from / CHUNK).take(CHUNKS_AT_ONCE).map(|chunk| size_of_val::<[Slot<T>]>(chunk)).sum()
     }
 
     /// The ids of all that is here now.

@@ -76,6 +76,11 @@ impl Accounts {
         keys.iter().map(|&key| (key, &*self.sessions[key]))
     }
 
+    /// How many sessions there are.
+    pub fn sessions_len(&self) -> usize {
+        self.sessions.len()
+    }
+
     /// All accounts in memory, by their bare JIDs.
     pub fn all(&self) -> impl Iterator<Item = (&str, &Account)> {
         self.by_jid.iter().map(|(bare_jid, account)| (&**bare_jid, &**account))

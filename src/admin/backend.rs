@@ -46,49 +46,6 @@ impl std::fmt::Display for By {
     }
 }
 
-/// Who answers.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Status {
-    /// The version of the program.
-    pub version: String,
-    /// Its process.
-    pub pid: u32,
-    /// The domains served; empty if unknown, because no server runs.
-    pub domains: Vec<String>,
-    /// Rounds of hashing for the keys of new passwords; `None` leaves it to whoever asks.
-    pub scram_iterations: Option<u32>,
-    /// What has been counted since the server started.
-    #[serde(default)]
-    pub counters: Vec<Counted>,
-    /// What has become of backups; none where none are made.
-    #[serde(default)]
-    pub backups: Option<BackupFacts>,
-}
-
-/// What has become of backups.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct BackupFacts {
-    /// When the newest one was made, in seconds since 1970.
-    pub made_s: Option<u64>,
-    /// How many there are.
-    pub kept: usize,
-    /// Why the last try was none.
-    pub failed: Option<String>,
-    /// Whether one is being made.
-    pub is_running: bool,
-}
-
-/// A counter, or a gauge of what is there now.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Counted {
-    /// What is counted.
-    pub name: String,
-    /// By which shard; `None` for what all share.
-    pub shard: Option<usize>,
-    /// How much of it.
-    pub value: u64,
-}
-
 /// Which accounts to list.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ListUsers {

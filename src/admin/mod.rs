@@ -29,6 +29,7 @@ mod request;
 mod sanctions;
 mod server;
 mod socket;
+mod status;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -38,8 +39,7 @@ mod users;
 pub use applicants::{Pending, PendingPage};
 pub use audit::{AuditEntry, AuditPage, ListAudit};
 pub use backend::{
-    Backend, BackupFacts, By, Counted, DisabledUser, Failure, FailureKind, ListUsers, PAGE_USERS_MAX, Status,
-    UserDetails, UserPage, UserSummary, ask,
+    Backend, By, DisabledUser, Failure, FailureKind, ListUsers, PAGE_USERS_MAX, UserDetails, UserPage, UserSummary, ask,
 };
 pub use backups::{DamageFacts, MadeBackup, SurveyFacts};
 pub(crate) use backups::{failed as backup_failed, make as make_backup, survey};
@@ -60,6 +60,7 @@ pub use request::{Done, Expected, Request};
 pub use sanctions::NamedRole;
 pub use server::{CLIENTS_MAX, Server, serve};
 pub use socket::{BindError, bind};
+pub use status::{Alert, BackupFacts, CertificateLife, Counted, Lately, Status};
 pub use transfer::{ImportFacts, Transfer};
 pub use usage::{AddressUsage, SessionUsage, Usage};
 pub(crate) use users::now;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use rondel_storage::{Options, Store};
 
-use super::backend::{Backend, By, Failure, Status};
+use super::backend::{Backend, By, Failure};
 use super::desk::Desk;
 use super::request::{Done, Request};
+use super::status::Status;
 
 /// Rounds of hashing for passwords that come as they are, where no server says otherwise: what it does by default.
 const ROUNDS: u32 = 10_000;
@@ -33,14 +34,11 @@ impl Offline {
                 self.desk.transfer.export(jid.as_deref(), domain.as_deref(), tell).map(Done::Exported)
             }
             Request::Import { path } => self.desk.transfer.import(Path::new(&path), ROUNDS, tell).map(Done::Imported),
-            Request::Status => Ok(Done::Status(Status {
+            Request::Status => Ok(Done::Status(Box::new(Status {
                 version: env!("CARGO_PKG_VERSION").into(),
                 pid: std::process::id(),
-                domains: Vec::new(),
-                scram_iterations: None,
-                counters: Vec::new(),
-                backups: None,
-            })),
+                ..Status::default()
+            }))),
             request => self.desk.carry_out(by, request),
         }
     }

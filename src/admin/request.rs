@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::applicants::PendingPage;
 use super::audit::{AuditPage, ListAudit};
-use super::backend::{ListUsers, Status, UserDetails, UserPage};
+use super::backend::{ListUsers, UserDetails, UserPage};
 use super::backups::{MadeBackup, SurveyFacts};
 use super::bans::BannedNetwork;
 use super::count::{CountLog, LogCount};
@@ -19,6 +19,7 @@ use super::marks::MarkedAccount;
 use super::people::{Activity, CensusOutcome, RosterEntry, Which};
 use super::reports::{ActOnReport, ReportDetails, ReportPage};
 use super::sanctions::NamedRole;
+use super::status::Status;
 use super::transfer::ImportFacts;
 use super::usage::Usage;
 use crate::jid::Jid;
@@ -346,7 +347,7 @@ macro_rules! done {
 
 done! {
     /// Who answers.
-    Status(Status),
+    Status(Box<Status>),
     /// Accounts.
     Users(UserPage),
     /// An account.

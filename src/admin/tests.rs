@@ -52,7 +52,7 @@ fn show(backend: &dyn Backend, jid: &Jid<'_>) -> Result<UserDetails, Failure> {
     ask(backend, Request::ShowUser { jid: jid.to_string() })
 }
 
-fn status(backend: &dyn Backend) -> Result<Status, Failure> {
+fn status(backend: &dyn Backend) -> Result<Box<Status>, Failure> {
     ask(backend, Request::Status)
 }
 

@@ -1,6 +1,6 @@
 //! The server's certificates, and their replacement while it runs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -73,6 +73,13 @@ impl CertificateStore {
     /// How TLS is spoken with browsers.
     pub fn https(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.https)
+    }
+
+    /// The files of all chains, and until when each holds, in seconds since 1970.
+    pub fn lives(&self) -> Vec<(PathBuf, i64)> {
+        let selection = self.current.0.load();
+        let all = self.files.iter().zip(&selection.certificates);
+        all.map(|(files, certificate)| (files.chain.clone(), certificate.facts.not_after.unix_timestamp())).collect()
     }
 
     /// The certificate that expires first, and in how many seconds.

@@ -1,5 +1,6 @@
 //! Flags of `rondel serve`: who is told of registrations, and what new accounts are told.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -59,6 +60,11 @@ pub struct Watching {
     #[arg(long, env = "RONDEL_MESSAGE_OF_THE_DAY_ONCE", value_name = "on|off", default_value = "off")]
     #[arg(value_parser = values::switch, action = clap::ArgAction::Set)]
     pub message_of_the_day_once: bool,
+
+    /// Where to answer GET /metrics with figures of the server as OpenMetrics, for Prometheus; such as 127.0.0.1:9100. It
+    /// is plain HTTP for whoever can connect, so it belongs on a loopback address.
+    #[arg(long, env = "RONDEL_METRICS", value_name = "ADDRESS:PORT")]
+    pub metrics: Option<SocketAddr>,
 
     /// Administrators get a message when less than this part of the disk of --data-dir is free, in percent.
     #[arg(long, env = "RONDEL_ALERT_DISK_FREE", value_name = "PERCENT", default_value = "10")]

@@ -1,7 +1,7 @@
 //! What an operator can ask of the running server: the accounts in its store, and its sessions.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,9 +11,11 @@ use rondel_shards::{Metrics, Remote};
 use rondel_storage::{Store, WriteRequest, departures};
 
 use super::backups::Backups;
+use super::observer::{Observed, Observer};
+use super::watch::Alerts;
 use crate::admin::{
-    self, ActOnReport, Backend, By, CensusOutcome, Counted, Desk, Done, Failure, FailureKind, ListUsers, MadeInvite,
-    NewInvite, ReportAction, Request, SessionFacts, Status, Usage, Which, account,
+    self, ActOnReport, Backend, By, CensusOutcome, Desk, Done, Failure, FailureKind, ListUsers, MadeInvite, NewInvite,
+    ReportAction, Request, SessionFacts, Usage, Which, account,
 };
 use crate::home::home;
 use crate::jid::Jid;
@@ -51,22 +53,44 @@ pub struct Running {
     pub(super) remotes: Vec<Remote<Message>>,
     pub(super) settings: Arc<Settings>,
     levels: LevelControl,
-    metrics: Vec<Arc<Metrics>>,
-    store: Arc<Store>,
+    pub(super) metrics: Vec<Arc<Metrics>>,
+    pub(super) store: Arc<Store>,
+    pub(super) data_dir: PathBuf,
     /// Whoever makes backups.
     pub(super) backups: Backups,
+    pub(super) alerts: Arc<Alerts>,
+    pub(super) observer: Observer,
+    /// When it has started, in seconds since 1970.
+    pub(super) started_s: u64,
+}
+
+/// What the running server has, beside what is made of it.
+pub struct Parts {
+    /// Its store, in this directory.
+    pub store: Arc<Store>,
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// Its shards.
+    pub remotes: Vec<Remote<Message>>,
+    /// What they have in common.
+    pub settings: Arc<Settings>,
+    /// What is logged.
+    pub levels: LevelControl,
+    /// What the runtime counts.
+    pub metrics: Vec<Arc<Metrics>>,
+    /// Whoever makes backups.
+    pub backups: Backups,
+    /// What is wrong.
+    pub alerts: Arc<Alerts>,
 }
 
 impl Running {
-    pub fn new(
-        store: Arc<Store>,
-        remotes: Vec<Remote<Message>>,
-        settings: Arc<Settings>,
-        levels: LevelControl,
-        metrics: Vec<Arc<Metrics>>,
-        backups: Backups,
-    ) -> Running {
-        Running {
+    /// An error is one of a thread that cannot be started.
+    pub fn new(parts: Parts) -> std::io::Result<Running> {
+        let Parts { store, data_dir, remotes, settings, levels, metrics, backups, alerts } = parts;
+        let observed =
+            Observed { metrics: metrics.clone(), settings: Arc::clone(&settings), store: Arc::clone(&store) };
+        Ok(Running {
             watches: AtomicU64::new(0),
             desk: Desk::new(Arc::clone(&store)),
             remotes,
@@ -74,39 +98,15 @@ impl Running {
             levels,
             metrics,
             store,
+            data_dir,
             backups,
-        }
+            alerts,
+            observer: Observer::start(observed)?,
+            started_s: admin::now().as_secs(),
+        })
     }
 
-    fn counters(&self) -> Vec<Counted> {
-        let mut counters = Vec::new();
-        for (shard, (metrics, stanzas)) in self.metrics.iter().zip(&self.settings.stanzas).enumerate() {
-            let mut count = |name: &str, value| {
-                counters.push(Counted { name: name.replace('_', "-"), shard: Some(shard), value });
-            };
-            count("stanzas", stanzas.get());
-            count("refused-by-limits", self.settings.refused[shard].get());
-            metrics.snapshot().fields().into_iter().for_each(|(name, value)| count(name, value));
-        }
-        let storage = self.store.metrics();
-        let shared = [
-            ("writes", storage.writes),
-            ("writes-refused", storage.refused),
-            ("writes-failed", storage.failed),
-            ("write-batches", storage.batches),
-            ("syncs", storage.syncs),
-            ("sync-microseconds", storage.sync_micros),
-            ("sync-microseconds-at-most", storage.sync_micros_max),
-            ("reads-inline", storage.reads_inline),
-            ("reads-queued", storage.reads_queued),
-        ];
-        let listed = self.settings.lists.load().iter().map(|(_, listed)| listed.len() as u64).sum();
-        counters.push(Counted { name: "block-list-entries".into(), shard: None, value: listed });
-        counters.extend(shared.map(|(name, value)| Counted { name: name.into(), shard: None, value }));
-        counters
-    }
-
-    fn domains(&self) -> &[String] {
+    pub(super) fn domains(&self) -> &[String] {
         &self.settings.negotiation.domains
     }
 
@@ -138,7 +138,7 @@ impl Running {
 impl Running {
     fn carry_out(&self, by: &By, request: Request, tell: &mut dyn FnMut(Done) -> bool) -> Result<Done, Failure> {
         match request {
-            Request::Status => return Ok(Done::Status(self.status())),
+            Request::Status => return Ok(Done::Status(Box::new(self.status()))),
             Request::RemoveUser { jid, made_s } => self.remove_user(&account(&jid)?, made_s)?,
             Request::Reject { jid } => {
                 let jid = account(&jid)?;
@@ -255,17 +255,6 @@ impl Running {
         let order = |answer| SetMark { account: jid.to_string(), name: mark.to_owned(), at_ms, answer };
         self.ask_home(jid.as_str(), |answer| Message::Mark(Box::new(order(answer))));
         Ok(())
-    }
-
-    fn status(&self) -> Status {
-        Status {
-            version: env!("CARGO_PKG_VERSION").into(),
-            pid: std::process::id(),
-            domains: self.domains().to_vec(),
-            scram_iterations: Some(self.settings.negotiation.iterations),
-            counters: self.counters(),
-            backups: Some(self.backups.facts()),
-        }
     }
 
     /// To which domain an invitation is.

@@ -7,8 +7,11 @@ mod clock;
 pub mod descriptors;
 mod firewall;
 mod lists;
+mod observer;
+mod scrapes;
 mod secret;
 mod signals;
+mod status;
 pub mod watch;
 mod web_lists;
 
@@ -84,7 +87,7 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     }
     rondel_shards::return_large_pieces();
     let signals =
-        signals::Signals::listen(clock::INTERVAL).map_err(|error| format!("cannot listen to signals: {error}"))?;
+        signals::Signals::listen(watch::EVERY).map_err(|error| format!("cannot listen to signals: {error}"))?;
     make_data_directory(&options.data_dir)?;
     let certificates = options.certificates().map_err(|error| error.to_string())?;
     let certificates = certificates.map(|(store, warnings)| {
@@ -146,6 +149,7 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     }
     let settings = Arc::new(settings);
 
+    let scrapes = options.watching.metrics.map(scrapes::Scrapes::listen).transpose()?;
     let admin_socket = admin::bind(&options.admin_socket()).map_err(|error| error.to_string())?;
     let runtime = {
         let (settings, store) = (Arc::clone(&settings), Arc::clone(&store));
@@ -173,8 +177,21 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     let backups = backups::Backups::start(Arc::clone(&store), options.backups.schedule())
         .map_err(|error| format!("cannot start a thread: {error}"))?;
     let (metrics, served) = (runtime.metrics_handles(), Arc::clone(&settings));
-    let backend = backend::Running::new(Arc::clone(&store), remotes, served, levels, metrics, backups);
+    let alerts = Arc::<watch::Alerts>::default();
+    let parts = backend::Parts {
+        store: Arc::clone(&store),
+        data_dir: options.data_dir.clone(),
+        remotes,
+        settings: served,
+        levels,
+        metrics,
+        backups,
+        alerts: Arc::clone(&alerts),
+    };
+    let backend = backend::Running::new(parts).map_err(|error| format!("cannot start a thread: {error}"))?;
     let backend = Arc::new(backend);
+    let scrapes = scrapes.map(|listener| scrapes::Scrapes::start(listener, Arc::downgrade(&backend)));
+    let scrapes = scrapes.transpose().map_err(|error| format!("cannot start a thread: {error}"))?;
     let admin = admin::serve(admin_socket, Arc::<backend::Running>::clone(&backend), admin::CLIENTS_MAX)
         .map_err(|error| format!("cannot start the admin socket: {error}"))?;
     let administrators: Weak<backend::Running> = Arc::downgrade(&backend);
@@ -184,13 +201,20 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     let followed = options.domain.first().map_or(0, |domain| home(domain, shards));
     runtime.remote(followed).send(Message::FollowLists);
     announce(&runtime, &settings, shards);
+    if let Some(scrapes) = &scrapes {
+        tracing::info!(target: "server", address = %scrapes.address(), kind = "metrics", "listening");
+        if !scrapes.address().ip().is_loopback() {
+            tracing::warn!(target: "server", "figures of the server can be read from other hosts (--metrics)");
+        }
+    }
 
     let registrar = runtime.remote(REGISTRAR);
-    let mut watch = watch::Watch::new(options.watching.thresholds());
+    let mut watch = watch::Watch::new(options.watching.thresholds(), alerts);
     let schedule = options.backups.schedule();
     let backed_up = || schedule.as_ref().map(|schedule| (schedule, backend.backups.facts()));
-    watch.look(&options.data_dir, &settings, backed_up(), &registrar);
+    watch.look(&options.data_dir, &settings, backed_up(), &store, &registrar);
     let mut forgotten: Option<Instant> = None;
+    let mut kept_house: Option<Instant> = None;
     let died = loop {
         match signals.wait(&runtime.ended()) {
             signals::Event::End => break false,
@@ -201,10 +225,14 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
             }
             signals::Event::ShardDied => break true,
             signals::Event::Tick => {
+                watch.look(&options.data_dir, &settings, backed_up(), &store, &registrar);
+                if kept_house.is_some_and(|at| at.elapsed() < clock::INTERVAL) {
+                    continue;
+                }
+                kept_house = Some(Instant::now());
                 logging::report_withheld();
                 clock.note(&store);
                 backend.remove_departed();
-                watch.look(&options.data_dir, &settings, backed_up(), &registrar);
                 if forgotten.is_none_or(|at| at.elapsed() > FORGETS_EVERY) {
                     forget_registrations(&store, options.registration.registration_log_retention);
                     forget_old(&admin::Desk::new(Arc::clone(&store)));
@@ -218,7 +246,7 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     } else {
         tracing::info!(target: "server", "ending: saying goodbye to clients");
     }
-    drop((admin, backend));
+    drop((scrapes, admin, backend));
     runtime.shut_down(if died { std::time::Duration::ZERO } else { options.shutdown_grace });
     let orderly = runtime.join();
     // No id is issued any more.
@@ -365,8 +393,7 @@ fn settings(
         idle_timeout: options.idle_timeout,
         directed_presence_max: DIRECTED_PRESENCE_MAX,
         account_changes: AtomicU64::new(0),
-        stanzas: (0..shards).map(|_| Default::default()).collect(),
-        refused: (0..shards).map(|_| Default::default()).collect(),
+        counts: (0..shards).map(|_| Default::default()).collect(),
         see_other_host: options.see_other_host.clone(),
     }
 }
@@ -417,7 +444,7 @@ fn reload_flags(settings: &Settings, runtime: &Runtime<Shard>, copies: &web_list
         Ok((policy, traffic, rules)) => {
             settings.take_policy(policy);
             settings.traffic.store(Arc::new(traffic));
-            let shards = settings.stanzas.len();
+            let shards = settings.counts.len();
             take_rules(settings, rules, copies, shards);
             for shard in (0..shards).map(|shard| runtime.remote(shard)) {
                 shard.send(Message::TakeTraffic);

@@ -1,20 +1,32 @@
-//! What goes wrong slowly: the disk fills, a certificate expires, limits are hit again and again. Administrators hear
+//! What goes wrong: the disk fills, fails or is slow, a certificate expires, limits are hit again and again. Administrators hear
 //! of it when it begins, every day that it lasts, and when it is over.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rondel_shards::Remote;
+use rondel_storage::{FailureKind, Store};
 
 use super::backups::Schedule;
-use crate::admin::{self, BackupFacts};
+use crate::admin::{self, Alert, BackupFacts};
 use crate::shard::{Message, Settings, ToRegistrar};
+
+/// How often it is looked at.
+pub const EVERY: Duration = Duration::from_secs(5);
 
 /// How often administrators hear of what lasts.
 const AGAIN: Duration = Duration::from_secs(86_400);
 
 /// Over which time what limits refuse is counted.
 const COUNTED: Duration = Duration::from_secs(600);
+
+/// From which duration on a write is slow; and the first bucket of those that are, of writes by their durations.
+const SLOW: Duration = Duration::from_micros(1 << SLOW_LOG2_MICROS);
+const SLOW_LOG2_MICROS: usize = 21;
+
+/// How long writes have to be fast before the disk is.
+const SLOW_LASTS: Duration = Duration::from_secs(60);
 
 /// When administrators hear of something.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,21 +72,66 @@ impl Alarm {
     }
 }
 
+/// What is wrong just now, for whoever asks.
+#[derive(Debug, Default)]
+pub struct Alerts(Mutex<Vec<Alert>>);
+
+impl Alerts {
+    /// All of it.
+    pub fn all(&self) -> Vec<Alert> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, about: &str, news: News, words: &str) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all.iter().position(|alert| alert.about == about);
+        match (news, known) {
+            (News::Wrong, Some(known)) => words.clone_into(&mut all[known].words),
+            (News::Wrong, None) => {
+                let (about, words) = (about.to_owned(), words.to_owned());
+                all.push(Alert { about, since_s: admin::now().as_secs(), words });
+            }
+            (News::Right, Some(known)) => drop(all.remove(known)),
+            (News::Right, None) => {}
+        }
+    }
+}
+
 /// What is watched.
 pub struct Watch {
     thresholds: Thresholds,
+    alerts: Arc<Alerts>,
     disk: Alarm,
     certificate: Alarm,
     limits: Alarm,
     backups: Alarm,
+    storage: Alarm,
+    slow_storage: Alarm,
     /// What limits had refused, and when.
     refused: (u64, Instant),
+    /// How many writes were slow, and when the last of them was seen.
+    slow: (u64, Option<Instant>),
 }
 
+/// News, and what is said.
+type Heard = Option<(News, String)>;
+
 impl Watch {
-    pub fn new(thresholds: Thresholds) -> Watch {
-        let [disk, certificate, limits, backups] = Default::default();
-        Watch { thresholds, disk, certificate, limits, backups, refused: (0, Instant::now()) }
+    pub fn new(thresholds: Thresholds, alerts: Arc<Alerts>) -> Watch {
+        let [disk, certificate, limits, backups, storage, slow_storage] = Default::default();
+        let refused = (0, Instant::now());
+        Watch {
+            thresholds,
+            alerts,
+            disk,
+            certificate,
+            limits,
+            backups,
+            storage,
+            slow_storage,
+            refused,
+            slow: (0, None),
+        }
     }
 
     /// Looks whether anything is wrong, and tells administrators through the shard that counts.
@@ -83,37 +140,86 @@ impl Watch {
         data: &Path,
         settings: &Settings,
         backups: Option<(&Schedule, BackupFacts)>,
+        store: &Store,
         registrar: &Remote<Message>,
     ) {
         let now = Instant::now();
+        let refused = settings.counts.iter().map(|counts| counts.refused_by_limits.get()).sum();
         let news = [
-            self.look_at_disk(data, now),
-            self.look_at_certificates(settings, now),
-            self.look_at_limits(settings.refused.iter().map(|refused| refused.get()).sum(), now),
-            backups.and_then(|(schedule, facts)| self.look_at_backups(schedule, &facts, now)),
+            ("storage", self.look_at_storage(store.trouble().or_else(|| store.poisoned()).as_ref(), now)),
+            ("slow-storage", self.look_at_slowness(&store.metrics(), now)),
+            ("disk", self.look_at_disk(data, now)),
+            ("certificate", self.look_at_certificates(settings, now)),
+            ("limits", self.look_at_limits(refused, now)),
+            ("backups", backups.and_then(|(schedule, facts)| self.look_at_backups(schedule, &facts, now))),
         ];
-        for words in news.into_iter().flatten() {
-            tracing::warn!(target: "server", "{words}");
+        for (about, heard) in news {
+            let Some((news, words)) = heard else { continue };
+            self.alerts.note(about, news, &words);
+            match news {
+                News::Wrong => tracing::warn!(target: "server", "{words}"),
+                News::Right => tracing::info!(target: "server", "{words}"),
+            }
             registrar.send(Message::Registrar(Box::new(ToRegistrar::Alert(words))));
         }
     }
 
-    fn look_at_disk(&mut self, data: &Path, now: Instant) -> Option<String> {
+    /// Whether what is to be kept can be written.
+    fn look_at_storage(&mut self, trouble: Option<&rondel_storage::Failure>, now: Instant) -> Heard {
+        let news = self.storage.look(trouble.is_some(), now)?;
+        let words = match trouble {
+            Some(failure) if failure.kind == FailureKind::Panicked => {
+                format!("The storage has a fault ({failure}). Please report it with the log.")
+            }
+            Some(failure) => format!(
+                "The storage cannot write: {failure}. What has to be stored is refused, who is online can chat on. It \
+                 goes on by itself when the disk takes writes again."
+            ),
+            None => "The storage writes again.".into(),
+        };
+        Some((news, words))
+    }
+
+    /// Whether writing takes so long that people notice.
+    fn look_at_slowness(&mut self, metrics: &rondel_storage::Metrics, now: Instant) -> Heard {
+        let slow = metrics.sync_micros_log2[SLOW_LOG2_MICROS..].iter().sum();
+        let (before, seen) = self.slow;
+        let is_now = Duration::from_micros(metrics.sync_micros_now) >= SLOW;
+        let seen = if slow > before || is_now { Some(now) } else { seen };
+        self.slow = (slow, seen);
+        let is_wrong = seen.is_some_and(|seen| now.duration_since(seen) < SLOW_LASTS);
+        Some(match self.slow_storage.look(is_wrong, now)? {
+            News::Wrong => {
+                let words = format!(
+                    "The disk of the storage is slow: a write takes more than {} seconds. Acknowledgements wait for it, \
+                     who is online can chat on.",
+                    SLOW.as_secs()
+                );
+                (News::Wrong, words)
+            }
+            News::Right => (News::Right, "The disk of the storage is fast again.".into()),
+        })
+    }
+
+    fn look_at_disk(&mut self, data: &Path, now: Instant) -> Heard {
         let found = rustix::fs::statvfs(data).ok()?;
         let free = found.f_bavail as f64 / found.f_blocks.max(1) as f64;
         let is_wrong = free < self.thresholds.disk_free;
         let percent = free * 100.0;
-        Some(match self.disk.look(is_wrong, now)? {
+        let news = self.disk.look(is_wrong, now)?;
+        let words = match news {
             News::Wrong => format!("The disk of {} is nearly full: {percent:.1} % is free.", data.display()),
             News::Right => format!("The disk of {} has room again: {percent:.1} % is free.", data.display()),
-        })
+        };
+        Some((news, words))
     }
 
-    fn look_at_certificates(&mut self, settings: &Settings, now: Instant) -> Option<String> {
+    fn look_at_certificates(&mut self, settings: &Settings, now: Instant) -> Heard {
         let (path, left_s) = settings.tls.as_ref()?.certificates.expires_first()?;
         let is_wrong = left_s < self.thresholds.certificate.as_secs() as i64;
         let days = left_s.div_euclid(86_400);
-        Some(match self.certificate.look(is_wrong, now)? {
+        let news = self.certificate.look(is_wrong, now)?;
+        let words = match news {
             News::Wrong if left_s < 0 => {
                 format!("The certificate {} has expired: clients cannot connect.", path.display())
             }
@@ -121,24 +227,26 @@ impl Watch {
                 format!("The certificate {} expires in {days} days; a new one is read on SIGHUP.", path.display())
             }
             News::Right => "All certificates hold for a while again.".into(),
-        })
+        };
+        Some((news, words))
     }
 
-    fn look_at_backups(&mut self, schedule: &Schedule, facts: &BackupFacts, now: Instant) -> Option<String> {
+    fn look_at_backups(&mut self, schedule: &Schedule, facts: &BackupFacts, now: Instant) -> Heard {
         let age = facts.made_s.map(|made_s| admin::now().saturating_sub(Duration::from_secs(made_s)));
         let is_late = age.is_some_and(|age| !schedule.every.is_zero() && age > schedule.every * 2);
         let news = self.backups.look(facts.failed.is_some() || is_late, now)?;
         let hours = age.map(|age| age.as_secs() / 3600);
         let newest = hours.map_or("There is none yet.".into(), |hours| format!("The newest is {hours} hours old."));
-        Some(match (news, &facts.failed) {
+        let words = match (news, &facts.failed) {
             (News::Wrong, Some(reason)) => format!("No backup could be made: {reason}. {newest}"),
             (News::Wrong, None) => format!("Backups are not made in time. {newest}"),
             (News::Right, _) => "Backups are made again.".into(),
-        })
+        };
+        Some((news, words))
     }
 
     /// So much has been refused since the server has started.
-    fn look_at_limits(&mut self, refused: u64, now: Instant) -> Option<String> {
+    fn look_at_limits(&mut self, refused: u64, now: Instant) -> Heard {
         let (before, since) = self.refused;
         if now.duration_since(since) < COUNTED {
             return None;
@@ -146,12 +254,14 @@ impl Watch {
         self.refused = (refused, now);
         let number = refused - before;
         let is_wrong = self.thresholds.refusals > 0 && number > self.thresholds.refusals;
-        Some(match self.limits.look(is_wrong, now)? {
+        let news = self.limits.look(is_wrong, now)?;
+        let words = match news {
             News::Wrong => {
                 format!("Limits have refused {number} connections and stanzas in ten minutes; the log says of whom.")
             }
             News::Right => "Limits are not hit often any more.".into(),
-        })
+        };
+        Some((news, words))
     }
 }
 
@@ -159,21 +269,28 @@ impl Watch {
 mod tests {
     use super::*;
 
+    fn watch(refusals: u64) -> Watch {
+        Watch::new(Thresholds { disk_free: 0.0, certificate: Duration::ZERO, refusals }, Arc::default())
+    }
+
+    fn words(heard: Heard) -> String {
+        heard.unwrap().1
+    }
+
     #[test]
     fn limits_that_are_hit_often_are_told_of() {
-        let thresholds = Thresholds { disk_free: 0.0, certificate: Duration::ZERO, refusals: 10 };
-        let mut watch = Watch::new(thresholds);
+        let mut watch = watch(10);
         let start = watch.refused.1;
         let mut look = |refused, minutes: u64| watch.look_at_limits(refused, start + Duration::from_secs(minutes * 60));
         assert_eq!([look(100, 9), look(10, 10)], [None, None]);
-        let words = look(21, 20).unwrap();
-        assert!(words.contains("11 connections and stanzas"), "{words}");
-        assert!(look(21, 30).unwrap().contains("not hit often any more"));
+        let told = words(look(21, 20));
+        assert!(told.contains("11 connections and stanzas"), "{told}");
+        assert!(words(look(21, 30)).contains("not hit often any more"));
     }
 
     #[test]
     fn backups_that_fail_or_are_late_are_told_of() {
-        let mut watch = Watch::new(Thresholds { disk_free: 0.0, certificate: Duration::ZERO, refusals: 10 });
+        let mut watch = watch(10);
         let schedule = Schedule { directory: "/b".into(), every: Duration::from_secs(86_400), keep: 7 };
         let mut look = |age_h: u64, failed: Option<&str>| {
             let made_s = Some(admin::now().as_secs() - age_h * 3600);
@@ -181,10 +298,43 @@ mod tests {
             watch.look_at_backups(&schedule, &facts, Instant::now())
         };
         assert_eq!(look(30, None), None);
-        assert!(look(49, None).unwrap().ends_with("The newest is 49 hours old."));
-        assert!(look(1, None).unwrap().contains("made again"));
-        let words = look(25, Some("/b: the disk is full")).unwrap();
-        assert_eq!(words, "No backup could be made: /b: the disk is full. The newest is 25 hours old.");
+        assert!(words(look(49, None)).ends_with("The newest is 49 hours old."));
+        assert!(words(look(1, None)).contains("made again"));
+        let told = words(look(25, Some("/b: the disk is full")));
+        assert_eq!(told, "No backup could be made: /b: the disk is full. The newest is 25 hours old.");
+    }
+
+    #[test]
+    fn a_disk_that_is_slow_is_told_of_once_and_when_it_has_been_fast_for_a_while() {
+        let (mut watch, start) = (watch(0), Instant::now());
+        let mut look = |slow: u64, now_s: u64, at_s: u64| {
+            let mut metrics = rondel_storage::Metrics::default();
+            (metrics.sync_micros_log2[22], metrics.sync_micros_log2[10]) = (slow, 1000);
+            metrics.sync_micros_now = now_s * 1_000_000;
+            watch.look_at_slowness(&metrics, start + Duration::from_secs(at_s)).map(|(news, _)| news)
+        };
+        assert_eq!(look(0, 1, 0), None);
+        assert_eq!(look(0, 3, 5), Some(News::Wrong), "one that is under way");
+        assert_eq!([look(1, 0, 10), look(2, 0, 15), look(2, 0, 70)], [None, None, None]);
+        assert_eq!(look(2, 0, 76), Some(News::Right));
+        assert_eq!(look(3, 0, 80), Some(News::Wrong));
+    }
+
+    #[test]
+    fn what_is_wrong_is_there_to_be_asked_for_until_it_is_right() {
+        let mut watch = watch(0);
+        let full = rondel_storage::Failure::new(FailureKind::DiskFull, "no space left");
+        let mut look = |failure: Option<&rondel_storage::Failure>| {
+            if let Some((news, words)) = watch.look_at_storage(failure, Instant::now()) {
+                watch.alerts.note("storage", news, &words);
+            }
+            watch.alerts.all()
+        };
+        assert_eq!(look(None), []);
+        let alerts = look(Some(&full));
+        assert!(alerts.len() == 1 && alerts[0].words.contains("no space left"), "{alerts:?}");
+        assert_eq!(look(Some(&full)), alerts);
+        assert_eq!(look(None), []);
     }
 
     #[test]

@@ -24,7 +24,7 @@ impl Shard {
             return Verdict::Refuse;
         }
         if self.is_banned(accepted.peer.ip()) {
-            self.settings.refused[io.shard()].add(1);
+            self.counts(io).refused_by_limits.add(1);
             limited_event!(INFO, "limits", about; "refusing a connection: the address is banned");
             return Verdict::Refuse;
         }
@@ -32,7 +32,7 @@ impl Shard {
         // A proxy stands for many.
         let is_proxy = kind == ListenerKind::Https && self.settings.is_proxy(accepted.peer.ip());
         if !is_proxy && let Err(refusal) = self.addresses.connected(accepted.peer.ip(), now_ms) {
-            self.settings.refused[io.shard()].add(1);
+            self.counts(io).refused_by_limits.add(1);
             limited_event!(WARN, "limits", about; "refusing a connection: {refusal}");
             return Verdict::Refuse;
         }

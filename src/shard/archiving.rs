@@ -124,6 +124,7 @@ impl Shard {
             Some(_) => GATHERED | self.receipts.vacant_key() as u64,
             None => QUIET,
         };
+        self.settings.counts[io.shard()].archived.add(1);
         let mut bytes = 0;
         let mut id: Option<String> = None;
         let mut retraction: Option<Vec<u8>> = None;

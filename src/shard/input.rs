@@ -66,7 +66,7 @@ impl Shard {
                     return (used, Flow::Stop);
                 }
                 (Event::Frame(frame), Phase::Bound(_)) => {
-                    self.settings.stanzas[io.shard()].add(1);
+                    self.counts(io).stanzas.add(1);
                     let outcome = self.frame(io, &mut stream, &frame);
                     self.counted(io, &mut stream);
                     if let Err(end) = outcome {

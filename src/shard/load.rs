@@ -60,6 +60,13 @@ pub(super) struct Loading {
     bytes: usize,
 }
 
+impl Loading {
+    /// Stanzas that wait.
+    pub(super) fn len(&self) -> usize {
+        self.stanzas
+    }
+}
+
 /// What has been read of an account.
 struct Read {
     account: Account,

@@ -101,6 +101,7 @@ impl Shard {
                     stream.framer.set_limits(self.settings.limits_before_login);
                     if failure == Failure::NotAuthorized {
                         self.addresses.login_failed(stream.peer.ip(), io.now_ms());
+                        self.counts(io).failed_logins.add(1);
                     }
                     let about = self.about(io, &stream);
                     session_event!(DEBUG, "login", about, condition = failure.condition(), "login failed");
@@ -364,6 +365,7 @@ impl Shard {
             session.since_s = now_s();
         }
         stream.basis = None;
+        self.counts(io).logins.add(1);
         let idle = self.settings.idle_timeout;
         io.set_deadline(stream.connection, (!idle.is_zero()).then_some(idle));
         let about = logging::About { account: Some(jid.bare()), ..self.about(io, stream) };

@@ -12,6 +12,7 @@ use super::notices::Announcement;
 use super::pep::{Event, Question};
 use super::registrar::ToRegistrar;
 use super::removal::RemoveAccount;
+use super::stock::TakeStock;
 use super::task::Aside;
 use super::ticket::{Settled, TicketId};
 use super::trace::Watch;
@@ -66,6 +67,8 @@ pub enum Message {
     Sessions(Box<Sessions>),
     /// Tells what somebody has used of what it may.
     Usage(Box<AskUsage>),
+    /// What is here is asked for.
+    TakeStock(Box<TakeStock>),
     /// Ends a session, of which the full JID is given.
     EndSession(Box<EndSessions>),
     /// Something has been decided about an account: what is in memory of it follows.

@@ -14,6 +14,7 @@ mod archiving;
 mod broadcast;
 mod census;
 mod commands;
+mod counts;
 mod deliver;
 mod dnsbl;
 mod end;
@@ -42,6 +43,7 @@ mod roster;
 mod rtbl;
 mod send;
 mod settings;
+mod stock;
 mod strangers;
 mod stream;
 mod task;
@@ -78,6 +80,7 @@ pub use archive::ArchiveSettings;
 use archiving::Receipt;
 pub use census::{Census, Sessions};
 use commands::Commands;
+pub use counts::{Counts, CountsSnapshot};
 pub(crate) use end::End;
 pub use firewall::{AskListEntries, FollowRules, FollowedRun, ListChange, SetMark, ShownStanza, WantedRuns};
 use firewall::{Firewall, Lanes, Passages, RuleFollowers};
@@ -92,6 +95,7 @@ pub use registrar::{REGISTRAR, ToRegistrar};
 pub use removal::{NotRemoved, RemoveAccount};
 use resumption::Waiting;
 pub use settings::{Kept, ListenerKind, Settings, Tls};
+pub use stock::{Stock, TakeStock};
 pub use strangers::Lists;
 use stream::{Phase, Stream};
 pub use task::Aside;
@@ -245,6 +249,11 @@ impl Shard {
             receipts: Slab::new(),
             opened: 0,
         }
+    }
+
+    /// What this shard counts.
+    fn counts(&self, io: &Io<Shard>) -> &Counts {
+        &self.settings.counts[io.shard()]
     }
 
     fn put(&mut self, stream: Box<Stream>) {
@@ -454,6 +463,7 @@ impl Application for Shard {
             Message::Census(census) => self.count_accounts(&census),
             Message::Sessions(asked) => self.tell_sessions(io, &asked),
             Message::Usage(asked) => self.tell_usage(io, &asked),
+            Message::TakeStock(asked) => self.take_stock(io, &asked),
             Message::EndSession(order) => {
                 let EndSessions { account, error, answer } = *order;
                 let _ = answer.send(self.end_session(io, &account, &error));

@@ -264,6 +264,10 @@ impl Shard {
         let mut request = WriteRequest::new(owner);
         let mut waiting = stanza.to_vec();
         let is_archived = self.is_archived(&kept);
+        self.counts(io).offline.add(1);
+        if is_archived {
+            self.counts(io).archived.add(1);
+        }
         if let Some(settings) = self.settings.archive.as_ref().filter(|_| is_archived) {
             let id = settings.ids.text(number);
             waiting.clear();

@@ -48,7 +48,7 @@ impl Shard {
         let is_unasked = is_unsolicited(kind) && !account.heard.has(to.bare());
         if is_unasked && !self.may_send_unasked(io, address, kind, to) {
             self.trace(kind, address.as_str(), to.as_str(), |_| "refused: too much to strangers".into());
-            self.settings.refused[io.shard()].add(1);
+            self.counts(io).refused_by_limits.add(1);
             let refusal = Refusal::new("wait", "policy-violation");
             return Some(refusal.with_text("This account writes to too many strangers. Try again later."));
         }
@@ -62,7 +62,7 @@ impl Shard {
         };
         let why = self.restrain(io, address, kind, to, held).err()?;
         self.trace(kind, address.as_str(), to.as_str(), |_| format!("refused: {}", why.reason()));
-        self.settings.refused[io.shard()].add(1);
+        self.counts(io).refused_by_limits.add(1);
         Some(why.refusal())
     }
 

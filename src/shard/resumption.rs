@@ -38,6 +38,13 @@ pub(super) struct Waiting {
     over: VecDeque<(ResumptionId, u32)>,
 }
 
+impl Waiting {
+    /// Sessions that wait for their clients.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+}
+
 impl Shard {
     /// A session's connection is gone: the session waits for its client, if it may. Whether it does.
     pub(super) fn hibernate(&mut self, io: &mut Io<Shard>, key: SessionKey) -> bool {

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam::utils::CachePadded;
-use rondel_shards::Counter;
 use rondel_shards::rustls::ServerConfig;
 use rondel_shards::rustls::sign::CertifiedKey;
 use rondel_storage::meta::{StoredList, StoredWords};
 
 use super::administration::Administration;
 use super::archive::ArchiveSettings;
+use super::counts::Counts;
 use super::offline::OfflineLimits;
 use super::strangers::Lists;
 use crate::account::blocking::BlockingLimits;
@@ -152,10 +152,8 @@ pub struct Settings {
     pub directed_presence_max: usize,
     /// Counts changes of keys, and accounts disabled or removed: a login that began before one looks again.
     pub account_changes: AtomicU64,
-    /// Stanzas that clients have sent, by shard.
-    pub stanzas: Vec<CachePadded<Counter>>,
-    /// Connections and stanzas that limits have refused, by shard.
-    pub refused: Vec<CachePadded<Counter>>,
+    /// What is counted, by shard.
+    pub counts: Vec<CachePadded<Counts>>,
     /// Where clients are sent at shutdown.
     pub see_other_host: Option<String>,
 }

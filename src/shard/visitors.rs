@@ -179,7 +179,7 @@ impl Shard {
         }
         let costs = if request.method() == Method::POST { FORM_COSTS } else { PAGE_COSTS };
         if !self.may_visit(io, peer.ip(), costs) {
-            self.settings.refused[io.shard()].add(1);
+            self.counts(io).refused_by_limits.add(1);
             let about = logging::About { shard: io.shard(), connection: number, address: Some(peer), account: None };
             limited_event!(WARN, "limits", about; "a visitor of the web pages asks too often");
             return self.answer_visitor(io, connection, site::too_often());

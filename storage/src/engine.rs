@@ -8,7 +8,7 @@ use crate::group::Verdict;
 use crate::read::{Reach, Reader, Stop, execute, value};
 use crate::reply::{Failure, Outcome};
 use crate::tuning::Tuning;
-use crate::{FailureKind, Family, Memory, Operation, Options, Owner, ReadRequest, WriteRequest};
+use crate::{FailureKind, Family, FamilySize, Memory, Operation, Options, Owner, ReadRequest, WriteRequest};
 use rocksdb::{BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, WriteBatch, WriteOptions};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{
@@ -292,15 +292,35 @@ impl Engine {
     }
 
     pub(crate) fn memory(&self) -> Memory {
-        let memtables = self.try_with(|db| {
+        use rocksdb::properties::{CUR_SIZE_ALL_MEM_TABLES, ESTIMATE_TABLE_READERS_MEM};
+        let sums = self.try_with(|db| {
+            [CUR_SIZE_ALL_MEM_TABLES, ESTIMATE_TABLE_READERS_MEM].map(|name| {
+                let of = |family: &Family| db.property_int_value_cf(db.cf_handle(family.name())?, name).ok()?;
+                Family::ALL.iter().filter_map(of).sum()
+            })
+        });
+        let [memtables, table_readers] = sums.unwrap_or_default();
+        let (block_cache, tails) = (self.tuning.block_cache_bytes_used(), self.tails.bytes() as u64);
+        Memory { block_cache, memtables, tails, table_readers }
+    }
+
+    /// How much each family holds; nothing while the database is being opened anew.
+    pub(crate) fn sizes(&self) -> Vec<FamilySize> {
+        use rocksdb::properties::{ESTIMATE_NUM_KEYS, PropName, TOTAL_SST_FILES_SIZE};
+        let sizes = self.try_with(|db| {
             let of = |family: &Family| {
                 let column = db.cf_handle(family.name())?;
-                db.property_int_value_cf(column, rocksdb::properties::CUR_SIZE_ALL_MEM_TABLES).ok()?
+                let property = |name: &PropName| db.property_int_value_cf(column, name).ok().flatten().unwrap_or(0);
+                Some(FamilySize {
+                    name: family.name(),
+                    bytes: property(TOTAL_SST_FILES_SIZE),
+                    files: db.get_column_family_metadata_cf(column).file_count as u64,
+                    keys: property(ESTIMATE_NUM_KEYS),
+                })
             };
-            Family::ALL.iter().filter_map(of).sum()
+            Family::ALL.iter().filter_map(of).collect()
         });
-        let memtables = memtables.map(|bytes: u64| bytes + self.tails.bytes() as u64);
-        Memory { block_cache: self.tuning.block_cache_bytes_used(), memtables: memtables.unwrap_or(0) }
+        sizes.unwrap_or_default()
     }
 
     // A panic while the lock is held leaves the slot as it was or empty, both of which are states of their own.

@@ -63,7 +63,7 @@ pub use bulk::Bulk;
 pub use catalogue::{Descriptor, Family, KeyShape, Size, WritePattern};
 pub use client::{Answer, Busy, Client, QUIET};
 pub use codec::{DecodeError, LoadError};
-pub use metrics::{Memory, Metrics, SYNC_BUCKETS};
+pub use metrics::{FamilySize, Memory, Metrics, SYNC_BUCKETS};
 pub use open::OpenError;
 pub use options::Options;
 pub use owner::{Owner, OwnerError, PART_BYTES_MAX};

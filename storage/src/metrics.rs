@@ -1,7 +1,8 @@
 //! Counters of the storage threads.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Buckets of [`Metrics::sync_micros_log2`].
 pub const SYNC_BUCKETS: usize = 24;
@@ -48,6 +49,8 @@ pub struct Metrics {
     pub reopened: u64,
     /// Whether the latest synced write failed.
     pub failing: bool,
+    /// How long the synced write has taken so far that is under way, in microseconds; zero without one.
+    pub sync_micros_now: u64,
 }
 
 /// Where the storage's memory is, in bytes.
@@ -58,6 +61,24 @@ pub struct Memory {
     pub block_cache: u64,
     /// Memtables.
     pub memtables: u64,
+    /// Messages of archives that are not in chunks yet.
+    pub tails: u64,
+    /// What is known of table files while they are open, as far as it is not in the block cache.
+    pub table_readers: u64,
+}
+
+/// How much a family holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct FamilySize {
+    /// Its name.
+    pub name: &'static str,
+    /// Bytes of its table files.
+    pub bytes: u64,
+    /// Its table files.
+    pub files: u64,
+    /// Its keys; an estimate of RocksDB's.
+    pub keys: u64,
 }
 
 /// The live counters behind [`Metrics`].
@@ -79,6 +100,9 @@ pub(crate) struct Counters {
     sync_micros: AtomicU64,
     sync_micros_max: AtomicU64,
     sync_micros_log2: [AtomicU64; SYNC_BUCKETS],
+    /// Since when a synced write is under way, in microseconds since `epoch`, plus one; zero without one.
+    sync_since: AtomicU64,
+    epoch: OnceLock<Instant>,
 }
 
 pub(crate) fn add(counter: &AtomicU64, n: usize) {
@@ -86,6 +110,21 @@ pub(crate) fn add(counter: &AtomicU64, n: usize) {
 }
 
 impl Counters {
+    /// A synced write begins.
+    pub(crate) fn syncs(&self) {
+        self.sync_since.store(self.now_micros() + 1, Relaxed);
+    }
+
+    /// It is over, however it has ended.
+    pub(crate) fn sync_ended(&self) {
+        self.sync_since.store(0, Relaxed);
+    }
+
+    fn now_micros(&self) -> u64 {
+        let since = self.epoch.get_or_init(Instant::now).elapsed();
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX - 1)
+    }
+
     pub(crate) fn synced(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         add(&self.syncs, 1);
@@ -114,6 +153,10 @@ impl Counters {
             panics: self.panics.load(Relaxed),
             reopened: self.reopened.load(Relaxed),
             failing: self.failing.load(Relaxed) != 0,
+            sync_micros_now: match self.sync_since.load(Relaxed) {
+                0 => 0,
+                since => self.now_micros().saturating_sub(since - 1),
+            },
             ..Metrics::default()
         }
     }

@@ -71,7 +71,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn new(kind: FailureKind, text: impl Into<Arc<str>>) -> Failure {
+    /// A failure with its text.
+    pub fn new(kind: FailureKind, text: impl Into<Arc<str>>) -> Failure {
         Failure { kind, text: text.into() }
     }
 

@@ -6,11 +6,13 @@ use crate::engine::Engine;
 use crate::metrics::{Counters, add};
 use crate::open::{self, OpenError, Opened};
 use crate::reply::{Failure, Outcome, Page, Replies, Reply};
-use crate::{Family, Memory, Metrics, Options, PageRequest, ReadRequest, WriteRequest, flusher, readers, writer};
+use crate::{
+    Family, FamilySize, Memory, Metrics, Options, PageRequest, ReadRequest, WriteRequest, flusher, readers, writer,
+};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Release, Ordering::SeqCst, fence};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, Builder, JoinHandle};
 use std::time::Duration;
 
@@ -45,6 +47,8 @@ pub(crate) struct Shared {
     ended: AtomicBool,
     pub(crate) counters: Counters,
     poisoned: OnceLock<Failure>,
+    /// Why writes fail, while they do.
+    pub(crate) trouble: Mutex<Option<Failure>>,
 }
 
 impl Shared {
@@ -104,6 +108,7 @@ impl Store {
             ended: AtomicBool::new(false),
             counters: Counters::default(),
             poisoned: OnceLock::new(),
+            trouble: Mutex::new(None),
         });
         let (readers_run, stop) = bounded(0);
         let mut store = Store { shared, threads: Vec::new(), readers_run: Some(readers_run), _directory: directory };
@@ -195,6 +200,16 @@ impl Store {
     /// Where the storage's memory is.
     pub fn memory(&self) -> Memory {
         self.shared.engine.memory()
+    }
+
+    /// How much each family holds.
+    pub fn sizes(&self) -> Vec<FamilySize> {
+        self.shared.engine.sizes()
+    }
+
+    /// Why writes fail, if the latest one has.
+    pub fn trouble(&self) -> Option<Failure> {
+        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The first panic that a storage thread survived, if any. It is a bug: the requests it hit were answered with

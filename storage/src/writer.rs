@@ -11,8 +11,8 @@ use crate::reply::{Failure, FailureKind, Outcome};
 use crate::store::Shared;
 use crossbeam::channel::Receiver;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -136,6 +136,7 @@ impl Writer<'_> {
             Err(panic) => {
                 let failure = Failure::panicked(&*panic);
                 self.shared.poison(&failure);
+                self.shared.counters.sync_ended();
                 let appended = Outcome::Failed(failure);
                 Written { outcomes: vec![appended.clone(); requests], appended }
             }
@@ -171,10 +172,12 @@ impl Writer<'_> {
             }
             if written.is_ok() {
                 let began = Instant::now();
+                self.shared.counters.syncs();
                 written = self.shared.engine.write(group, &verdicts).map(|bytes| {
                     self.shared.counters.synced(began.elapsed());
                     add(&self.shared.counters.bytes, bytes);
                 });
+                self.shared.counters.sync_ended();
                 self.note(written.as_ref().err());
             }
         }
@@ -220,6 +223,9 @@ impl Writer<'_> {
                     pause: REOPEN_PAUSE_MIN,
                 });
             }
+        }
+        if failure.is_some() || self.shared.counters.failing.load(Relaxed) != 0 {
+            *self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = failure.cloned();
         }
         self.shared.counters.failing.store(u64::from(self.trouble.is_some()), Relaxed);
     }

@@ -25,7 +25,7 @@ type Line = (u64, Zeroizing<String>);
 /// Adds the accounts that `input` names. Lines that fail are told on standard error, each with its number; the others
 /// are added nevertheless.
 pub(super) fn add_many(access: &Access, mut input: impl BufRead, iterations: u32) -> Result<(), String> {
-    let status: Status = ask(&*access.backend()?, Request::Status).map_err(super::text)?;
+    let status: Box<Status> = ask(&*access.backend()?, Request::Status).map_err(super::text)?;
     let iterations = status.scram_iterations.unwrap_or(iterations);
     let failed = AtomicU64::new(0);
     let (sender, lines) = sync_channel::<Line>(WORKERS);

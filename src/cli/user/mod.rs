@@ -83,7 +83,7 @@ fn set_password(
     store: impl FnOnce(Vec<crate::sasl::ScramKeys>) -> Result<(), Failure>,
     done: &str,
 ) -> Result<(), String> {
-    let status: Status = ask(backend, Request::Status).map_err(text)?;
+    let status: Box<Status> = ask(backend, Request::Status).map_err(text)?;
     let iterations = status.scram_iterations.unwrap_or(flags.scram_iterations as u32);
     let password = password::obtain(flags)?;
     store(new_keys(&password, iterations)).map_err(text)?;

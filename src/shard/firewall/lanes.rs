@@ -69,6 +69,11 @@ impl Way {
 }
 
 impl Lanes {
+    /// Stanzas that wait.
+    pub fn len(&self) -> usize {
+        self.stanzas
+    }
+
     /// Whether something waits for rules that has come to an account.
     pub fn is_closed(&self, account: &str) -> bool {
         !self.arriving.is_empty() && self.arriving.contains_key(account)
