@@ -7,6 +7,7 @@
 
 pub mod browser;
 pub mod commands;
+pub mod disk;
 pub mod follower;
 pub mod letters;
 pub mod name_server;
@@ -43,6 +44,8 @@ pub struct Server {
     pub address: SocketAddr,
     /// TLS from the first byte.
     pub direct_tls: SocketAddr,
+    /// Below which others see its directory, if it sees another file system than they.
+    pub root: Option<PathBuf>,
     log: mpsc::Receiver<String>,
     /// What was logged so far.
     pub logged: Vec<String>,
@@ -89,7 +92,8 @@ impl Server {
             }
         });
         let nowhere: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let mut server = Server { child, directory, address: nowhere, direct_tls: nowhere, log, logged: Vec::new() };
+        let mut server =
+            Server { child, directory, address: nowhere, direct_tls: nowhere, root: None, log, logged: Vec::new() };
         let plain = server.wait_for_log(|line| line.contains("\"listening\"") && line.contains("\"starttls\""));
         let direct = server.wait_for_log(|line| line.contains("\"listening\"") && line.contains("\"direct-tls\""));
         server.address = address_in(&plain);
@@ -118,7 +122,11 @@ impl Server {
     }
 
     pub fn data(&self) -> PathBuf {
-        self.directory.path().join("data")
+        let data = self.directory.path().join("data");
+        match &self.root {
+            Some(root) => root.join(data.strip_prefix("/").unwrap()),
+            None => data,
+        }
     }
 
     /// What `rondel` prints that is asked something about this server, which must succeed.
