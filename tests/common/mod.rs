@@ -7,6 +7,7 @@
 
 pub mod browser;
 pub mod commands;
+pub mod ejabberd;
 pub mod follower;
 pub mod letters;
 pub mod name_server;
