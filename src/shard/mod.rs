@@ -16,6 +16,7 @@ mod census;
 mod commands;
 mod deliver;
 mod dnsbl;
+mod downloads;
 mod end;
 mod firewall;
 mod give;
@@ -78,6 +79,7 @@ pub use archive::ArchiveSettings;
 use archiving::Receipt;
 pub use census::{Census, Sessions};
 use commands::Commands;
+pub use downloads::Downloads;
 pub(crate) use end::End;
 pub use firewall::{AskListEntries, FollowRules, FollowedRun, ListChange, SetMark, ShownStanza, WantedRuns};
 use firewall::{Firewall, Lanes, Passages, RuleFollowers};
@@ -114,6 +116,9 @@ const TIMER_WATCH: u64 = 2;
 
 /// The timer that looks after the block lists that are followed.
 const TIMER_LISTS: u64 = 3;
+
+/// The timer that looks after what browsers fetch.
+const TIMER_DOWNLOADS: u64 = 4;
 
 /// The timer that sees to whether the storage has caught up. All others are those of sessions.
 const TIMER_STORAGE: u64 = u64::MAX;
@@ -444,6 +449,7 @@ impl Application for Shard {
             Message::Stored(reply) => self.stored(io, reply),
             Message::Verified { token, outcome } => self.verified(io, token, outcome),
             Message::Aside { token, aside } => self.done_aside(io, token, aside),
+            Message::Downloaded(connection) => self.go_on_with_download(io, connection),
             Message::Registrar(order) => self.register_at(io, *order),
             Message::EndSessions(order) => {
                 let EndSessions { account, error, answer } = *order;
@@ -498,6 +504,7 @@ impl Application for Shard {
             TIMER_WATCH => self.watch_due(io),
             TIMER_LISTS => self.look_after_lists(io),
             TIMER_CAPABILITIES => self.give_up_on_clients(io),
+            TIMER_DOWNLOADS => self.go_on_with_downloads(io),
             TIMER_STORAGE => {
                 self.is_storage_awaited = false;
                 io.hold_reads(false);

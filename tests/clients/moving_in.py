@@ -103,5 +103,19 @@ async def find_handed_over():
     await find(has_archive=False, has_nodes=False)
 
 
+async def links():
+    """Each asks for a link to all that is stored of them."""
+    for name in ("romeo", "juliet", "nurse", "mercutio"):
+        person = await Person(name, "home", "xep_0004", "xep_0050").log_in()
+        commands = person.plugin["xep_0050"]
+        asked = await commands.send_command("localhost", "export", timeout=PATIENCE)
+        form = person.plugin["xep_0004"].make_form(ftype="submit")
+        form.add_field(var="password", value="secret")
+        told = await commands.send_command("localhost", "export", action="complete", payload=[form],
+                                           sessionid=asked["command"]["sessionid"], timeout=PATIENCE)
+        print("LINK", told["command"]["form"]["values"]["url"], flush=True)
+        await person.disconnect()
+
+
 if __name__ == "__main__":
     run(globals())
