@@ -13,10 +13,11 @@ mod row;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Instant;
 
-use common::browser::Browser;
+use common::browser::{Browser, Page};
 use common::commands::{COMMANDS, fill};
-use common::{Raw, Server};
+use common::{PATIENCE, Raw, Server, rondel};
 use conversation::trust;
 use program::Program;
 
@@ -135,6 +136,14 @@ fn with_history(server: &Server, messages: usize) {
     server.rondel_says(&["import", file.to_str().unwrap()]);
 }
 
+/// What is found behind a link once others have made room, which is asked for from many addresses.
+fn once_there_is_room(browser: &Browser, link: &str) -> Page {
+    let begun = Instant::now();
+    let addresses = (1..255).cycle().map(|number| format!("127.0.8.{number}"));
+    let mut pages = addresses.map(|address| browser.another(&address).get(link));
+    pages.find(|page| page.status != 503 || begun.elapsed() > PATIENCE).unwrap()
+}
+
 #[test]
 fn what_nobody_takes_is_not_read_and_what_is_left_makes_room_for_others() {
     const MESSAGES: usize = 20_000;
@@ -159,11 +168,25 @@ fn what_nobody_takes_is_not_read_and_what_is_left_makes_room_for_others() {
     assert!(page.status == 503 && page.header("retry-after") == Some("60"), "{page:?}");
     drop(idle);
     // The link still holds.
-    let mut another = browser.another("127.0.7.2");
-    let tries = std::iter::repeat_with(|| another.get(&romeo).status);
-    assert_eq!(tries.take(40).find(|status| *status != 503), Some(200));
+    assert_eq!(once_there_is_room(&browser, &romeo).status, 200);
     // Who takes it gets all of it.
-    let page = browser.get(&links[2]);
+    let page = once_there_is_room(&browser, &links[2]);
     assert_eq!((page.status, page.text.matches("<result ").count()), (200, MESSAGES));
     assert!(page.text.ends_with("</server-data>\n"));
+}
+
+#[test]
+fn a_server_that_ends_waits_for_nobody_who_takes_nothing() {
+    let mut server = Server::start(&[HTTPS, &["--archive-retention", "0", "--shutdown-grace", "1s"]].concat());
+    with_history(&server, 20_000);
+    let link = link(&mut Raw::login(&server, "juliet", "balcony"));
+    let browser = Browser::of(&mut server, "127.0.7.1");
+    let mut raw = browser.connect();
+    raw.say(&format!("GET {link} HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", browser.site().port()));
+    raw.hear("<user name='juliet'>");
+    let (status, directory) = server.terminate();
+    assert!(status.success());
+    let looked =
+        rondel().args(["storage", "verify", "--data-dir"]).arg(directory.path().join("data")).output().unwrap();
+    assert!(looked.status.success(), "{looked:?}");
 }

@@ -224,7 +224,8 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     let orderly = runtime.join();
     // No id is issued any more.
     clock.note(&store);
-    // Shards and the admin socket had the only other handles.
+    settings.downloads.end();
+    // Shards, the admin socket and downloads had the only other handles.
     let closed = Arc::into_inner(store).map_or(Ok(()), Store::close);
     closed.map_err(|error| format!("the store did not close in order: {error}"))?;
     if died || !orderly {

@@ -3,7 +3,8 @@
 //! and what waits for the browser.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
@@ -48,6 +49,7 @@ pub struct Downloads {
     store: OnceLock<Weak<Store>>,
     links: Mutex<Links>,
     under_way: Arc<AtomicUsize>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// One of those that are under way at once.
@@ -75,7 +77,19 @@ impl Downloads {
         let _ = self.store.set(Arc::downgrade(store));
     }
 
-    fn links(&self) -> std::sync::MutexGuard<'_, Links> {
+    /// Waits for the threads, which end when no shard takes anything any more.
+    pub fn end(&self) {
+        for thread in self.threads().drain(..) {
+            // What goes wrong in one has been told by its panic.
+            let _ = thread.join();
+        }
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn links(&self) -> MutexGuard<'_, Links> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -102,7 +116,9 @@ impl Downloads {
             drop(place);
         };
         let thread = std::thread::Builder::new().name("download".into()).spawn(write);
-        thread.map_err(|_| Nothing::Failed)?;
+        let mut threads = self.threads();
+        threads.retain(|thread| !thread.is_finished());
+        threads.push(thread.map_err(|_| Nothing::Failed)?);
         Ok((account, written))
     }
 }

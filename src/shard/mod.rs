@@ -429,6 +429,7 @@ impl Application for Shard {
             Message::Stored(reply) => self.connection_of(reply.token),
             Message::Verified { token, .. } => Some(ConnectionId::from_bits(*token)),
             Message::Aside { token, .. } => self.connection_of_aside(*token),
+            Message::Downloaded(connection) => Some(*connection),
             _ => None,
         }
     }
