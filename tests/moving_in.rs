@@ -14,9 +14,11 @@ mod row;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Instant;
 
+use common::ejabberd::Ejabberd;
 use common::prosody::Prosody;
-use common::{Server, rondel};
+use common::{PATIENCE, Raw, Server, rondel};
 use conversation::trust;
 use program::Program;
 
@@ -44,6 +46,63 @@ fn said(arguments: &[&str], data: &Path) -> String {
     let output = asked(arguments, data);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// A server with what was imported from a file or a directory, and what was said of that.
+fn moved_in(from: &Path) -> (Server, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let text = said(&["import", from.to_str().unwrap()], &data);
+    (Server::start_with(directory, &["--dev", "--shards", "2"]), text)
+}
+
+#[test]
+fn people_whose_prosody_kept_their_cards_as_published_have_them_as_cards() {
+    let modules = ["pep", "private", "vcard_legacy", "blocklist", "mam", "carbons"];
+    let rooms = "Component \"rooms.localhost\" \"muc\"\nmuc_room_default_persistent = true\nmuc_room_locking = false\n";
+    let prosody =
+        Prosody::start_with(&modules, "password_hash = \"SHA-256\"", rooms, &["juliet", "romeo", "nurse", "mercutio"]);
+    person("fill", (prosody.address, prosody.address), &prosody.certificate());
+    let mut juliet = Raw::connect(prosody.address);
+    juliet.log_in("juliet", "orchard");
+    for room in ["orchard", "the\\20tomb"] {
+        juliet.say(&format!(
+            "<presence to='{room}@rooms.localhost/J'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        ));
+        juliet.hear("<status code='201'/>");
+    }
+    let (_kept, files) = prosody.stop();
+    let (server, text) = moved_in(&files);
+    let rooms = "2 are rooms and left out, because there are no rooms here yet: \
+                 orchard@rooms.localhost, the\\20tomb@rooms.localhost";
+    assert!(text.contains(rooms), "{text}");
+    find(&server);
+}
+
+/// All that ejabberd hands over, with passwords stored as these lines of configuration say.
+fn people_come_from_ejabberd(passwords: &str) {
+    let secret = |user: &'static str| (user, "localhost", "secret");
+    let mut users = ["juliet", "romeo", "nurse", "mercutio"].map(secret).to_vec();
+    users.extend([("o\\27neil", "localhost", "secret"), ("jürgen", "second.localhost", "<se> 'cr' & \"et\"")]);
+    let ejabberd = Ejabberd::start(passwords, &users);
+    person("fill", (ejabberd.address, ejabberd.address), &ejabberd.certificate());
+    let (_kept, file) = ejabberd.export();
+    let (server, text) = moved_in(&file);
+    assert_eq!(text, "imported 6 accounts with 0 archived messages\n");
+    person("find_handed_over", (server.address, server.direct_tls), &server.certificate());
+    let listed = said(&["user", "list"], &server.data());
+    assert!(listed.contains("o\\27neil@localhost") && listed.contains("jürgen@second.localhost"), "{listed}");
+}
+
+#[test]
+fn people_who_come_from_ejabberd_find_what_it_hands_over() {
+    people_come_from_ejabberd("auth_password_format: plain");
+}
+
+#[test]
+fn people_whose_passwords_ejabberd_did_not_know_log_in_with_them() {
+    people_come_from_ejabberd("auth_password_format: scram\nauth_scram_hash: sha256");
 }
 
 #[test]
@@ -74,6 +133,11 @@ fn what_was_exported_is_there_on_another_server() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("all.xml");
     let file = file.to_str().unwrap();
+    // Once all that people have left behind is stored.
+    let begun = Instant::now();
+    while said(&["export", "-"], &server.data()).matches("<last-activity ").count() < 3 {
+        assert!(begun.elapsed() < PATIENCE, "somebody does not leave");
+    }
     // Of a running server, and of one that does not run.
     said(&["export", file], &server.data());
     let of_running = std::fs::read_to_string(file).unwrap();

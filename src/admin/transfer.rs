@@ -14,8 +14,9 @@ use super::request::Done;
 use super::users::now;
 use crate::account::archive_ids::ArchiveIds;
 use crate::random;
+use crate::transfer::Told;
 use crate::transfer::export::{Export, ExportError, Exported, Wanted};
-use crate::transfer::import::{Import, Imported, Told};
+use crate::transfer::import::{Import, Imported};
 use crate::transfer::pie::Pie;
 use crate::transfer::pieces::Unknown;
 use crate::transfer::prosody::{Found, Prosody};
@@ -41,8 +42,8 @@ pub struct ImportFacts {
     pub invalid: (u64, Vec<String>),
     /// What was there and is not known here, each with how often.
     pub unknown: Vec<(String, u64)>,
-    /// Rooms, which are left out.
-    pub rooms: u64,
+    /// Rooms, which are left out: how many, and the first of them.
+    pub rooms: (u64, Vec<String>),
     /// What could not be read, and is missing.
     pub missing: Vec<String>,
 }
@@ -116,11 +117,11 @@ impl Transfer {
             let there = imported.accounts;
             failed(format!("{error} ({there} accounts are there; the others come with the next try)"))
         })?;
-        let unknown = unknown.all().map(|(name, times)| (name.to_owned(), times)).collect();
+        let Found { rooms, unknown: kinds, unreadable: missing } = found;
+        let unknown = unknown.all().map(|(name, times)| (name.to_owned(), times)).chain(kinds).collect();
         let Imported { accounts, messages, existing, without_password, invalid } = imported;
-        let [existing, without_password, invalid] =
-            [existing, without_password, invalid].map(|Told { number, first }| (number, first));
-        let Found { rooms, unreadable: missing } = found;
+        let [existing, without_password, invalid, rooms] =
+            [existing, without_password, invalid, rooms].map(|Told { number, first }| (number, first));
         Ok(ImportFacts { accounts, messages, existing, without_password, invalid, unknown, rooms, missing })
     }
 }

@@ -108,14 +108,12 @@ fn told(facts: &ImportFacts) -> String {
         ("were there already and are as they were", &facts.existing),
         ("came without a password: nobody can log in until it is set", &facts.without_password),
         ("have names that are none", &facts.invalid),
+        ("are rooms and left out, because there are no rooms here yet", &facts.rooms),
     ] {
         if *number > 0 {
             let more = if *number > first.len() as u64 { ", …" } else { "" };
             text.push_str(&format!("{number} {what}: {}{more}\n", first.join(", ")));
         }
-    }
-    if facts.rooms > 0 {
-        text.push_str(&format!("{} rooms were left out: there are no rooms here yet\n", facts.rooms));
     }
     for missing in &facts.missing {
         text.push_str(&format!("cannot be read, and is missing: {missing}\n"));
@@ -137,10 +135,12 @@ mod tests {
             messages: 7,
             existing: (30, vec!["a@x".into(), "b@x".into()]),
             unknown: vec![("<y xmlns='z'>".into(), 3)],
+            rooms: (1, vec!["r@rooms.x".into()]),
             ..ImportFacts::default()
         };
         let expected = "imported 2 accounts with 7 archived messages\n\
                         30 were there already and are as they were: a@x, b@x, …\n\
+                        1 are rooms and left out, because there are no rooms here yet: r@rooms.x\n\
                         left out, because it is not known here: <y xmlns='z'>, 3 times\n";
         assert_eq!(told(&facts), expected);
     }

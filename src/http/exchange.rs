@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request as Incomplete, StatusCode};
 
+use super::feed::Feed;
 use super::pipe::{Pipe, PipeEnd};
 use super::{Request, Response};
 
@@ -60,6 +61,8 @@ pub struct Exchange {
 struct Counter {
     asked: Option<Request>,
     answer: Option<Response>,
+    /// The body of the answer, if it comes in pieces.
+    feed: Option<Feed>,
     waits: bool,
     /// The head of a request has come, and the request is not answered.
     has_begun: bool,
@@ -100,7 +103,7 @@ async fn serve(
     let (parts, body) = request.into_parts();
     counter.borrow_mut().has_begun = true;
     let Some(body) = whole(body).await else {
-        let mut refused = Response::new(Full::new(Bytes::from_static(b"This is too much.\n")));
+        let mut refused = Response::new(Either::Left(Full::new(Bytes::from_static(b"This is too much.\n"))));
         *refused.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
         return Ok(last(refused));
     };
@@ -164,7 +167,9 @@ impl Exchange {
                 counter.waits = true;
                 Progress::Asks(Box::new(request))
             }
-            (false, None) if counter.waits => Progress::Waits,
+            (false, None) if counter.waits || counter.feed.as_ref().is_some_and(|feed| !feed.is_over()) => {
+                Progress::Waits
+            }
             (false, None) if counter.has_begun || self.has_taken => Progress::Reads,
             (false, None) => Progress::Idles,
         }
@@ -175,6 +180,10 @@ impl Exchange {
         let mut counter = self.counter.borrow_mut();
         counter.waits = false;
         counter.has_begun = false;
+        counter.feed = match response.body() {
+            Either::Left(_) => None,
+            Either::Right(feed) => Some(feed.clone()),
+        };
         counter.answer = Some(response);
         self.has_taken = false;
     }
@@ -182,6 +191,7 @@ impl Exchange {
 
 #[cfg(test)]
 mod tests {
+    use super::super::feed::Broken;
     use super::*;
 
     fn asked(exchange: &mut Exchange, bytes: &[u8]) -> (Progress, String) {
@@ -196,7 +206,7 @@ mod tests {
     }
 
     fn page(text: &'static str) -> Response {
-        Response::new(Full::new(Bytes::from_static(text.as_bytes())))
+        Response::new(Either::Left(Full::new(Bytes::from_static(text.as_bytes()))))
     }
 
     #[test]
@@ -246,6 +256,24 @@ mod tests {
             .1;
         }
         assert!(heard.starts_with("HTTP/1.1 431 "), "{heard}");
+    }
+
+    #[test]
+    fn an_answer_may_come_in_pieces() {
+        for is_whole in [true, false] {
+            let mut exchange = Exchange::default();
+            asked(&mut exchange, b"GET / HTTP/1.1\r\n\r\n");
+            let feed = Feed::default();
+            exchange.answer(last(Response::new(Either::Right(feed.clone()))));
+            assert!(matches!(advanced(&mut exchange), (Progress::Waits, head) if head.contains("chunked")));
+            feed.push(Bytes::from_static(b"one"));
+            assert!(matches!(advanced(&mut exchange), (Progress::Waits, out) if out == "3\r\none\r\n"));
+            feed.push(Bytes::from_static(b"four"));
+            feed.end(if is_whole { Ok(()) } else { Err(Broken) });
+            let (progress, out) = advanced(&mut exchange);
+            assert!(matches!(progress, Progress::IsOver), "{progress:?}");
+            assert_eq!(out.ends_with("0\r\n\r\n"), is_whole, "{out}");
+        }
     }
 
     #[test]

@@ -4,22 +4,25 @@
 //! all of it plain values in and out. What may not: sockets, TLS, storage and clocks; those are the shard's.
 
 mod exchange;
+mod feed;
 mod forwarded;
 mod guard;
+mod links;
 mod pages;
 mod pipe;
 pub mod site;
 
 pub use exchange::{Exchange, Progress};
+pub use feed::{Body, Broken, Feed};
 pub use forwarded::visitor_behind;
+pub use links::{LIFETIME_S, Links};
 pub use pages::Welcome;
 pub use site::{Filled, Invited, Site, Visit};
 
-use http_body_util::Full;
 use hyper::body::Bytes;
 
 /// A request, all of which has come.
 pub type Request = hyper::Request<Bytes>;
 
 /// What is answered.
-pub type Response = hyper::Response<Full<Bytes>>;
+pub type Response = hyper::Response<Body>;

@@ -4,16 +4,18 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
+use http_body_util::Either;
 use hyper::body::Bytes;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, HeaderValue, REFERRER_POLICY,
-    RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, HeaderValue,
+    REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, StatusCode};
 use maud::Markup;
 use rondel_storage::invites::StoredInvite;
 
 use super::exchange::last;
+use super::feed::Feed;
 use super::guard::{Guard, is_foreign};
 use super::pages::{self, Shown, Welcome};
 use super::{Request, Response};
@@ -24,6 +26,9 @@ use crate::stream::Refusal;
 /// Nothing is loaded but how the pages look, nothing is sent elsewhere, and no other page shows them in itself.
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; \
                               frame-ancestors 'none'; base-uri 'none'";
+
+/// Where accounts are fetched.
+const EXPORT: &str = "/export/";
 
 /// Fields of a form that are looked at.
 const FIELDS_MAX: usize = 64;
@@ -86,6 +91,13 @@ pub enum Visit {
     Answered(Response),
     /// The page of an invitation, which has to be looked up.
     Invitation {
+        /// The domain.
+        domain: String,
+        /// The token.
+        token: String,
+    },
+    /// All that is stored of an account, which has to be looked for.
+    Export {
         /// The domain.
         domain: String,
         /// The token.
@@ -163,6 +175,11 @@ impl Site {
         self.url(domain, &format!("/invite/{token}"))
     }
 
+    /// Where all that is stored of an account of a domain can be fetched.
+    pub fn export_url(&self, domain: &str, token: &str) -> String {
+        self.url(domain, &format!("{EXPORT}{token}"))
+    }
+
     /// What a request asks for, at this time in seconds since 1970.
     pub fn visit(&self, request: &Request, policy: &Policy, now_s: u64) -> Visit {
         let Some(domain) = self.domain_of(request) else {
@@ -170,6 +187,14 @@ impl Site {
         };
         let (path, is_get) = (request.uri().path(), matches!(*request.method(), Method::GET | Method::HEAD));
         let known = |page: Response| if is_get { Visit::Answered(page) } else { Visit::Answered(only("GET, HEAD")) };
+        if let Some(token) = path.strip_prefix(EXPORT) {
+            // Whoever only looks, as programs do that show links, does not use it up.
+            return match (request.method(), is_token(token)) {
+                (&Method::GET, true) => Visit::Export { domain, token: token.to_owned() },
+                (&Method::GET, false) => Visit::Answered(unknown_link(&domain)),
+                _ => Visit::Answered(only("GET")),
+            };
+        }
         match path.strip_prefix("/invite/") {
             Some(token) if is_get && is_token(token) => Visit::Invitation { domain, token: token.to_owned() },
             Some(_) if is_get => Visit::Answered(unknown_invitation(&domain)),
@@ -283,6 +308,31 @@ fn unknown_invitation(domain: &str) -> Response {
     page(StatusCode::NOT_FOUND, pages::notice(domain, "This invitation does not hold", words))
 }
 
+/// What whoever follows a link to an account gets: a file.
+pub fn export(account: &str, feed: Feed) -> Response {
+    let mut response = Response::new(Either::Right(feed));
+    describe(&mut response, "application/xml");
+    set(&mut response, CACHE_CONTROL, "no-store");
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "@.-_".contains(c) { c } else { '_' };
+    let name: String = account.chars().map(plain).collect();
+    set(&mut response, CONTENT_DISPOSITION, &format!("attachment; filename=\"{name}.xml\""));
+    last(response)
+}
+
+/// What is answered to a link that holds no more.
+pub fn unknown_link(domain: &str) -> Response {
+    let words = "It is unknown, has been used, or is too old. Your client gets you another one.";
+    page(StatusCode::NOT_FOUND, pages::notice(domain, "This link does not hold", words))
+}
+
+/// What is answered while as many fetch something as may at once.
+pub fn busy(domain: &str) -> Response {
+    let words = "Others fetch their data just now. Please try again in a minute: your link holds.";
+    let mut response = page(StatusCode::SERVICE_UNAVAILABLE, pages::notice(domain, "Please wait", words));
+    set(&mut response, RETRY_AFTER, "60");
+    response
+}
+
 /// What is answered where the server cannot.
 pub fn failed(domain: &str) -> Response {
     let words = "Please try again later.";
@@ -349,14 +399,19 @@ fn only(methods: &'static str) -> Response {
 }
 
 fn answer(status: StatusCode, kind: &'static str, body: Bytes) -> Response {
-    let mut response = Response::new(body.into());
+    let mut response = Response::new(Either::Left(body.into()));
     *response.status_mut() = status;
-    set(&mut response, CONTENT_TYPE, kind);
-    set(&mut response, CONTENT_SECURITY_POLICY, CONTENT_POLICY);
-    set(&mut response, X_CONTENT_TYPE_OPTIONS, "nosniff");
-    // With less, browsers do not say where a form comes from.
-    set(&mut response, REFERRER_POLICY, "same-origin");
+    describe(&mut response, kind);
     response
+}
+
+/// Says what it is, and what a browser may do with it.
+fn describe(response: &mut Response, kind: &'static str) {
+    set(response, CONTENT_TYPE, kind);
+    set(response, CONTENT_SECURITY_POLICY, CONTENT_POLICY);
+    set(response, X_CONTENT_TYPE_OPTIONS, "nosniff");
+    // With less, browsers do not say where a form comes from.
+    set(response, REFERRER_POLICY, "same-origin");
 }
 
 fn set(response: &mut Response, name: HeaderName, value: &str) {

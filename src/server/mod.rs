@@ -42,7 +42,7 @@ use crate::names;
 use crate::random;
 use crate::registration::{Challenges, DAY_US, Mode};
 use crate::sasl::{Hash, UnknownUsers};
-use crate::shard::{Administration, ListenerKind, Message, REGISTRAR, Settings, Shard, Tls, Verifier};
+use crate::shard::{Administration, Downloads, ListenerKind, Message, REGISTRAR, Settings, Shard, Tls, Verifier};
 use crate::stream::{Config, SessionFeatures, TlsPolicy};
 use crate::xml::Limits;
 
@@ -197,6 +197,7 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     let administrators: Weak<backend::Running> = Arc::downgrade(&backend);
     let started = settings.administration.start(administrators, rounds);
     started.map_err(|error| format!("cannot start a thread: {error}"))?;
+    settings.downloads.start(&store);
     backend.remove_departed();
     let followed = options.domain.first().map_or(0, |domain| home(domain, shards));
     runtime.remote(followed).send(Message::FollowLists);
@@ -251,7 +252,8 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     let orderly = runtime.join();
     // No id is issued any more.
     clock.note(&store);
-    // Shards and the admin socket had the only other handles.
+    settings.downloads.end();
+    // Shards, the admin socket and downloads had the only other handles.
     let closed = Arc::into_inner(store).map_or(Ok(()), Store::close);
     closed.map_err(|error| format!("the store did not close in order: {error}"))?;
     if died || !orderly {
@@ -370,6 +372,7 @@ fn settings(
         decisions: ArcSwap::default(),
         has_lists: AtomicBool::new(false),
         administration: Administration::default(),
+        downloads: Downloads::default(),
         restarts: AtomicBool::new(false),
         lists: ArcSwap::default(),
         refuses_strangers: options.strangers.strangers == StrangersMay::Ask,

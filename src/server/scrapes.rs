@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use http_body_util::Either;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, StatusCode};
 
@@ -157,7 +158,7 @@ fn converse(mut stream: &TcpStream, backend: &Weak<Running>, gate: &Gate) -> std
 
 fn answer(request: &Request, encode: impl FnOnce() -> String) -> Response {
     let text = |status, text: String, kind: &'static str| {
-        let mut response = Response::new(text.into());
+        let mut response = Response::new(Either::Left(text.into()));
         *response.status_mut() = status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         response

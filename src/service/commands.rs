@@ -113,6 +113,11 @@ pub enum Effect {
         /// Whether all sessions end but the one that has asked.
         close_others: bool,
     },
+    /// The account gets a link to all that is stored of it, if the password is right.
+    Export {
+        /// The password, as it was typed.
+        password: Zeroizing<String>,
+    },
     /// An invitation is made.
     Invite {
         /// Whether an account can be made with it.
@@ -141,6 +146,7 @@ impl std::fmt::Debug for Effect {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Effect::SetPassword { .. } => f.write_str("SetPassword"),
+            Effect::Export { .. } => f.write_str("Export"),
             Effect::Administer(what) => write!(f, "Administer({what:?})"),
             Effect::Invite { username, .. } => write!(f, "Invite({username:?})"),
             Effect::CloseSession { resource } => write!(f, "CloseSession({resource:?})"),

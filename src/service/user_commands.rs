@@ -1,4 +1,5 @@
-//! The commands that everybody has for the own account: to change the password, to see the sessions, to end them.
+//! The commands that everybody has for the own account: to change the password, to see the sessions, to end them,
+//! to invite, and to fetch all that is stored of it.
 
 use std::sync::LazyLock;
 
@@ -28,9 +29,12 @@ const COMMANDS: &[Command] = &[
     Command { node: "list-sessions", name: "List sessions", step: list_sessions },
     Command { node: "close-session", name: "Close a session", step: close_session },
     Command { node: "close-other-sessions", name: "Close all other sessions", step: close_other_sessions },
+    Command { node: EXPORT, name: "Export my data", step: export },
     Command { node: INVITE, name: "Invite somebody", step: invite },
     Command { node: CREATE_ACCOUNT, name: "Invite somebody to make an account", step: create_account },
 ];
+
+const EXPORT: &str = "export";
 
 /// XEP-0401 §3.1.
 const INVITE: &str = "urn:xmpp:invite#invite";
@@ -47,6 +51,8 @@ pub struct Rights {
     pub invites: UserInvites,
     /// Whether it may invite others to make an account without becoming a contact.
     pub invites_strangers: bool,
+    /// Whether there are web pages by which what is stored of it can be fetched.
+    pub exports: bool,
     /// Whether it is an administrator's.
     pub is_administrator: bool,
 }
@@ -58,6 +64,7 @@ impl Rights {
             && match node {
                 INVITE => self.invites != UserInvites::Nothing,
                 CREATE_ACCOUNT => self.invites_strangers,
+                EXPORT => self.exports,
                 node if admin_commands::is_one(node) => self.is_administrator,
                 _ => true,
             }
@@ -99,6 +106,31 @@ pub fn invitation(uri: &str, page: Option<&str>, expires_s: u64) -> Form {
     ));
     let form = page.into_iter().fold(form, |form, page| form.with_field(field("landing-url", "Web page", page)));
     form.with_field(field("expire", "Until", &datetime::utc_s(expires_s)))
+}
+
+/// Asks for the password: what proves it is in the file, with which others may try to guess it.
+fn export(_context: &Context<'_>, submitted: &[Form]) -> Step {
+    let Some(form) = submitted.first() else {
+        let words = "You get a link to a file with all that is stored of you: contacts, messages, and what proves your \
+                     password. It is in a form that other servers can import (XEP-0227).";
+        let form = Form::new(FormKind::Form)
+            .with_words("Export my data", words)
+            .with_field(Field::new(FieldKind::TextPrivate, "password").with_label("Password").required());
+        return Step::Ask { form, is_last: true };
+    };
+    let password = Zeroizing::new(form.value("password").unwrap_or_default().to_owned());
+    Step::Do(Effect::Export { password })
+}
+
+/// What whoever has asked for all that is stored of them is shown.
+pub fn export_link(url: &str, expires_s: u64) -> Form {
+    let field = |name: &str, label: &str, value: &str| {
+        Field::new(FieldKind::TextSingle, name).with_label(label).with_value(value)
+    };
+    Form::new(FormKind::Result)
+        .with_words("Your data", "The link works once. Keep the file to yourself.")
+        .with_field(field("url", "Link", url))
+        .with_field(field("expire", "Until", &datetime::utc_s(expires_s)))
 }
 
 const CHANGE_PASSWORD: &str = "change-password";
@@ -241,6 +273,19 @@ mod tests {
         let rights = Rights { has_account: true, ..Rights::default() };
         assert!(!rights.may_run(INVITE) && !rights.may_run(CREATE_ACCOUNT) && rights.may_run(CHANGE_PASSWORD));
         assert!(!Rights::default().may_run(CHANGE_PASSWORD));
+    }
+
+    #[test]
+    fn an_account_is_exported_by_who_knows_its_password() {
+        let Step::Ask { form, is_last: true } = run(EXPORT, SESSIONS, &[]) else { panic!("a form") };
+        assert_eq!(form.fields.iter().map(|field| field.is_required).collect::<Vec<_>>(), [true]);
+        let Step::Do(effect) = run(EXPORT, SESSIONS, &[submitted(&[("password", "r0m30")])]) else {
+            panic!("an effect")
+        };
+        assert_eq!(effect, Effect::Export { password: Zeroizing::new("r0m30".to_owned()) });
+        assert_eq!(format!("{effect:?}"), "Export");
+        let rights = Rights { has_account: true, ..Rights::default() };
+        assert!(!rights.may_run(EXPORT) && Rights { exports: true, ..rights }.may_run(EXPORT));
     }
 
     #[test]

@@ -175,13 +175,7 @@ impl Shard {
             Effect::SetPassword { current, new, close_others } => {
                 let owner = self.owner_of(bare).ok_or_else(Refusal::forbidden)?;
                 let (peer, connection, account) = (stream.peer, stream.number, bare.to_owned());
-                if let Err(refusal) = self.addresses.may_log_in(peer.ip(), io.now_ms()) {
-                    limited_event!(WARN, "limits", self.about(io, stream); "refusing to change a password: {refusal}");
-                    let text = "Too many wrong passwords. Try again later.";
-                    return Err(Refusal::new("wait", "policy-violation").with_text(text));
-                }
-                // A right one counts like a wrong one: it costs the side threads as much.
-                self.addresses.login_failed(peer.ip(), io.now_ms());
+                self.may_try_password(io, stream)?;
                 let change = Change { owner, account, peer, connection, close_others, running };
                 Ok(Step::read(accounts::get(&change.owner), move |shard, _, _, outcome| {
                     match existing(&change.owner, outcome) {
@@ -190,6 +184,7 @@ impl Shard {
                     }
                 }))
             }
+            Effect::Export { password } => self.export_account(io, stream, asker, password, running),
             Effect::Administer(what) => {
                 let (errand, shown) = *what;
                 Ok(Step::administer(bare.to_owned(), errand, move |_, _, _, outcomes| {
@@ -213,6 +208,19 @@ impl Shard {
                 Ok(Step::Answer(Answer::Result(Some(running.finish(note)))))
             }
         }
+    }
+
+    /// Whether somebody may say a password within a session. A right one counts like a wrong one: it costs the side
+    /// threads as much.
+    pub(super) fn may_try_password(&mut self, io: &Io<Shard>, stream: &Stream) -> Result<(), Refusal> {
+        let address = stream.peer.ip();
+        if let Err(refusal) = self.addresses.may_log_in(address, io.now_ms()) {
+            limited_event!(WARN, "limits", self.about(io, stream); "refusing to look at a password: {refusal}");
+            let text = "Too many wrong passwords. Try again later.";
+            return Err(Refusal::new("wait", "policy-violation").with_text(text));
+        }
+        self.addresses.login_failed(address, io.now_ms());
+        Ok(())
     }
 
     /// Ends sessions of an account by their resources. Returns how many.

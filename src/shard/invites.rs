@@ -215,7 +215,8 @@ impl Shard {
         };
         let is_administrator = self.settings.is_administrator(asker.bare());
         let invites_strangers = is_administrator && policy.mode != Mode::Closed;
-        Rights { has_account, invites, invites_strangers, is_administrator }
+        let exports = self.settings.site.is_some();
+        Rights { has_account, invites, invites_strangers, exports, is_administrator }
     }
 
     /// A command makes an invitation.

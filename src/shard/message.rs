@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rondel_shards::ConnectionId;
 use rondel_storage::Reply;
 
 use super::broadcast::{Broadcast, Presences};
@@ -57,6 +58,8 @@ pub enum Message {
         /// What has come of it.
         aside: Aside,
     },
+    /// There is more of what a browser fetches over this connection.
+    Downloaded(ConnectionId),
     /// Somebody wants to register, or has come to the end of it: for the shard that counts.
     Registrar(Box<ToRegistrar>),
     /// Ends all sessions of an account and answers how many there were.

@@ -17,6 +17,7 @@ mod commands;
 mod counts;
 mod deliver;
 mod dnsbl;
+mod downloads;
 mod end;
 mod firewall;
 mod give;
@@ -81,6 +82,7 @@ use archiving::Receipt;
 pub use census::{Census, Sessions};
 use commands::Commands;
 pub use counts::{Counts, CountsSnapshot};
+pub use downloads::Downloads;
 pub(crate) use end::End;
 pub use firewall::{AskListEntries, FollowRules, FollowedRun, ListChange, SetMark, ShownStanza, WantedRuns};
 use firewall::{Firewall, Lanes, Passages, RuleFollowers};
@@ -118,6 +120,9 @@ const TIMER_WATCH: u64 = 2;
 
 /// The timer that looks after the block lists that are followed.
 const TIMER_LISTS: u64 = 3;
+
+/// The timer that looks after what browsers fetch.
+const TIMER_DOWNLOADS: u64 = 4;
 
 /// The timer that sees to whether the storage has caught up. All others are those of sessions.
 const TIMER_STORAGE: u64 = u64::MAX;
@@ -433,6 +438,7 @@ impl Application for Shard {
             Message::Stored(reply) => self.connection_of(reply.token),
             Message::Verified { token, .. } => Some(ConnectionId::from_bits(*token)),
             Message::Aside { token, .. } => self.connection_of_aside(*token),
+            Message::Downloaded(connection) => Some(*connection),
             _ => None,
         }
     }
@@ -453,6 +459,7 @@ impl Application for Shard {
             Message::Stored(reply) => self.stored(io, reply),
             Message::Verified { token, outcome } => self.verified(io, token, outcome),
             Message::Aside { token, aside } => self.done_aside(io, token, aside),
+            Message::Downloaded(connection) => self.go_on_with_download(io, connection),
             Message::Registrar(order) => self.register_at(io, *order),
             Message::EndSessions(order) => {
                 let EndSessions { account, error, answer } = *order;
@@ -508,6 +515,7 @@ impl Application for Shard {
             TIMER_WATCH => self.watch_due(io),
             TIMER_LISTS => self.look_after_lists(io),
             TIMER_CAPABILITIES => self.give_up_on_clients(io),
+            TIMER_DOWNLOADS => self.go_on_with_downloads(io),
             TIMER_STORAGE => {
                 self.is_storage_awaited = false;
                 io.hold_reads(false);

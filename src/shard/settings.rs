@@ -15,6 +15,7 @@ use rondel_storage::meta::{StoredList, StoredWords};
 use super::administration::Administration;
 use super::archive::ArchiveSettings;
 use super::counts::Counts;
+use super::downloads::Downloads;
 use super::offline::OfflineLimits;
 use super::strangers::Lists;
 use crate::account::blocking::BlockingLimits;
@@ -126,6 +127,8 @@ pub struct Settings {
     pub has_lists: AtomicBool,
     /// Where what administrators want from their clients goes.
     pub administration: Administration,
+    /// What users fetch of what is stored of them.
+    pub downloads: Downloads,
     /// Whether the server starts again when it has ended.
     pub restarts: AtomicBool,
     /// The rules that stanzas pass, until they are read anew.

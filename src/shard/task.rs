@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 use rondel_shards::{ConnectionId, Io};
 use rondel_storage::{Answer as Read, Outcome, ReadRequest, Reply, WriteRequest};
 use slab::Slab;
+use zeroize::Zeroizing;
 
 use super::stream::Stream;
 use super::ticket::{Behalf, Ticket};
@@ -69,6 +70,8 @@ pub(super) enum Step {
 pub(super) enum Wanted {
     /// The keys of a new password are made.
     Keys(NewPassword),
+    /// A password is held against keys of it, any of them.
+    Proof(Zeroizing<String>, ScramKeys),
     /// The throttle of registrations lets somebody pass.
     Admission(IpAddr),
     /// These block lists are asked for an address.
@@ -86,6 +89,8 @@ pub(super) enum Wanted {
 pub enum Aside {
     /// The keys of a new password, or that the present one is not right.
     Keys(Result<Vec<ScramKeys>, NoKeys>),
+    /// Whether the password is right.
+    Proof(Result<(), NoKeys>),
     /// Whether somebody may try to register.
     Admission(Result<(), ThrottleFault>),
     /// What block lists say.
@@ -190,6 +195,19 @@ impl Step {
             _ => Step::Done,
         };
         Step::Aside(Wanted::Keys(change), Box::new(then))
+    }
+
+    /// To have a password held against keys of it, then to go on.
+    pub(super) fn prove(
+        password: Zeroizing<String>,
+        keys: ScramKeys,
+        then: impl FnOnce(&mut Shard, &mut Io<Shard>, &Task, Result<(), NoKeys>) -> Step + 'static,
+    ) -> Step {
+        let then = move |shard: &mut Shard, io: &mut Io<Shard>, task: &Task, aside| match aside {
+            Aside::Proof(proof) => then(shard, io, task, proof),
+            _ => Step::Done,
+        };
+        Step::Aside(Wanted::Proof(password, keys), Box::new(then))
     }
 
     /// To be let pass by the throttle of registrations, then to go on.
@@ -411,6 +429,10 @@ impl Shard {
                     Wanted::Keys(change) => {
                         let is_queued = self.verifier.derive(token, remote, change);
                         (!is_queued).then_some(Aside::Keys(Err(NoKeys::Busy)))
+                    }
+                    Wanted::Proof(password, keys) => {
+                        let is_queued = self.verifier.prove(token, remote, password, keys);
+                        (!is_queued).then_some(Aside::Proof(Err(NoKeys::Busy)))
                     }
                     Wanted::Admission(address) => {
                         self.ask_registrar(io, address, token);

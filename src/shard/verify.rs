@@ -29,6 +29,7 @@ struct Job {
 enum Work {
     Login { password: String, account: String, keys: Option<ScramKeys>, disabled: Option<Failure> },
     Change(NewPassword),
+    Proof(Zeroizing<String>, ScramKeys),
     Picture,
 }
 
@@ -84,6 +85,11 @@ impl Verifier {
                             let drawn = std::panic::catch_unwind(Picture::draw).unwrap_or_default();
                             Message::Aside { token, aside: Aside::Picture(drawn) }
                         }
+                        Work::Proof(password, keys) => {
+                            let is_right = prepare_password(&password).is_some_and(|password| verify(&password, &keys));
+                            let proof = if is_right { Ok(()) } else { Err(NoKeys::Wrong) };
+                            Message::Aside { token, aside: Aside::Proof(proof) }
+                        }
                         Work::Change(change) => Message::Aside { token, aside: Aside::Keys(change.derive()) },
                     });
                 }
@@ -110,6 +116,17 @@ impl Verifier {
     /// Queues a password to be replaced. The keys of the new one come as a message. `false` if too many wait.
     pub(super) fn derive(&self, token: u64, remote: Remote<Message>, change: NewPassword) -> bool {
         self.queue(Job { token, remote, work: Work::Change(change) })
+    }
+
+    /// Queues a password to be held against keys. Whether it is right comes as a message. `false` if too many wait.
+    pub(super) fn prove(
+        &self,
+        token: u64,
+        remote: Remote<Message>,
+        password: Zeroizing<String>,
+        keys: ScramKeys,
+    ) -> bool {
+        self.queue(Job { token, remote, work: Work::Proof(password, keys) })
     }
 
     /// Queues a picture of letters to be drawn, which comes as a message. `false` if too many wait.

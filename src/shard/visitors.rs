@@ -10,6 +10,7 @@ use hyper::{Method, StatusCode};
 use rondel_shards::{ConnectionId, Io, Rate};
 
 use super::applicant::{Applicant, Way};
+use super::downloads::Download;
 use super::invites::unknown;
 use super::{Shard, now_s};
 use crate::http::{Exchange, Filled, Invited, Progress, Request, Response, Visit, site, visitor_behind};
@@ -35,11 +36,13 @@ pub(super) struct Visitors {
     here: HashMap<ConnectionId, Box<Visitor>>,
     /// What each address may still ask for.
     visits: Buckets,
+    /// Whether what they fetch is looked at again soon.
+    pub(super) is_download_timed: bool,
 }
 
 impl Default for Visitors {
     fn default() -> Visitors {
-        Visitors { here: HashMap::new(), visits: Buckets::new(VISITS) }
+        Visitors { here: HashMap::new(), visits: Buckets::new(VISITS), is_download_timed: false }
     }
 }
 
@@ -56,6 +59,8 @@ struct Visitor {
     is_served: bool,
     /// A request has begun to come.
     reads: bool,
+    /// What it fetches, if it fetches something large.
+    download: Option<Download>,
 }
 
 impl Shard {
@@ -76,6 +81,7 @@ impl Shard {
             exchange: Exchange::default(),
             is_served: false,
             reads: false,
+            download: None,
         };
         self.visitors.here.insert(connection, Box::new(visitor));
         io.set_deadline(connection, Some(self.settings.login_timeout));
@@ -118,7 +124,7 @@ impl Shard {
     }
 
     /// Goes on with a connection as far as possible.
-    fn advance_visitor(&mut self, io: &mut Io<Shard>, connection: ConnectionId) {
+    pub(super) fn advance_visitor(&mut self, io: &mut Io<Shard>, connection: ConnectionId) {
         while let Some(visitor) = self.visitors.here.get_mut(&connection) {
             let Ok(out) = io.outbox(connection) else { return self.visitor_is_late(io, connection) };
             match visitor.exchange.advance(out) {
@@ -197,11 +203,30 @@ impl Shard {
                     shard.answer_visitor(io, connection, page.unwrap_or_else(|_| site::failed(&at)));
                 });
             }
+            Visit::Export { domain, token } => self.visitor_fetches(io, connection, &domain, &token),
             Visit::Form(filled) => self.visitor_wants_form(io, connection, filled, StatusCode::OK, None),
             Visit::Register(filled) => {
                 self.visitor_registers(io, Applicant::on_page(connection, number, peer, filled));
             }
         }
+    }
+
+    /// A visitor fetches something large from now on.
+    pub(super) fn visitor_downloads(&mut self, connection: ConnectionId, download: Download) {
+        if let Some(visitor) = self.visitors.here.get_mut(&connection) {
+            visitor.download = Some(download);
+        }
+    }
+
+    /// What a visitor fetches.
+    pub(super) fn download_of(&self, connection: ConnectionId) -> Option<&Download> {
+        self.visitors.here.get(&connection)?.download.as_ref()
+    }
+
+    /// Those who fetch something.
+    pub(super) fn downloading(&self) -> Vec<ConnectionId> {
+        let all = self.visitors.here.iter().filter(|(_, visitor)| visitor.download.is_some());
+        all.map(|(connection, _)| *connection).collect()
     }
 
     /// Shows the form to register with, once its invitation is looked up.

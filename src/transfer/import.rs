@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, HashSet};
 use rondel_storage::accounts::{self, Account, AccountFlags, Disabled};
 use rondel_storage::archive::{self, Appends};
 use rondel_storage::preferences::{self, Preferences};
-use rondel_storage::pubsub::{self, Change, Item, NodeConfig, People, StoredPeople};
+use rondel_storage::pubsub::{self, AccessModel, Change, Item, NodeConfig, People, StoredPeople};
 use rondel_storage::registrations::{Registration, Source};
 use rondel_storage::roster;
 use rondel_storage::{Bulk, LoadError, Outcome, Owner, Store, WriteRequest, blocks, offline, private};
 
-use super::{Archived, Piece, Standing};
+use super::cards::Cards;
+use super::{Archived, Piece, Standing, Told, pieces};
 use crate::account::vcard::{self, NewCard, VcardLimits};
 use crate::credentials;
 use crate::jid::Jid;
@@ -27,9 +28,6 @@ const AT_ONCE_BYTES: usize = 256 << 10;
 
 /// Within so many microseconds, messages with one time have come one after the other.
 const SAME_MOMENT_US: u64 = 10_000_000;
-
-/// Names of accounts that are told of at most.
-const TOLD_MAX: usize = 20;
 
 /// Why an account cannot be logged into that an import has begun.
 const UNDER_WAY: &str = "it is being imported";
@@ -47,24 +45,6 @@ pub struct Imported {
     pub without_password: Told,
     /// Accounts whose names are none.
     pub invalid: Told,
-}
-
-/// How many there are, and the first of them.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Told {
-    /// How many.
-    pub number: u64,
-    /// Some of them.
-    pub first: Vec<String>,
-}
-
-impl Told {
-    fn add(&mut self, name: String) {
-        self.number += 1;
-        if self.first.len() < TOLD_MAX {
-            self.first.push(name);
-        }
-    }
 }
 
 /// Puts accounts into a store.
@@ -95,6 +75,7 @@ struct Begun {
     blocks: Vec<String>,
     private: BTreeMap<(String, String), Vec<u8>>,
     vcard: Option<Element>,
+    cards: Cards,
     nodes: BTreeMap<String, (Option<Box<NodeConfig>>, People)>,
     items: Option<Items>,
     /// The rooms that have a bookmark already.
@@ -209,17 +190,20 @@ impl<'s> Import<'s> {
                 begun.legacy_bookmarks.extend(payload.filter(is_bookmarks));
             }
             Piece::Node { name, config, people } => {
+                begun.cards.node(&name, config.as_deref());
                 let (known, all) = begun.nodes.entry(name).or_default();
                 *known = config.or(known.take());
                 all.affiliations.extend(people.affiliations);
                 all.subscriptions.extend(people.subscriptions);
             }
             Piece::Item { node, id, payload, publisher, at_us } => {
+                begun.cards.item(&node, &id, payload.as_ref());
                 self.item(begun, node, id, payload, publisher, at_us)?;
             }
             Piece::ArchivePreferences(archive) => begun.preferences.archive = Some(archive),
             Piece::LastActivity(last) => begun.preferences.last_activity = Some(last),
             Piece::Offline { arrived_s, stanza } => {
+                let stanza = pieces::without_ids(stanza, &begun.jid);
                 begun.waiting = begun.waiting.saturating_add(1).max(arrived_s.saturating_mul(1_000_000));
                 let request = WriteRequest::new(begun.owner.clone());
                 let append = |out: &mut Vec<u8>| out.extend_from_slice(&stanza);
@@ -232,7 +216,7 @@ impl<'s> Import<'s> {
                 }
             }
             Piece::Archived(message) => {
-                self.archive(begun, &message);
+                self.archive(begun, message);
                 if begun.appends.bytes() > AT_ONCE_BYTES {
                     self.write_archive(begun)?;
                 }
@@ -241,20 +225,21 @@ impl<'s> Import<'s> {
         Ok(())
     }
 
-    fn archive(&mut self, begun: &mut Begun, message: &Archived) {
+    fn archive(&mut self, begun: &mut Begun, message: Archived) {
         let Archived { at_us, from, to, is_tombstone, stanza } = message;
+        let stanza = pieces::without_ids(stanza, &begun.jid);
         let own = |jid: &Option<String>| jid.as_ref().is_none_or(|jid| *jid == begun.jid);
-        let outgoing = own(from);
+        let outgoing = own(&from);
         let other = if outgoing { to } else { from };
         let with = other.as_deref().unwrap_or(&begun.jid);
         // Times of others are rounded; what is written in one second has an order all the same.
-        let at_us = (*at_us).min(self.now_us);
+        let at_us = at_us.min(self.now_us);
         let id = match begun.newest_us {
             newest if at_us <= newest && newest - at_us < SAME_MOMENT_US => newest + 1,
             _ => at_us,
         };
         begun.newest_us = begun.newest_us.max(id);
-        archive::restore(&mut begun.appends, &begun.owner, id, with, (outgoing, *is_tombstone), stanza);
+        archive::restore(&mut begun.appends, &begun.owner, id, with, (outgoing, is_tombstone), &stanza);
         self.imported.messages += 1;
     }
 
@@ -347,9 +332,22 @@ impl<'s> Import<'s> {
         Ok(())
     }
 
+    /// Of the card and the avatar, whichever is missing is made of the other.
+    fn cards(&mut self, begun: &mut Begun) -> Result<(), String> {
+        begun.vcard = begun.cards.vcard(begun.vcard.take());
+        let Some(avatar) = begun.vcard.as_ref().and_then(|card| begun.cards.avatar(card)) else { return Ok(()) };
+        for (node, payload) in [(ns::AVATAR_DATA, avatar.data()), (ns::AVATAR_METADATA, avatar.metadata())] {
+            let config = NodeConfig { access: AccessModel::Open, ..default_config(ServiceKind::Account, node) };
+            begun.nodes.insert(node.to_owned(), (Some(Box::new(config)), People::default()));
+            self.item(begun, node.to_owned(), avatar.id(), Some(payload), None, None)?;
+        }
+        Ok(())
+    }
+
     /// All of an account has come: it is there.
     fn end(&mut self, mut begun: Begun) -> Result<(), String> {
         self.bookmarks(&mut begun)?;
+        self.cards(&mut begun)?;
         self.write_archive(&mut begun)?;
         self.write_items(&mut begun)?;
         for (name, (config, people)) in std::mem::take(&mut begun.nodes) {
@@ -412,6 +410,7 @@ impl Begun {
             blocks: Vec::new(),
             private: BTreeMap::new(),
             vcard: None,
+            cards: Cards::default(),
             nodes: BTreeMap::new(),
             items: None,
             bookmarked: HashSet::new(),

@@ -5,12 +5,14 @@
 //! in memory than one of them, whatever it holds. What may not live here: where files are, and who may have what is in
 //! them.
 
+mod cards;
 pub mod export;
 pub mod import;
 pub mod lua;
 pub mod pie;
 pub mod pieces;
 pub mod prosody;
+mod vcard4;
 
 use rondel_storage::accounts::Role;
 use rondel_storage::preferences::{ArchivePreferences, LastActivity};
@@ -129,6 +131,27 @@ pub struct Standing {
     pub limited_until_s: Option<u64>,
     /// Whether it is not held to them, however young it is.
     pub is_trusted: bool,
+}
+
+/// How many there are, and the first of them.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Told {
+    /// How many.
+    pub number: u64,
+    /// Some of them.
+    pub first: Vec<String>,
+}
+
+/// Names that are told of at most.
+const TOLD_MAX: usize = 20;
+
+impl Told {
+    fn add(&mut self, name: String) {
+        self.number += 1;
+        if self.first.len() < TOLD_MAX {
+            self.first.push(name);
+        }
+    }
 }
 
 /// A text in which bytes are written as in URLs. None if an escape is none, or if it is no text then.

@@ -164,7 +164,7 @@ impl<'t> Pie<'t> {
                 let local = start.attribute("name").ok_or("a user without a name")?.to_owned();
                 (self.tell)(Piece::Begin { local, domain: domain.clone() })?;
                 if let Some(password) = start.attribute("password").filter(|password| !password.is_empty()) {
-                    (self.tell)(Piece::Password(password.to_owned()))?;
+                    (self.tell)(pieces::password(password))?;
                 }
                 Level::User
             }

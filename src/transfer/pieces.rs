@@ -17,7 +17,10 @@ use crate::datetime;
 use crate::jid::Jid;
 use crate::pubsub::{ServiceKind, Submission, affiliation, default_config};
 use crate::sasl::{Hash, ScramKeys};
-use crate::xml::{Element, namespaces as ns};
+use crate::xml::{Content, Element, Scratch, namespaces as ns, write_without};
+
+/// The namespace that archives had before XEP-0313 was one, in which ejabberd still says what it has archived.
+const FORMER_ARCHIVE: &str = "urn:xmpp:mam:tmp";
 
 /// What was read and is not known here: names with namespaces, and how often.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -62,20 +65,44 @@ pub fn of_user(element: &Element, unknown: &mut Unknown) -> Vec<Piece> {
     })
 }
 
+/// SCRAM keys (XEP-0227 §4.3).
 fn credentials(element: &Element) -> Option<ScramKeys> {
     let text = |name| element.child(name, PIE_SCRAM).map(|child| child.text().trim().to_owned());
-    let bytes = |name| BASE64.decode(text(name)?).ok();
     let mechanism = element.attribute("mechanism")?;
     let hash = [Hash::Sha1, Hash::Sha256, Hash::Sha512].into_iter().find(|hash| mechanism_name(*hash) == mechanism)?;
-    let keys = ScramKeys {
-        hash,
-        salt: bytes("salt")?,
-        iterations: text("iter-count")?.parse().ok()?,
-        stored_key: bytes("stored-key")?,
-        server_key: bytes("server-key")?,
+    let parts = [text("stored-key")?, text("server-key")?, text("salt")?];
+    keys(hash, &text("iter-count")?, &parts.each_ref().map(String::as_str))
+}
+
+/// What the attribute `password` says: a password, or keys as ejabberd wrote them there before it had an element for
+/// them: `scram:` or `scram:sha256,`, then stored key, server key, salt and iterations.
+pub fn password(value: &str) -> Piece {
+    as_keys(value).map_or_else(|| Piece::Password(value.to_owned()), Piece::Keys)
+}
+
+fn as_keys(value: &str) -> Option<ScramKeys> {
+    let parts: Vec<&str> = value.strip_prefix("scram:")?.split(',').collect();
+    let (hash, [stored_key, server_key, salt, iterations]) = match parts[..] {
+        [stored_key, server_key, salt, iterations] => (Hash::Sha1, [stored_key, server_key, salt, iterations]),
+        ["sha256", ref rest @ ..] => (Hash::Sha256, rest.try_into().ok()?),
+        ["sha512", ref rest @ ..] => (Hash::Sha512, rest.try_into().ok()?),
+        _ => return None,
     };
-    let has_its_length = keys.stored_key.len() == hash.bytes() && keys.server_key.len() == hash.bytes();
-    (has_its_length && keys.iterations > 0).then_some(keys)
+    keys(hash, iterations, &[stored_key, server_key, salt])
+}
+
+/// Keys: the stored one, the server's and the salt in Base64. ejabberd encodes what it has in Base64 once more, which
+/// is seen by how long a key is then.
+fn keys(hash: Hash, iterations: &str, parts: &[&str; 3]) -> Option<ScramKeys> {
+    let decode = |text: &[u8]| BASE64.decode(text).ok();
+    let [mut stored_key, mut server_key, mut salt] = parts.map(|part| decode(part.as_bytes()));
+    if stored_key.as_ref().is_some_and(|key| key.len() != hash.bytes()) {
+        [stored_key, server_key, salt] = [stored_key, server_key, salt].map(|part| decode(&part?));
+    }
+    let (stored_key, server_key, salt) = (stored_key?, server_key?, salt?);
+    let iterations = iterations.parse().ok().filter(|iterations| *iterations > 0)?;
+    let has_its_length = stored_key.len() == hash.bytes() && server_key.len() == hash.bytes();
+    has_its_length.then_some(ScramKeys { hash, salt, iterations, stored_key, server_key })
 }
 
 fn moment_s(element: &Element, attribute: &str) -> Option<u64> {
@@ -258,4 +285,19 @@ pub fn address(jid: &str) -> Option<String> {
 /// The bare address, in its normal form.
 pub fn bare(jid: &str) -> Option<String> {
     Some(Jid::parse(jid).ok()?.bare().to_owned())
+}
+
+/// A message without the ids that the archive of this account had given it elsewhere (XEP-0359 §3): nobody would find
+/// it under them any more.
+pub fn without_ids(message: Vec<u8>, account: &str) -> Vec<u8> {
+    let mut scratch = Scratch::default();
+    let Some(frame) = scratch.finished(&message, Content::Client) else { return message };
+    let mut without = Vec::with_capacity(message.len());
+    write_without(&mut without, &frame, |child| match (child.name(), child.namespace()) {
+        ("stanza-id", ns::STANZA_IDS) | ("archived", FORMER_ARCHIVE) => {
+            child.attribute("by").is_some_and(|by| bare(&by.decoded()).as_deref() == Some(account))
+        }
+        _ => false,
+    });
+    without
 }

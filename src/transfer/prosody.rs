@@ -5,6 +5,7 @@
 //! returns one value, a `.list` file has items one after the other. Stanzas are tables with `name`, `attr` and their
 //! content.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use rondel_storage::pubsub::People;
 use rondel_storage::roster;
 
 use super::lua::{Lua, Table, Value};
-use super::{Piece, Standing, percent_decoded, pieces};
+use super::{Piece, Standing, Told, percent_decoded, pieces};
 use crate::account::roster::subscription;
 use crate::datetime;
 use crate::hex;
@@ -26,10 +27,30 @@ use crate::xml::{Element, namespaces as ns};
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Found {
     /// Rooms, which are not imported.
-    pub rooms: u64,
+    pub rooms: Told,
+    /// Kinds of data that are not known here, and of how many accounts.
+    pub unknown: BTreeMap<String, u64>,
     /// What could not be read, with its file.
     pub unreadable: Vec<String>,
 }
+
+/// The kinds of data that are read of accounts and of rooms, and one that Prosody makes of them by itself.
+const KINDS: [&str; 11] = [
+    "accounts",
+    "roster",
+    "blocklist",
+    "private",
+    "vcard",
+    "pep",
+    "archive_prefs",
+    "offline",
+    "archive",
+    "config",
+    "archive_cleanup",
+];
+
+/// What the items of a node of personal eventing are a kind of begins so.
+const NODE: &str = "pep_";
 
 /// Files that cannot be read of which is told at most.
 const UNREADABLE_MAX: usize = 100;
@@ -72,19 +93,39 @@ impl<'t> Prosody<'t> {
             if !folder.is_dir() {
                 continue;
             }
-            self.found.rooms += rooms(&folder);
+            self.rooms(&folder, &host)?;
             let accounts = folder.join("accounts");
             if !accounts.is_dir() {
                 continue;
             }
             is_there = true;
+            self.unknown(&folder)?;
             for (file, local) in named(&accounts)? {
-                if file.extension().is_some_and(|extension| extension == "dat") {
+                if has_extension(&file, "dat") {
                     self.account(&folder, &local, &host).map_err(NotProsody::Ended)?;
                 }
             }
         }
         if is_there { Ok(self.found) } else { Err(NotProsody::Nothing(data.to_owned())) }
+    }
+
+    /// The rooms of a host: each has a file with its configuration.
+    fn rooms(&mut self, host: &Path, domain: &str) -> Result<(), NotProsody> {
+        let folder = host.join("config");
+        let rooms = if folder.is_dir() { named(&folder)? } else { Vec::new() };
+        let rooms = rooms.into_iter().filter(|(file, _)| has_extension(file, "dat"));
+        rooms.for_each(|(_, room)| self.found.rooms.add(format!("{room}@{domain}")));
+        Ok(())
+    }
+
+    /// What of a host with accounts is left out.
+    fn unknown(&mut self, host: &Path) -> Result<(), NotProsody> {
+        for (folder, kind) in named(host)? {
+            if folder.is_dir() && !KINDS.contains(&&*kind) && !kind.starts_with(NODE) {
+                *self.found.unknown.entry(format!("{kind}/")).or_default() += named(&folder)?.len() as u64;
+            }
+        }
+        Ok(())
     }
 
     fn account(&mut self, host: &Path, local: &str, domain: &str) -> Result<(), String> {
@@ -158,7 +199,7 @@ impl<'t> Prosody<'t> {
             (self.tell)(self::node(name, node))?;
         }
         for (name, _) in nodes.texts() {
-            let store = format!("pep_{name}");
+            let store = format!("{NODE}{name}");
             self.items(host, &store, local, |item| {
                 // The payload alone; its id and whose it is stand beside it.
                 Some(Piece::Item {
@@ -245,6 +286,10 @@ fn named(folder: &Path) -> Result<Vec<(PathBuf, String)>, NotProsody> {
     Ok(entries)
 }
 
+fn has_extension(file: &Path, wanted: &str) -> bool {
+    file.extension().is_some_and(|extension| extension == wanted)
+}
+
 /// A name as one of a file: letters and digits, and what else is kept, as they are.
 fn encoded(name: &str, kept: &[u8]) -> String {
     let byte = |byte: u8| match byte.is_ascii_alphanumeric() || kept.contains(&byte) {
@@ -256,12 +301,6 @@ fn encoded(name: &str, kept: &[u8]) -> String {
 
 fn file(host: &Path, kind: &str, local: &str, extension: &str) -> PathBuf {
     host.join(encoded(kind, b"_")).join(format!("{}.{extension}", encoded(local, b"")))
-}
-
-/// How many rooms a host has.
-fn rooms(host: &Path) -> u64 {
-    let configured = fs::read_dir(host.join("config")).map(Iterator::count).unwrap_or_default();
-    configured as u64
 }
 
 /// What proves a password: keys of the hash function that their length tells.

@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use rondel_storage::accounts::AccountFlags;
+use rondel_storage::pubsub::{self, AccessModel};
 use rondel_storage::{Options, Outcome, Owner, Store, accounts};
 
 use super::export::{Export, Exported, Wanted};
@@ -299,4 +302,123 @@ fn what_cannot_be_read_is_told_and_the_rest_is_there() {
     let (text, exported) = export(&store, &Wanted::All);
     assert!(exported.missing.len() == 1 && exported.missing[0].contains("x@y"), "{:?}", exported.missing);
     assert!(text.contains("Romeo &amp; all") && text.contains("Call me but love"));
+}
+
+#[test]
+fn keys_are_read_as_ejabberd_writes_them() {
+    let place = Place::new();
+    let store = place.store("store");
+    let keys = sasl::new_keys("secret", 4096).into_iter().find(|keys| keys.hash == sasl::Hash::Sha256).unwrap();
+    let twice = |bytes: &[u8]| BASE64.encode(BASE64.encode(bytes));
+    let [stored_key, server_key, salt] = [&keys.stored_key, &keys.server_key, &keys.salt].map(|part| twice(part));
+    let text = format!(
+        "<server-data xmlns='urn:xmpp:pie:0'><host jid='x.example'>\
+         <user name='a'><scram-credentials xmlns='urn:xmpp:pie:0#scram' mechanism='SCRAM-SHA-256'>\
+         <iter-count>4096</iter-count><salt>{salt}</salt><server-key>{server_key}</server-key>\
+         <stored-key>{stored_key}</stored-key></scram-credentials></user>\
+         <user name='b' password='scram:sha256,{stored_key},{server_key},{salt},4096'/>\
+         <user name='c' password='scram:a,b'/></host></server-data>"
+    );
+    let (imported, _) = import(&store, &place.file("in.xml", &text)).unwrap();
+    assert_eq!((imported.accounts, imported.without_password.number), (3, 0));
+    for (jid, password) in [("a@x.example", "secret"), ("b@x.example", "secret"), ("c@x.example", "scram:a,b")] {
+        let stored = accounts::decode(&owner(jid), store.read_blocking(&accounts::get(&owner(jid))));
+        let keys = crate::credentials::from_store(&stored.unwrap().unwrap().account().keys[0]);
+        assert!(sasl::verify(password, &keys), "{jid}");
+    }
+}
+
+#[test]
+fn ids_of_an_archive_that_is_left_behind_are_left_behind() {
+    let place = Place::new();
+    let store = place.store("store");
+    let content = "<offline-messages><message xmlns='jabber:client' from='romeo@montague.net' to='juliet@capulet.com'>\
+        <archived by='juliet@capulet.com' id='1' xmlns='urn:xmpp:mam:tmp'/>\
+        <stanza-id by='juliet@capulet.com' id='1' xmlns='urn:xmpp:sid:0'/>\
+        <stanza-id by='room@rooms.lit' id='2' xmlns='urn:xmpp:sid:0'/><body>hi</body></message></offline-messages>";
+    import(&store, &place.file("in.xml", &user(content))).unwrap();
+    let (text, _) = export(&store, &Wanted::All);
+    assert!(text.contains("<body>hi</body>") && !text.contains("by='juliet@capulet.com'"), "{text}");
+    assert!(text.contains("by='room@rooms.lit'"), "{text}");
+}
+
+/// What comes of these children of a user: the vCard, if there is one, and who sees the avatar, if there is one.
+fn card_of(content: &str) -> (Option<String>, Option<AccessModel>) {
+    let place = Place::new();
+    let store = place.store("store");
+    import(&store, &place.file("in.xml", &user(content))).unwrap();
+    let (text, _) = export(&store, &Wanted::All);
+    let card = text.find("<vCard").map(|at| text[at..].lines().next().unwrap().to_owned());
+    let juliet = owner("juliet@capulet.com");
+    let node = |name: &str| pubsub::decode_node(name, store.read_blocking(&pubsub::node(&juliet, name))).unwrap();
+    let nodes = ["urn:xmpp:avatar:data", "urn:xmpp:avatar:metadata"].map(node);
+    let are_newest = nodes.iter().flatten().all(|stored| stored.node.newest.as_ref().unwrap().id == ABC);
+    let access = nodes.map(|stored| Some(stored?.node.config.access));
+    (card, access[0].filter(|_| access[0] == access[1] && are_newest))
+}
+
+/// `printf abc | sha1sum`
+const ABC: &str = "a9993e364706816aba3e25717850c26c9cd0d89d";
+
+/// Nodes that these may see, with one item each.
+fn published(access: &str, items: &[(&str, &str, &str)]) -> String {
+    let nodes = items.iter().map(|(node, ..)| {
+        format!(
+            "<configure node='{node}'><x xmlns='jabber:x:data' type='form'><field var='FORM_TYPE' type='hidden'><value>\
+             http://jabber.org/protocol/pubsub#node_config</value></field><field var='pubsub#access_model'><value>\
+             {access}</value></field></x></configure>"
+        )
+    });
+    let items =
+        items.iter().map(|(node, id, item)| format!("<items node='{node}'><item id='{id}'>{item}</item></items>"));
+    format!(
+        "<pubsub xmlns='http://jabber.org/protocol/pubsub#owner'>{}</pubsub>\
+         <pubsub xmlns='http://jabber.org/protocol/pubsub'>{}</pubsub>",
+        nodes.collect::<String>(),
+        items.collect::<String>()
+    )
+}
+
+#[test]
+fn a_card_that_is_published_becomes_a_vcard_and_a_photo_an_avatar() {
+    let card = "<vcard xmlns='urn:ietf:params:xml:ns:vcard-4.0'><fn><text>Juliet</text></fn></vcard>";
+    let data = "<data xmlns='urn:xmpp:avatar:data'>YWJj</data>";
+    let metadata =
+        format!("<metadata xmlns='urn:xmpp:avatar:metadata'><info bytes='3' id='{ABC}' type='image/png'/></metadata>");
+    let all = [
+        ("urn:xmpp:vcard4", "current", card),
+        ("urn:xmpp:avatar:data", ABC, data),
+        ("urn:xmpp:avatar:metadata", ABC, &metadata),
+    ];
+    let photo = "<PHOTO><TYPE>image/png</TYPE><BINVAL>YWJj</BINVAL></PHOTO>";
+    let whole = format!("<vCard xmlns='vcard-temp'><FN>Juliet</FN>{photo}</vCard>");
+    assert_eq!(card_of(&published("open", &all)), (Some(whole.clone()), Some(AccessModel::Open)));
+    assert_eq!(card_of(&published("open", &all[1..])).0, Some(whole.replace("<FN>Juliet</FN>", "")));
+    // What not everybody may see does not become what everybody sees.
+    assert_eq!(card_of(&published("presence", &all)), (None, Some(AccessModel::Presence)));
+    // A vCard is what it is, but for a photo.
+    let nurse = |photo: &str| format!("<vCard xmlns='vcard-temp'><FN>Nurse</FN>{photo}</vCard>");
+    assert_eq!(card_of(&(nurse("") + &published("open", &all))), (Some(nurse(photo)), Some(AccessModel::Open)));
+    let other = nurse("<PHOTO><EXTVAL>x</EXTVAL></PHOTO>");
+    assert_eq!(card_of(&(other.clone() + &published("open", &all))), (Some(other), Some(AccessModel::Open)));
+    // The other way round.
+    assert_eq!(card_of(&nurse(photo)), (Some(nurse(photo)), Some(AccessModel::Open)));
+    assert_eq!(card_of(&nurse("")), (Some(nurse("")), None));
+}
+
+#[test]
+fn what_else_is_in_a_data_directory_of_prosody_is_counted() {
+    let place = Place::new();
+    let store = place.store("store");
+    place.file("data/x%2eorg/accounts/juliet.dat", "return { [\"password\"] = \"secret\"; };");
+    place.file("data/x%2eorg/cloud_notify/juliet.dat", "return { };");
+    place.file("data/x%2eorg/pep_nick/juliet.list", "");
+    (0..30).for_each(|number| drop(place.file(&format!("data/rooms%2ex%2eorg/config/a%2d{number:02}.dat"), "")));
+    place.file("data/rooms%2ex%2eorg/config/notes.txt", "");
+    let mut import = Import::new(&store, 4096, NOW_US);
+    let mut take = |piece| import.take(piece);
+    let found = super::prosody::Prosody::new(&mut take).read(&place.directory.path().join("data")).unwrap();
+    assert_eq!(import.finish().unwrap().accounts, 1);
+    assert_eq!((found.rooms.number, found.rooms.first.len(), &*found.rooms.first[1]), (30, 20, "a-01@rooms.x.org"));
+    assert_eq!(found.unknown.into_iter().collect::<Vec<_>>(), [("cloud_notify/".to_owned(), 1)]);
 }

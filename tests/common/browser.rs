@@ -107,7 +107,9 @@ impl<'s> Browser<'s> {
             .collect();
         let mut page = Page { status, headers, text: String::new() };
         let length = page.header("content-length").map_or(0, |length| length.parse().unwrap());
-        if !line.starts_with("HEAD") {
+        if page.header("transfer-encoding") == Some("chunked") {
+            page.text = chunks(&mut raw);
+        } else if !line.starts_with("HEAD") {
             page.text = raw.hear_bytes(length);
         }
         if let Some(cookie) = page.header("set-cookie") {
@@ -130,5 +132,19 @@ impl<'s> Browser<'s> {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let name = ServerName::try_from("localhost").unwrap();
         Raw::over(StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), stream))
+    }
+}
+
+/// A body that comes in pieces (RFC 9112 §7.1).
+fn chunks(raw: &mut Raw<TlsStream>) -> String {
+    let mut text = String::new();
+    loop {
+        let size = raw.hear("\r\n");
+        let piece = raw.hear_bytes(usize::from_str_radix(size.trim(), 16).unwrap());
+        raw.hear("\r\n");
+        if piece.is_empty() {
+            return text;
+        }
+        text += &piece;
     }
 }

@@ -8,6 +8,7 @@
 pub mod browser;
 pub mod commands;
 pub mod disk;
+pub mod ejabberd;
 pub mod follower;
 pub mod letters;
 pub mod name_server;

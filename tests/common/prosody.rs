@@ -28,6 +28,11 @@ impl Prosody {
     /// One with further modules (without those that have a - before them) and lines of configuration, for users whose
     /// password is `secret`.
     pub fn start(modules: &[&str], lines: &str, users: &[&str]) -> Prosody {
+        Prosody::start_with(modules, lines, "", users)
+    }
+
+    /// The same with components, or other hosts.
+    pub fn start_with(modules: &[&str], lines: &str, hosts: &str, users: &[&str]) -> Prosody {
         assert!(Path::new(MODULES).join("mod_firewall").is_dir(), "prosody-modules is missing. Please type: make test");
         let directory = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -45,7 +50,7 @@ impl Prosody {
              modules_disabled = {{ \"s2s\"{without} }}\nc2s_require_encryption = false\n\
              allow_unencrypted_plain_auth = true\nauthentication = \"internal_hashed\"\n\
              log = {{ debug = \"{path}/prosody.log\" }}\n{lines}\n\
-             VirtualHost \"localhost\"\nssl = {{ certificate = \"{path}/own.crt\", key = \"{path}/own.key\" }}\n"
+             VirtualHost \"localhost\"\nssl = {{ certificate = \"{path}/own.crt\", key = \"{path}/own.key\" }}\n{hosts}"
         );
         std::fs::create_dir(directory.path().join("data")).unwrap();
         std::fs::write(&config, text).unwrap();
@@ -92,7 +97,7 @@ impl Prosody {
 }
 
 /// Makes a certificate for localhost that is its own authority.
-fn certify(directory: &Path) {
+pub fn certify(directory: &Path) {
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
         .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
