@@ -172,8 +172,8 @@ resident() {
     awk '/^VmRSS:/ { print $2 }' "/proc/$pid/status"
 }
 
-# watched COMMAND…: runs a command of Rondel's; how long it took in `took` and what it had in memory at most, in MB, in
-# `peak`.
+# watched COMMAND…: runs a command of Rondel's; how long it took is in `took`, what it had in memory at most in `peak`,
+# in MB.
 watched() {
     local command name value most=0 since=$EPOCHREALTIME
     "$@" >"$work/output" 2>&1 &
@@ -193,8 +193,8 @@ watched() {
     peak=$(calc "$most * 1.024 / 1000")
 }
 
-# populated DIRECTORY: makes a data directory with ACCOUNTS accounts and MESSAGES archived messages of each, or takes the
-# one that an earlier bar has left in $POPULATED.
+# populated DIRECTORY: makes a data directory with ACCOUNTS accounts and MESSAGES archived messages of each, or copies
+# the one that an earlier bar has left in $POPULATED.
 populated() {
     if [ -n "${POPULATED:-}" ] && [ -d "$POPULATED/data" ]; then
         cp -a "$POPULATED/data" "$1"

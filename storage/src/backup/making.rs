@@ -1,7 +1,7 @@
 //! How a backup comes to be: the files of a snapshot, next to those of earlier backups, and a listing of them.
 //!
-//! Tables never change, so that those which an earlier backup has are not copied again. They are told apart by what they
-//! end with, which says where and when RocksDB has made them, and which no two have in common.
+//! Tables never change, so that those which an earlier backup has are not copied again. They are told apart by what
+//! they end with, which says where and when RocksDB has made them, and which no two have in common.
 
 use super::copy::{Copied, Pace, copy};
 use super::listing::{self, Listed, Listing};
@@ -30,15 +30,23 @@ impl Backups {
         snapshot: &Snapshot<'_>,
         bytes_per_second: Option<u64>,
     ) -> Result<Backup, BackupError> {
-        // Keeps all of them, but for what one that was interrupted has left behind.
-        let cleaned = self.engine.purge_old_backups(u32::MAX as usize);
-        cleaned.map_err(|error| BackupError::rocksdb(self.directory.path(), error))?;
+        self.clean()?;
         let made = self.copy_all(snapshot, &mut Pace::new(bytes_per_second));
-        // It looks at what there is when it is opened. What a failure has left behind is removed then, too.
+        // It looks at what there is when it is opened.
         self.engine = engine(self.directory.path())?;
+        if made.is_err() {
+            // Whether or not that succeeds: the next one tries again.
+            self.clean().ok();
+        }
         let id = made.map_err(|error| BackupError::io(self.path(), &error))?;
         let backup = self.list().into_iter().find(|backup| backup.id == id);
         backup.ok_or_else(|| BackupError::Io { path: self.path().into(), text: "the backup is not there".to_owned() })
+    }
+
+    /// Keeps all backups, and removes what one that was interrupted has left behind.
+    fn clean(&mut self) -> Result<(), BackupError> {
+        let cleaned = self.engine.purge_old_backups(u32::MAX as usize);
+        cleaned.map_err(|error| BackupError::rocksdb(self.directory.path(), error))
     }
 
     fn copy_all(&self, snapshot: &Snapshot<'_>, pace: &mut Pace) -> io::Result<u32> {
@@ -71,6 +79,7 @@ impl Backups {
         for folder in [SHARED, &private, PRIVATE] {
             sync(&self.path().join(folder))?;
         }
+        sync(self.path())?;
         let made_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         Listing(files).write(self.path(), id, made_s)?;
         Ok(id)

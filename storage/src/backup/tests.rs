@@ -190,3 +190,21 @@ fn what_a_killed_backup_leaves_behind_goes() {
     assert_eq!(backups.verify(second.id).unwrap().files, second.files);
     assert_eq!(backups.list().len(), 2);
 }
+
+#[test]
+fn what_a_failed_backup_leaves_behind_goes() {
+    let place = Place::new();
+    let store = place.store("store");
+    put(&store, "juliet", b"1");
+    let mut backups = place.backups();
+    let first = store.back_up(&mut backups, None).unwrap();
+    put(&store, "juliet", b"2");
+    // Where its listing would be written.
+    fs::create_dir_all(place.path("backups/meta/.2.tmp/in the way")).unwrap();
+    assert!(matches!(store.back_up(&mut backups, None), Err(BackupError::Io { .. })));
+    assert_eq!(backups.list(), [first]);
+    assert!(!place.path("backups/private/2").exists());
+    fs::remove_dir_all(place.path("backups/meta/.2.tmp")).unwrap();
+    let second = store.back_up(&mut backups, None).unwrap();
+    assert_eq!((second.id, backups.verify(second.id).unwrap().files), (2, second.files));
+}
