@@ -47,8 +47,8 @@ script_of() {
     esac
 }
 
-# start_peer PEER ACCOUNTS: sets port, tls_port, pid and instance. rondel-shards1 and rondel-shards2 are Rondel with
-# that many shards.
+# start_peer PEER ACCOUNTS [DATA]: sets port, tls_port, pid and instance. rondel-shards1 and rondel-shards2 are Rondel
+# with that many shards. With DATA it has that data directory, which is moved.
 start_peer() {
     local gc="" shards="${SHARDS:-}"
     [ "$1" = prosody-generational ] && gc=generational
@@ -56,6 +56,7 @@ start_peer() {
     count=$((count + 1))
     instance="$work/$count-$1"
     mkdir -p "$instance"
+    [ -z "${3:-}" ] || mv "$3" "$instance/data"
     GC=$gc SHARDS=$shards "$(script_of "$1")" start "$instance" "$2" >"$work/peer" || exit 2
     running+=("$1:$instance")
     # shellcheck disable=SC1091
@@ -171,6 +172,39 @@ resident() {
     awk '/^VmRSS:/ { print $2 }' "/proc/$pid/status"
 }
 
+# watched COMMAND…: runs a command of Rondel's; how long it took is in `took`, what it had in memory at most in `peak`,
+# in MB.
+watched() {
+    local command name value most=0 since=$EPOCHREALTIME
+    "$@" >"$work/output" 2>&1 &
+    command=$!
+    while [ -e "/proc/$command/status" ]; do
+        while read -r name value _; do
+            [ "$name" = VmHWM: ] && most=$value
+        done <"/proc/$command/status"
+        [ -n "$(jobs -rp %%)" ] || break
+        sleep 0.05
+    done 2>/dev/null
+    wait "$command" || {
+        echo "$(basename "$0"): $*: $(tail -n 1 "$work/output")" >&2
+        exit 2
+    }
+    took=$(calc "$EPOCHREALTIME - $since")
+    peak=$(calc "$most * 1.024 / 1000")
+}
+
+# populated DIRECTORY: makes a data directory with ACCOUNTS accounts and MESSAGES archived messages of each, or copies
+# the one that an earlier bar has left in $POPULATED.
+populated() {
+    if [ -n "${POPULATED:-}" ] && [ -d "$POPULATED/data" ]; then
+        cp -a "$POPULATED/data" "$1"
+        return
+    fi
+    "$perf/population" "$ACCOUNTS" "$MESSAGES" >"$work/population.xml"
+    watched "$RONDEL" import "$work/population.xml" --data-dir "$1"
+    rm "$work/population.xml"
+}
+
 # figure REPORT NAME: one figure with all its digits.
 figure() {
     "$RONDEL_PERF" value "$1" --figure "$2" --exact
@@ -194,6 +228,16 @@ at_most() {
         failed=1
     fi
     printf '%-62s %10s  at most %-10s %-5s %s\n' "$1" "$(calc "$2")" "$(calc "$3")" "${4:-}" "$word"
+}
+
+# at_least WHAT FIGURE BAR UNIT: the same, the other way round.
+at_least() {
+    local word="holds"
+    if awk "BEGIN { exit !($2 < $3) }"; then
+        word="falls short"
+        failed=1
+    fi
+    printf '%-62s %10s  at least %-9s %-5s %s\n' "$1" "$(calc "$2")" "$(calc "$3")" "${4:-}" "$word"
 }
 
 # verdict: the exit code.

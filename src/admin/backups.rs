@@ -77,14 +77,19 @@ impl Backups {
     /// Makes one.
     pub fn create(&self, directory: Option<&str>) -> Result<MadeBackup, Failure> {
         let missing = || Failure::new(FailureKind::Invalid, "where to? --backup-dir DIRECTORY");
-        make(&self.store, Path::new(directory.ok_or_else(missing)?), None).map_err(|error| failed(&error))
+        make(&self.store, Path::new(directory.ok_or_else(missing)?), None, None).map_err(|error| failed(&error))
     }
 }
 
-/// Makes a backup, and removes all but the newest if it is said how many are kept.
-pub(crate) fn make(store: &Store, directory: &Path, keep: Option<usize>) -> Result<MadeBackup, BackupError> {
+/// Makes a backup, at so many bytes per second at most, and removes all but the newest if it is said how many are kept.
+pub(crate) fn make(
+    store: &Store,
+    directory: &Path,
+    bytes_per_second: Option<u64>,
+    keep: Option<usize>,
+) -> Result<MadeBackup, BackupError> {
     let mut backups = Directory::open(directory, true)?;
-    let Backup { id, made_s, bytes, .. } = store.back_up(&mut backups)?;
+    let Backup { id, made_s, bytes, .. } = store.back_up(&mut backups, bytes_per_second)?;
     if let Some(keep) = keep {
         backups.prune(keep)?;
     }

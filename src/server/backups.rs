@@ -18,6 +18,9 @@ const TRIES_AGAIN: Duration = Duration::from_secs(600);
 /// How long a backup that is due waits when the server has just started.
 const STARTS_AFTER: Duration = Duration::from_secs(10);
 
+/// How fast files are copied: disks do much more, and have others to serve. A terabyte takes three hours.
+const BYTES_PER_SECOND: u64 = 100_000_000;
+
 /// How nice the thread is (setpriority(2)): it gets what nobody else wants.
 const NICE: i32 = 19;
 
@@ -113,7 +116,6 @@ struct Maker {
 
 impl Maker {
     fn run(self, orders: &Receiver<Order>) {
-        // Threads that copy are made by this one, and are as nice.
         if let Err(error) = rustix::process::setpriority_process(None, NICE) {
             tracing::debug!(target: "backup", %error, "backups are made with the usual priority");
         }
@@ -179,7 +181,7 @@ impl Maker {
     fn make(&self, directory: &Path, keep: Option<usize>) -> Result<MadeBackup, BackupError> {
         self.facts().is_running = true;
         let began = std::time::Instant::now();
-        let made = admin::make_backup(&self.store, directory, keep);
+        let made = admin::make_backup(&self.store, directory, Some(BYTES_PER_SECOND), keep);
         let mut facts = self.facts();
         facts.is_running = false;
         match &made {

@@ -97,7 +97,8 @@ impl Directory {
     }
 }
 
-fn sync(directory: &Path) -> io::Result<()> {
+/// Puts on disk which files there are in a directory.
+pub(crate) fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 

@@ -4,8 +4,9 @@
 //! them a line: its path, `crc32` and a CRC-32C in decimal digits. The engine itself compares sizes only, unless it
 //! restores.
 
+use crate::directory::sync;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 const FOLDER: &str = "meta";
@@ -15,14 +16,14 @@ const PIECE: usize = 1 << 20;
 
 /// The files of a backup.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) struct Listing(Vec<Listed>);
+pub(super) struct Listing(pub Vec<Listed>);
 
 /// A file of a backup.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Listed {
     /// Within the directory of backups.
-    path: String,
-    crc32c: u32,
+    pub path: String,
+    pub crc32c: u32,
 }
 
 /// The numbers of all backups that have a listing, in their order.
@@ -60,6 +61,23 @@ impl Listing {
         let number: usize = number.parse().ok()?;
         let files: Option<Vec<Listed>> = lines.take(number).map(Listed::parse).collect();
         files.filter(|files| files.len() == number).map(Listing)
+    }
+
+    /// Makes it that of a backup, which there is from then on.
+    pub fn write(&self, directory: &Path, id: u32, made_s: u64) -> io::Result<()> {
+        let folder = directory.join(FOLDER);
+        let part = folder.join(format!(".{id}.tmp"));
+        let mut file = File::create(&part)?;
+        file.write_all(self.text(made_s).as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&part, folder.join(id.to_string()))?;
+        sync(&folder)
+    }
+
+    /// The sequence number is there for those who read it, of whom there are none.
+    fn text(&self, made_s: u64) -> String {
+        let files = self.0.iter().map(|Listed { path, crc32c }| format!("{path} crc32 {crc32c}\n"));
+        format!("{made_s}\n0\n{}\n{}", self.0.len(), files.collect::<String>())
     }
 
     /// Each file.
@@ -112,6 +130,7 @@ mod tests {
         let [current, table] = listing.files() else { panic!("{listing:?}") };
         assert_eq!((&*current.path, current.crc32c), ("private/1/CURRENT", 12));
         assert_eq!((&*table.path, table.crc32c), ("shared_checksum/a.sst", u32::MAX));
+        assert_eq!(Listing::parse(&listing.text(1)), Some(listing));
     }
 
     #[test]

@@ -1,15 +1,18 @@
 //! Backups: copies of the whole store in a directory of their own. What two of them have in common is there once, so
 //! that the next one costs what has changed since.
 //!
-//! RocksDB's backup engine copies, counts references and restores; that one process at a time does so, that the
-//! directory is one of backups, and that a restored store is whole or not there at all, is seen to here. What lives
+//! The directory is one of RocksDB's backup engine, which counts references, removes and restores. That one process at
+//! a time does so, that the directory is one of backups, and that a restored store is whole or not there at all, is
+//! seen to here; and files are [copied](copy) here, as the engine would have those who chat wait for it. What lives
 //! here: whatever knows the layout of that directory. What may not: when backups are made, and who wants them.
 //!
 //! A backup is made of a [snapshot](snapshot::Snapshot) within the store's own directory, whose files are links to
 //! those of the store. The store is asked for no more than that, and can be opened anew, or fail, meanwhile.
 
 pub(crate) mod before;
+mod copy;
 mod listing;
+mod making;
 pub(crate) mod snapshot;
 
 use crate::Store;
@@ -19,7 +22,6 @@ use crate::reply::{Failure, one_line};
 use listing::Listing;
 use rocksdb::Env;
 use rocksdb::backup::{BackupEngine, BackupEngineInfo, BackupEngineOptions, RestoreOptions};
-use snapshot::Snapshot;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -145,8 +147,6 @@ pub struct Backups {
 impl Backups {
     /// Opens the directory, and makes it if it may.
     ///
-    /// The threads that copy are started here: they run with the priority of the thread that calls this.
-    ///
     /// # Errors
     /// It is none of backups, is missing, or somebody else works on it.
     pub fn open(path: &Path, create: bool) -> Result<Backups, BackupError> {
@@ -249,15 +249,6 @@ impl Backups {
         Ok(backup)
     }
 
-    /// Adds one of a snapshot.
-    fn add(&mut self, snapshot: &Snapshot<'_>) -> Result<Backup, BackupError> {
-        let db = snapshot.open()?;
-        let made = self.engine.create_new_backup_flush(&db, false);
-        made.map_err(|error| BackupError::rocksdb(self.directory.path(), error))?;
-        let latest = self.list().pop();
-        latest.ok_or_else(|| BackupError::Io { path: self.path().into(), text: "the backup is not there".to_owned() })
-    }
-
     fn unknown(&self, id: u32) -> BackupError {
         BackupError::Unknown { path: self.path().into(), id }
     }
@@ -282,16 +273,16 @@ impl Backup {
 }
 
 impl Store {
-    /// Makes a backup of all that is stored at this moment. May take long; what is read and written meanwhile goes its
-    /// usual way.
+    /// Makes a backup of all that is stored at this moment, and copies no more than so many bytes per second. May take
+    /// long; what is read and written meanwhile goes its usual way.
     ///
     /// # Errors
     /// There is no further backup then, and those that were there are as before.
-    pub fn back_up(&self, backups: &mut Backups) -> Result<Backup, BackupError> {
+    pub fn back_up(&self, backups: &mut Backups, bytes_per_second: Option<u64>) -> Result<Backup, BackupError> {
         // What is in the log of archives only would be copied each time.
         self.flush_archives()?;
         let snapshot = self.shared.engine.snapshot()?;
-        backups.add(&snapshot)
+        backups.add(&snapshot, bytes_per_second)
     }
 }
 

@@ -1,10 +1,8 @@
 //! A store as it was at one moment: links to its files, in a directory within its own.
 
+use crate::FailureKind;
 use crate::engine::Engine;
 use crate::reply::Failure;
-use crate::tuning::Tuning;
-use crate::{FailureKind, Options};
-use rocksdb::DB;
 use rocksdb::checkpoint::Checkpoint;
 use std::fs;
 use std::io::ErrorKind;
@@ -13,9 +11,6 @@ use std::sync::{MutexGuard, PoisonError};
 
 /// The directory within the store's.
 const NAME: &str = "SNAPSHOT.rondel";
-
-/// Whoever reads from a snapshot reads each file once.
-const CACHE_BYTES: usize = 1 << 20;
 
 /// A snapshot, until this value is dropped. There is one at a time.
 pub(crate) struct Snapshot<'e> {
@@ -60,12 +55,6 @@ impl Snapshot<'_> {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Opens it as a database of its own, in which nothing changes.
-    pub fn open(&self) -> Result<DB, Failure> {
-        let tuning = Tuning::new(&Options { block_cache_bytes: CACHE_BYTES, ..Options::new(&self.path) });
-        Ok(DB::open_cf_descriptors(&tuning.database(), &self.path, tuning.families_at_rest())?)
     }
 }
 
