@@ -185,6 +185,11 @@ fn what_is_wrong_is_said_in_one_line() {
     let nowhere = ["backup", "create", "--backup-dir", "/proc/nothing", "--data-dir"];
     let text = failed(rondel().args(nowhere).arg(server.data()).output().unwrap());
     assert!(text.contains("/proc/nothing"), "{text}");
+    // Where somebody has wanted one to go is not where they go.
+    assert!(!server.rondel_says(&["status", "--json"]).contains("/proc/nothing"));
+    let server = Server::start(&["--backup-dir", "/proc/nothing", "--backup-every", "0"]);
+    let create = rondel().args(["backup", "create", "--data-dir"]).arg(server.data()).output().unwrap();
+    assert!(failed(create).contains("/proc/nothing"));
     assert!(server.rondel_says(&["status", "--json"]).contains("/proc/nothing"));
 }
 

@@ -1,5 +1,5 @@
-//! A disk that is full, fails, or is slow: nothing acknowledged is lost, who is online can chat on, operators hear of it
-//! once, and everything goes on by itself when the disk does.
+//! A disk that is full, fails, or is slow: nothing acknowledged is lost, who is online can chat on, operators hear of
+//! it once, and everything goes on by itself when the disk does.
 
 mod common;
 

@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use common::browser::{Browser, Page};
 use common::commands::{COMMANDS, fill};
-use common::{PATIENCE, Raw, Server, rondel};
+use common::{PATIENCE, Raw, Server, rondel, user};
 use conversation::trust;
 use program::Program;
 
@@ -72,7 +72,7 @@ fn people_move_to_another_server_by_themselves() {
         assert_eq!(page.text, browser.server().rondel_says(&["export", "-", "--account", &account]));
         let file = folder.path().join(user);
         std::fs::write(&file, &page.text).unwrap();
-        let said = other.rondel_says(&["import", file.to_str().unwrap()]);
+        let said = other.rondel_says(&["import", file.to_str().unwrap(), "--account", &account]);
         assert!(said.starts_with("imported 1 accounts with "), "{said}");
     }
     finishes(person("find", &other));
@@ -99,6 +99,22 @@ fn a_link_is_for_who_knows_the_password_and_holds_once() {
         assert!(page.status == 404 && page.text.contains("This link does not hold"), "{unknown}: {page:?}");
     }
     assert_eq!(browser.get(&links[1]).status, 200);
+    // Another password: whoever has the old one has nothing any more.
+    let (jid, data) = ("juliet@localhost", browser.server().data());
+    assert!(user(&data, &["password", jid, "--password-stdin"], "another\n").status.success());
+    assert_eq!(browser.get(&links[2]).status, 404);
+}
+
+#[test]
+fn a_link_does_not_outlive_its_account() {
+    let mut server = Server::start(HTTPS);
+    ["juliet", "romeo"].iter().for_each(|user| server.add_user(user));
+    let [juliet, romeo] = ["juliet", "romeo"].map(|user| link(&mut Raw::login(&server, user, "balcony")));
+    server.rondel_says(&["user", "disable", "romeo@localhost", "--reason", "spam"]);
+    server.rondel_says(&["user", "remove", "juliet@localhost"]);
+    server.add_user("juliet");
+    let mut browser = Browser::of(&mut server, "127.0.7.1");
+    assert_eq!([juliet, romeo].map(|link| browser.get(&link).status), [404, 404]);
 }
 
 #[test]
@@ -112,17 +128,24 @@ fn without_web_pages_there_is_no_such_command() {
     assert!(juliet.ask("set", Some("localhost"), &command).contains("<forbidden"));
 }
 
-/// An account with so many messages of a kilobyte.
-fn with_history(server: &Server, messages: usize) {
-    let mut text = "<server-data xmlns='urn:xmpp:pie:0'><host jid='localhost'><user name='juliet' password='secret'>\
-                    <archive xmlns='urn:xmpp:pie:0#mam'>"
-        .to_owned();
+/// Accounts with so many messages of a kilobyte each.
+fn with_history(server: &Server, accounts: &[&str], messages: usize) {
+    let mut text = "<server-data xmlns='urn:xmpp:pie:0'><host jid='localhost'>".to_owned();
+    accounts.iter().for_each(|account| write_history(&mut text, account, messages));
+    text += "</host></server-data>";
+    let file = server.directory.path().join("in.xml");
+    std::fs::write(&file, text).unwrap();
+    server.rondel_says(&["import", file.to_str().unwrap()]);
+}
+
+fn write_history(text: &mut String, account: &str, messages: usize) {
+    *text += &format!("<user name='{account}' password='secret'><archive xmlns='urn:xmpp:pie:0#mam'>");
     for number in 0..messages {
         write!(
             text,
             "<result xmlns='urn:xmpp:mam:2' id='{number}'><forwarded xmlns='urn:xmpp:forward:0'>\
              <delay xmlns='urn:xmpp:delay' stamp='2026-07-{:02}T{:02}:{:02}:00Z'/><message xmlns='jabber:client' \
-             to='juliet@localhost' from='romeo@localhost/o'><body>{number} {}</body></message></forwarded></result>",
+             to='{account}@localhost' from='romeo@localhost/o'><body>{number} {}</body></message></forwarded></result>",
             number / 1440 + 1,
             number / 60 % 24,
             number % 60,
@@ -130,10 +153,7 @@ fn with_history(server: &Server, messages: usize) {
         )
         .unwrap();
     }
-    text += "</archive></user></host></server-data>";
-    let file = server.directory.path().join("in.xml");
-    std::fs::write(&file, text).unwrap();
-    server.rondel_says(&["import", file.to_str().unwrap()]);
+    *text += "</archive></user>";
 }
 
 /// What is found behind a link once others have made room, which is asked for from many addresses.
@@ -146,21 +166,26 @@ fn once_there_is_room(browser: &Browser, link: &str) -> Page {
 
 #[test]
 fn what_nobody_takes_is_not_read_and_what_is_left_makes_room_for_others() {
-    const MESSAGES: usize = 20_000;
+    const MESSAGES: usize = 10_000;
+    const READERS: [&str; 4] = ["juliet", "nurse", "tybalt", "paris"];
     let mut server = Server::start(&[HTTPS, &["--shards", "2", "--archive-retention", "0"]].concat());
-    with_history(&server, MESSAGES);
+    with_history(&server, &READERS, MESSAGES);
     server.add_user("romeo");
-    let mut juliet = Raw::login(&server, "juliet", "balcony");
-    let links = [(); 3].map(|()| link(&mut juliet));
+    let links = READERS.map(|user| link(&mut Raw::login(&server, user, "balcony")));
+    let another = link(&mut Raw::login(&server, "juliet", "chamber"));
     let romeo = link(&mut Raw::login(&server, "romeo", "orchard"));
     let mut browser = Browser::of(&mut server, "127.0.7.1");
-    // Two ask, and take nothing but the beginning.
-    let idle: Vec<_> = links[..2]
+    // Four ask, and take nothing but the beginning; nobody has two.
+    let idle: Vec<_> = links
         .iter()
-        .map(|link| {
+        .zip(READERS)
+        .map(|(link, user)| {
             let mut raw = browser.connect();
             raw.say(&format!("GET {link} HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", browser.site().port()));
-            raw.hear("<user name='juliet'>");
+            raw.hear(&format!("<user name='{user}'>"));
+            if user == "juliet" {
+                assert_eq!(browser.get(&another).status, 503);
+            }
             raw
         })
         .collect();
@@ -170,7 +195,7 @@ fn what_nobody_takes_is_not_read_and_what_is_left_makes_room_for_others() {
     // The link still holds.
     assert_eq!(once_there_is_room(&browser, &romeo).status, 200);
     // Who takes it gets all of it.
-    let page = once_there_is_room(&browser, &links[2]);
+    let page = once_there_is_room(&browser, &another);
     assert_eq!((page.status, page.text.matches("<result ").count()), (200, MESSAGES));
     assert!(page.text.ends_with("</server-data>\n"));
 }
@@ -178,7 +203,7 @@ fn what_nobody_takes_is_not_read_and_what_is_left_makes_room_for_others() {
 #[test]
 fn a_server_that_ends_waits_for_nobody_who_takes_nothing() {
     let mut server = Server::start(&[HTTPS, &["--archive-retention", "0", "--shutdown-grace", "1s"]].concat());
-    with_history(&server, 20_000);
+    with_history(&server, &["juliet"], 20_000);
     let link = link(&mut Raw::login(&server, "juliet", "balcony"));
     let browser = Browser::of(&mut server, "127.0.7.1");
     let mut raw = browser.connect();

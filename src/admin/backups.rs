@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rondel_storage::backup::{Backup, BackupError, Backups as Directory};
+use rondel_storage::backup::{Backup, BackupError, Backups as Directory, Copying};
 use rondel_storage::{Damage, Store, Survey};
 use serde::{Deserialize, Serialize};
 
@@ -77,19 +77,20 @@ impl Backups {
     /// Makes one.
     pub fn create(&self, directory: Option<&str>) -> Result<MadeBackup, Failure> {
         let missing = || Failure::new(FailureKind::Invalid, "where to? --backup-dir DIRECTORY");
-        make(&self.store, Path::new(directory.ok_or_else(missing)?), None, None).map_err(|error| failed(&error))
+        make(&self.store, Path::new(directory.ok_or_else(missing)?), &Copying::default(), None)
+            .map_err(|error| failed(&error))
     }
 }
 
-/// Makes a backup, at so many bytes per second at most, and removes all but the newest if it is said how many are kept.
+/// Makes a backup, and removes all but the newest if it is said how many are kept.
 pub(crate) fn make(
     store: &Store,
     directory: &Path,
-    bytes_per_second: Option<u64>,
+    copying: &Copying,
     keep: Option<usize>,
 ) -> Result<MadeBackup, BackupError> {
     let mut backups = Directory::open(directory, true)?;
-    let Backup { id, made_s, bytes, .. } = store.back_up(&mut backups, bytes_per_second)?;
+    let Backup { id, made_s, bytes, .. } = store.back_up(&mut backups, copying)?;
     if let Some(keep) = keep {
         backups.prune(keep)?;
     }

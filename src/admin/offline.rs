@@ -33,7 +33,9 @@ impl Offline {
             Request::Export { jid, domain } => {
                 self.desk.transfer.export(jid.as_deref(), domain.as_deref(), tell).map(Done::Exported)
             }
-            Request::Import { path } => self.desk.transfer.import(Path::new(&path), ROUNDS, tell).map(Done::Imported),
+            Request::Import { path, jid } => {
+                self.desk.transfer.import(Path::new(&path), jid.as_deref(), ROUNDS, tell).map(Done::Imported)
+            }
             Request::Status => Ok(Done::Status(Box::new(Status {
                 version: env!("CARGO_PKG_VERSION").into(),
                 pid: std::process::id(),

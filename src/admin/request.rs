@@ -307,6 +307,9 @@ pub enum Request {
     Import {
         /// Where it is, as an absolute path.
         path: String,
+        /// Only this account of it, which has brought the file itself: what it says of its standing does not count.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        jid: Option<String>,
     },
     /// The levels of log lines, as `info,session=debug`.
     LogLevels,

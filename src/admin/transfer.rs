@@ -88,10 +88,18 @@ impl Transfer {
         }
     }
 
-    /// Puts the accounts of a file (XEP-0227), or of the data directory of a Prosody, into the store.
-    pub fn import(&self, path: &Path, rounds: u32, tell: &mut dyn FnMut(Done) -> bool) -> Result<ImportFacts, Failure> {
+    /// Puts the accounts of a file (XEP-0227), or of the data directory of a Prosody, into the store; or one of them,
+    /// which has brought it.
+    pub fn import(
+        &self,
+        path: &Path,
+        jid: Option<&str>,
+        rounds: u32,
+        tell: &mut dyn FnMut(Done) -> bool,
+    ) -> Result<ImportFacts, Failure> {
         let failed = |text: String| Failure::new(FailureKind::Failed, text);
-        let mut import = Import::new(&self.store, rounds, now().as_micros() as u64);
+        let only = jid.map(|jid| account(jid).map(|jid| jid.to_string())).transpose()?;
+        let mut import = Import::new(&self.store, only, rounds, now().as_micros() as u64);
         let mut told = Instant::now();
         let mut take = |piece| {
             if told.elapsed() > TOLD_EVERY {

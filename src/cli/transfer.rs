@@ -37,6 +37,10 @@ pub struct ImportFlags {
     /// data in files. A running server reads it itself: its user has to be able to.
     #[arg(value_name = "FILE|DIRECTORY", value_parser = values::path)]
     pub file: PathBuf,
+    /// Only this account of it, such as juliet@example.org, whose owner has brought the file: it begins as a new
+    /// account does, whatever the file says of its age and of what was decided about it.
+    #[arg(long, env = "RONDEL_ACCOUNT", value_name = "ACCOUNT", help_heading = "Import")]
+    pub account: Option<String>,
     /// Prints one JSON object.
     #[arg(long, env = "RONDEL_JSON", help_heading = "Import")]
     pub json: bool,
@@ -89,7 +93,7 @@ pub fn export(flags: &ExportFlags) -> Result<(), String> {
 pub fn import(flags: &ImportFlags) -> Result<(), String> {
     let path = std::path::absolute(&flags.file).map_err(|error| format!("{}: {error}", flags.file.display()))?;
     let backend = Access::open(&flags.target, true)?.backend()?;
-    let request = Request::Import { path: path.display().to_string() };
+    let request = Request::Import { path: path.display().to_string(), jid: flags.account.clone() };
     let facts: ImportFacts = ask(&*backend, request).map_err(|failure| failure.text)?;
     let text = match flags.json {
         true => serde_json::to_string(&facts).map_err(|error| error.to_string())? + "\n",

@@ -61,8 +61,8 @@ pub struct Watching {
     #[arg(value_parser = values::switch, action = clap::ArgAction::Set)]
     pub message_of_the_day_once: bool,
 
-    /// Where to answer GET /metrics with figures of the server as OpenMetrics, for Prometheus; such as 127.0.0.1:9100. It
-    /// is plain HTTP for whoever can connect, so it belongs on a loopback address.
+    /// Where to answer GET /metrics with figures of the server as OpenMetrics, for Prometheus; such as 127.0.0.1:9100.
+    /// It is plain HTTP for whoever can connect, so it belongs on a loopback address.
     #[arg(long, env = "RONDEL_METRICS", value_name = "ADDRESS:PORT")]
     pub metrics: Option<SocketAddr>,
 

@@ -80,7 +80,7 @@ impl Metric {
 use Unit::{Bytes, Microseconds, Timestamp};
 
 /// Everything that an alert can be about.
-pub const ALERTS: [&str; 6] = ["storage", "slow-storage", "disk", "certificate", "limits", "backups"];
+pub const ALERTS: [&str; 7] = ["storage", "fault", "slow-storage", "disk", "certificate", "limits", "backups"];
 
 /// All figures.
 pub const CATALOGUE: &[Metric] = &[

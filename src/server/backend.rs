@@ -185,9 +185,9 @@ impl Running {
             Request::Export { jid, domain } => {
                 return self.desk.transfer.export(jid.as_deref(), domain.as_deref(), tell).map(Done::Exported);
             }
-            Request::Import { path } => {
+            Request::Import { path, jid } => {
                 let rounds = self.settings.negotiation.iterations;
-                return self.desk.transfer.import(Path::new(&path), rounds, tell).map(Done::Imported);
+                return self.desk.transfer.import(Path::new(&path), jid.as_deref(), rounds, tell).map(Done::Imported);
             }
             Request::LogLevels => return Ok(Done::Levels(self.levels.levels().to_string())),
             Request::ChangeLogLevels { changes } => {

@@ -2,13 +2,14 @@
 //! priority there is, so that copying takes nothing from those who chat.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use rondel_storage::Store;
-use rondel_storage::backup::{BackupError, Backups as Directory};
+use rondel_storage::backup::{BackupError, Backups as Directory, Copying};
 
 use crate::admin::{self, BackupFacts, Failure, FailureKind, MadeBackup, SurveyFacts};
 
@@ -51,6 +52,7 @@ pub struct Backups {
     orders: Option<Sender<Order>>,
     schedule: Option<Schedule>,
     facts: Arc<Mutex<BackupFacts>>,
+    copying: Copying,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -59,14 +61,20 @@ impl Backups {
     pub fn start(store: Arc<Store>, schedule: Option<Schedule>) -> std::io::Result<Backups> {
         let (orders, taken) = bounded(ASKED_MAX);
         let facts = Arc::new(Mutex::new(BackupFacts::default()));
-        let maker = Maker { store, schedule: schedule.clone(), facts: Arc::clone(&facts) };
+        let copying = Copying { bytes_per_second: Some(BYTES_PER_SECOND), ..Copying::default() };
+        let maker = Maker { store, schedule: schedule.clone(), facts: Arc::clone(&facts), copying: copying.clone() };
         let thread = std::thread::Builder::new().name("backup".into()).spawn(move || maker.run(&taken))?;
-        Ok(Backups { orders: Some(orders), schedule, facts, thread: Some(thread) })
+        Ok(Backups { orders: Some(orders), schedule, facts, copying, thread: Some(thread) })
     }
 
     /// What there is, and what has come of the last try.
     pub fn facts(&self) -> BackupFacts {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The same, for whoever wants to see it again and again.
+    pub fn facts_handle(&self) -> Arc<Mutex<BackupFacts>> {
+        Arc::clone(&self.facts)
     }
 
     /// Wants a backup in a directory, or in the one that all go to. Comes back at once; the answer when it is made.
@@ -84,6 +92,11 @@ impl Backups {
         Ok(answers)
     }
 
+    /// The server ends: what is being copied is not wanted any more.
+    pub fn give_up(&self) {
+        self.copying.is_unwanted.store(true, Ordering::SeqCst);
+    }
+
     /// Wants all that is stored to be read. Comes back at once.
     pub fn survey(&self) -> Result<Receiver<Result<SurveyFacts, Failure>>, Failure> {
         let (answer, answers) = bounded(1);
@@ -94,12 +107,13 @@ impl Backups {
 }
 
 impl Drop for Backups {
-    /// Waits for a backup that is being made.
+    /// Gives up a backup that is being made: at the pace that suits others it may take hours.
     fn drop(&mut self) {
+        self.give_up();
         drop(self.orders.take());
         if let Some(thread) = self.thread.take().filter(|thread| !thread.is_finished()) {
             if self.facts().is_running {
-                tracing::info!(target: "backup", "the end waits for a backup that is being made");
+                tracing::info!(target: "backup", "the end gives up a backup that is being made");
             }
             // It cannot have panicked with anything left to do.
             let _ = thread.join();
@@ -112,6 +126,7 @@ struct Maker {
     store: Arc<Store>,
     schedule: Option<Schedule>,
     facts: Arc<Mutex<BackupFacts>>,
+    copying: Copying,
 }
 
 impl Maker {
@@ -181,7 +196,7 @@ impl Maker {
     fn make(&self, directory: &Path, keep: Option<usize>) -> Result<MadeBackup, BackupError> {
         self.facts().is_running = true;
         let began = std::time::Instant::now();
-        let made = admin::make_backup(&self.store, directory, Some(BYTES_PER_SECOND), keep);
+        let made = admin::make_backup(&self.store, directory, &self.copying, keep);
         let mut facts = self.facts();
         facts.is_running = false;
         match &made {
@@ -189,13 +204,15 @@ impl Maker {
                 let seconds = began.elapsed().as_secs_f64();
                 tracing::info!(target: "backup", directory, backup, bytes, kept, seconds, "a backup was made");
                 if keep.is_some() {
-                    (facts.made_s, facts.kept) = (Some(*made_s), *kept);
+                    (facts.made_s, facts.kept, facts.failed) = (Some(*made_s), *kept, None);
                 }
-                facts.failed = None;
             }
             Err(error) => {
                 tracing::error!(target: "backup", "no backup was made: {error}");
-                facts.failed = Some(error.to_string());
+                // Where somebody else has wanted it to go is nothing to be told of every day.
+                if keep.is_some() {
+                    facts.failed = Some(error.to_string());
+                }
             }
         }
         made

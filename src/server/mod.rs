@@ -87,7 +87,7 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     }
     rondel_shards::return_large_pieces();
     let signals =
-        signals::Signals::listen(watch::EVERY).map_err(|error| format!("cannot listen to signals: {error}"))?;
+        signals::Signals::listen(clock::INTERVAL).map_err(|error| format!("cannot listen to signals: {error}"))?;
     make_data_directory(&options.data_dir)?;
     let certificates = options.certificates().map_err(|error| error.to_string())?;
     let certificates = certificates.map(|(store, warnings)| {
@@ -210,12 +210,17 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     }
 
     let registrar = runtime.remote(REGISTRAR);
-    let mut watch = watch::Watch::new(options.watching.thresholds(), alerts);
-    let schedule = options.backups.schedule();
-    let backed_up = || schedule.as_ref().map(|schedule| (schedule, backend.backups.facts()));
-    watch.look(&options.data_dir, &settings, backed_up(), &store, &registrar);
+    let watch = watch::Watch::new(options.watching.thresholds(), alerts);
+    let facts = backend.backups.facts_handle();
+    let watched = watch::Watched {
+        data: options.data_dir.clone(),
+        settings: Arc::clone(&settings),
+        backups: options.backups.schedule().map(|schedule| (schedule, facts)),
+        store: Arc::clone(&store),
+        registrar,
+    };
+    let watcher = watch::Watcher::start(watch, watched).map_err(|error| format!("cannot start a thread: {error}"))?;
     let mut forgotten: Option<Instant> = None;
-    let mut kept_house: Option<Instant> = None;
     let died = loop {
         match signals.wait(&runtime.ended()) {
             signals::Event::End => break false,
@@ -226,11 +231,6 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
             }
             signals::Event::ShardDied => break true,
             signals::Event::Tick => {
-                watch.look(&options.data_dir, &settings, backed_up(), &store, &registrar);
-                if kept_house.is_some_and(|at| at.elapsed() < clock::INTERVAL) {
-                    continue;
-                }
-                kept_house = Some(Instant::now());
                 logging::report_withheld();
                 clock.note(&store);
                 backend.remove_departed();
@@ -247,7 +247,8 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
     } else {
         tracing::info!(target: "server", "ending: saying goodbye to clients");
     }
-    drop((scrapes, admin, backend));
+    backend.backups.give_up();
+    drop((watcher, scrapes, admin, backend));
     runtime.shut_down(if died { std::time::Duration::ZERO } else { options.shutdown_grace });
     let orderly = runtime.join();
     // No id is issued any more.

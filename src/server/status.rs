@@ -62,7 +62,6 @@ impl Running {
 
     /// What is on each shard; nothing of one that does not answer in time.
     fn stocks(&self) -> Vec<Option<Stock>> {
-        let until = Instant::now() + PATIENCE;
         // All are asked at once, and each goes on when its part is there.
         let ask = |shard: usize, from| {
             let (answer, answers) = crossbeam::channel::bounded(1);
@@ -71,6 +70,8 @@ impl Running {
         };
         let asked: Vec<_> = (0..self.remotes.len()).map(|shard| ask(shard, 0)).collect();
         let whole = |(shard, mut answers): (usize, crossbeam::channel::Receiver<(Stock, Option<usize>)>)| {
+            // Who is slow is no reason to leave others out.
+            let until = Instant::now() + PATIENCE;
             let mut whole: Option<Stock> = None;
             loop {
                 let (part, next) = answers.recv_deadline(until).ok()?;

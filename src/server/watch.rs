@@ -1,19 +1,21 @@
-//! What goes wrong: the disk fills, fails or is slow, a certificate expires, limits are hit again and again. Administrators hear
-//! of it when it begins, every day that it lasts, and when it is over.
+//! What goes wrong: the disk fills, fails or is slow, a certificate expires, limits are hit again and again.
+//! Administrators hear of it when it begins, every day that it lasts, and when it is over.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crossbeam::channel::{RecvTimeoutError, Sender, bounded};
 use rondel_shards::Remote;
-use rondel_storage::{FailureKind, Store};
+use rondel_storage::Store;
 
 use super::backups::Schedule;
 use crate::admin::{self, Alert, BackupFacts};
 use crate::shard::{Message, Settings, ToRegistrar};
 
 /// How often it is looked at.
-pub const EVERY: Duration = Duration::from_secs(5);
+const EVERY: Duration = Duration::from_secs(5);
 
 /// How often administrators hear of what lasts.
 const AGAIN: Duration = Duration::from_secs(86_400);
@@ -97,7 +99,54 @@ impl Alerts {
     }
 }
 
-/// What is watched.
+/// What is looked at.
+pub struct Watched {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Where certificates are, and what limits have refused.
+    pub settings: Arc<Settings>,
+    /// When backups are made, and what has become of them.
+    pub backups: Option<(Schedule, Arc<Mutex<BackupFacts>>)>,
+    /// The store.
+    pub store: Arc<Store>,
+    /// The shard that tells administrators.
+    pub registrar: Remote<Message>,
+}
+
+/// The thread that looks. It ends when this is dropped; it waits for no disk, so that it notices one that does not
+/// answer.
+pub struct Watcher {
+    end: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watcher {
+    /// Looks at once, and then again and again.
+    pub fn start(mut watch: Watch, watched: Watched) -> std::io::Result<Watcher> {
+        let (end, ended) = bounded(0);
+        let thread = std::thread::Builder::new().name("watch".into()).spawn(move || {
+            loop {
+                watch.look(&watched);
+                if ended.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        })?;
+        Ok(Watcher { end: Some(end), thread: Some(thread) })
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        if let Some(thread) = self.thread.take() {
+            // It cannot have panicked with anything left to do.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What was seen so far, and of what administrators have heard.
 pub struct Watch {
     thresholds: Thresholds,
     alerts: Arc<Alerts>,
@@ -106,11 +155,14 @@ pub struct Watch {
     limits: Alarm,
     backups: Alarm,
     storage: Alarm,
+    fault: Alarm,
     slow_storage: Alarm,
     /// What limits had refused, and when.
     refused: (u64, Instant),
     /// How many writes were slow, and when the last of them was seen.
     slow: (u64, Option<Instant>),
+    /// When it has begun to watch.
+    began: Instant,
 }
 
 /// News, and what is said.
@@ -118,7 +170,7 @@ type Heard = Option<(News, String)>;
 
 impl Watch {
     pub fn new(thresholds: Thresholds, alerts: Arc<Alerts>) -> Watch {
-        let [disk, certificate, limits, backups, storage, slow_storage] = Default::default();
+        let [disk, certificate, limits, backups, storage, fault, slow_storage] = Default::default();
         let refused = (0, Instant::now());
         Watch {
             thresholds,
@@ -128,30 +180,33 @@ impl Watch {
             limits,
             backups,
             storage,
+            fault,
             slow_storage,
             refused,
             slow: (0, None),
+            began: Instant::now(),
         }
     }
 
     /// Looks whether anything is wrong, and tells administrators through the shard that counts.
-    pub fn look(
-        &mut self,
-        data: &Path,
-        settings: &Settings,
-        backups: Option<(&Schedule, BackupFacts)>,
-        store: &Store,
-        registrar: &Remote<Message>,
-    ) {
+    fn look(&mut self, watched: &Watched) {
+        let Watched { data, settings, backups, store, registrar } = watched;
         let now = Instant::now();
         let refused = settings.counts.iter().map(|counts| counts.refused_by_limits.get()).sum();
         let news = [
-            ("storage", self.look_at_storage(store.trouble().or_else(|| store.poisoned()).as_ref(), now)),
+            ("storage", self.look_at_storage(store.trouble().as_ref(), now)),
+            ("fault", self.look_at_fault(store.poisoned().as_ref(), now)),
             ("slow-storage", self.look_at_slowness(&store.metrics(), now)),
             ("disk", self.look_at_disk(data, now)),
             ("certificate", self.look_at_certificates(settings, now)),
             ("limits", self.look_at_limits(refused, now)),
-            ("backups", backups.and_then(|(schedule, facts)| self.look_at_backups(schedule, &facts, now))),
+            (
+                "backups",
+                backups.as_ref().and_then(|(schedule, facts)| {
+                    let facts = facts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                    self.look_at_backups(schedule, &facts, now)
+                }),
+            ),
         ];
         for (about, heard) in news {
             let Some((news, words)) = heard else { continue };
@@ -168,9 +223,6 @@ impl Watch {
     fn look_at_storage(&mut self, trouble: Option<&rondel_storage::Failure>, now: Instant) -> Heard {
         let news = self.storage.look(trouble.is_some(), now)?;
         let words = match trouble {
-            Some(failure) if failure.kind == FailureKind::Panicked => {
-                format!("The storage has a fault ({failure}). Please report it with the log.")
-            }
             Some(failure) => format!(
                 "The storage cannot write: {failure}. What has to be stored is refused, who is online can chat on. It \
                  goes on by itself when the disk takes writes again."
@@ -178,6 +230,13 @@ impl Watch {
             None => "The storage writes again.".into(),
         };
         Some((news, words))
+    }
+
+    /// Whether a thread of the storage has survived a fault of its own.
+    fn look_at_fault(&mut self, fault: Option<&rondel_storage::Failure>, now: Instant) -> Heard {
+        let news = self.fault.look(fault.is_some(), now)?;
+        let words = fault.map(|fault| format!("The storage has a fault: {fault}. Please report it with the log."));
+        Some((news, words.unwrap_or_default()))
     }
 
     /// Whether writing takes so long that people notice.
@@ -191,8 +250,8 @@ impl Watch {
         Some(match self.slow_storage.look(is_wrong, now)? {
             News::Wrong => {
                 let words = format!(
-                    "The disk of the storage is slow: a write takes more than {} seconds. Acknowledgements wait for it, \
-                     who is online can chat on.",
+                    "The disk of the storage is slow: a write takes more than {} seconds. Acknowledgements wait for \
+                     it; who is online can chat on.",
                     SLOW.as_secs()
                 );
                 (News::Wrong, words)
@@ -233,7 +292,9 @@ impl Watch {
 
     fn look_at_backups(&mut self, schedule: &Schedule, facts: &BackupFacts, now: Instant) -> Heard {
         let age = facts.made_s.map(|made_s| admin::now().saturating_sub(Duration::from_secs(made_s)));
-        let is_late = age.is_some_and(|age| !schedule.every.is_zero() && age > schedule.every * 2);
+        // The first one has to be there in time, too.
+        let since = age.unwrap_or_else(|| now.duration_since(self.began));
+        let is_late = !schedule.every.is_zero() && since > schedule.every * 2;
         let news = self.backups.look(facts.failed.is_some() || is_late, now)?;
         let hours = age.map(|age| age.as_secs() / 3600);
         let newest = hours.map_or("There is none yet.".into(), |hours| format!("The newest is {hours} hours old."));
@@ -323,7 +384,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_there_to_be_asked_for_until_it_is_right() {
         let mut watch = watch(0);
-        let full = rondel_storage::Failure::new(FailureKind::DiskFull, "no space left");
+        let full = rondel_storage::Failure::new(rondel_storage::FailureKind::DiskFull, "no space left");
         let mut look = |failure: Option<&rondel_storage::Failure>| {
             if let Some((news, words)) = watch.look_at_storage(failure, Instant::now()) {
                 watch.alerts.note("storage", news, &words);

@@ -2,7 +2,6 @@
 //! what is written goes out over the browser's connection piece after piece. No more of it is in memory than two pieces
 //! and what waits for the browser.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -10,16 +9,17 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use hyper::body::Bytes;
 use rondel_shards::{ConnectionId, Io, Remote};
-use rondel_storage::{Owner, Store, accounts};
+use rondel_storage::accounts::{self, StoredAccount};
+use rondel_storage::{Owner, Store};
 use zeroize::Zeroizing;
 
-use super::login::{cheapest, credentials_in, existing};
+use super::login::{cheapest, credentials_in, existing, fingerprint};
 use super::message::Message;
 use super::stream::Stream;
-use super::task::{Asker, Step};
+use super::task::{Asker, Step, Task};
 use super::verify::NoKeys;
 use super::{Shard, TIMER_DOWNLOADS, now_s};
-use crate::admin::{Done, Transfer};
+use crate::admin::{Done, FailureKind, Transfer};
 use crate::http::{Broken, Feed, LIFETIME_S, Links, site};
 use crate::service::Answer;
 use crate::service::commands::{self, Note, Running};
@@ -27,15 +27,17 @@ use crate::service::user_commands::export_link;
 use crate::stream::Refusal;
 use crate::{limited_event, logging, session_event};
 
-/// Accounts that are written at once.
-const AT_ONCE_MAX: usize = 2;
+/// Accounts that are written at once, each for one browser.
+const AT_ONCE_MAX: usize = 4;
 
 /// Bytes that wait for a browser beyond which it gets no more, and when it is looked at again.
 const WAITING_BYTES_MAX: usize = 256 << 10;
 const LOOKED_AT_EVERY: Duration = Duration::from_millis(50);
 
-/// For how long a browser may take so many.
+/// For how long a browser may take so many; and how fast it has to be once it has had as long, in bytes per second:
+/// others wait.
 const PATIENCE: Duration = Duration::from_secs(60);
+const BYTES_PER_SECOND_MIN: u64 = 16 << 10;
 
 /// What a thread has written.
 enum Piece {
@@ -48,16 +50,16 @@ enum Piece {
 pub struct Downloads {
     store: OnceLock<Weak<Store>>,
     links: Mutex<Links>,
-    under_way: Arc<AtomicUsize>,
+    under_way: Arc<Mutex<Vec<String>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// One of those that are under way at once.
-struct Place(Arc<AtomicUsize>);
+/// One of those that are under way at once, of this account.
+struct Place(Arc<Mutex<Vec<String>>>, String);
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|account| *account != self.1);
     }
 }
 
@@ -93,24 +95,29 @@ impl Downloads {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn place(&self) -> Option<Place> {
-        let one_more = |under_way| (under_way < AT_ONCE_MAX).then_some(under_way + 1);
-        let is_free = self.under_way.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok();
-        is_free.then(|| Place(Arc::clone(&self.under_way)))
+    fn place(&self, account: &str) -> Option<Place> {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        if under_way.len() >= AT_ONCE_MAX || under_way.iter().any(|other| other == account) {
+            return None;
+        }
+        under_way.push(account.to_owned());
+        Some(Place(Arc::clone(&self.under_way), account.to_owned()))
     }
 
-    /// Begins to write the account whose link this is. Each piece is told to the shard.
+    /// Begins to write an account by its link, given what entitles to one now. Each piece is told to the shard.
     fn begin(
         &self,
-        token: &str,
+        (token, account, basis): (&str, &str, u64),
         connection: ConnectionId,
         remote: Remote<Message>,
-    ) -> Result<(String, Receiver<Piece>), Nothing> {
-        let place = self.place().ok_or(Nothing::Busy)?;
+    ) -> Result<Receiver<Piece>, Nothing> {
+        let place = self.place(account).ok_or(Nothing::Busy)?;
         let store = self.store.get().and_then(Weak::upgrade).ok_or(Nothing::Failed)?;
-        let account = self.links().take(token, now_s()).ok_or(Nothing::Unknown)?;
+        if !self.links().take(token, basis, now_s()) {
+            return Err(Nothing::Unknown);
+        }
         let (pieces, written) = bounded(1);
-        let jid = account.clone();
+        let jid = account.to_owned();
         let write = move || {
             write(store, &jid, &pieces, || remote.send(Message::Downloaded(connection)));
             drop(place);
@@ -119,7 +126,7 @@ impl Downloads {
         let mut threads = self.threads();
         threads.retain(|thread| !thread.is_finished());
         threads.push(thread.map_err(|_| Nothing::Failed)?);
-        Ok((account, written))
+        Ok(written)
     }
 }
 
@@ -141,6 +148,8 @@ fn write(store: Arc<Store>, jid: &str, pieces: &Sender<Piece>, tell: impl Fn()) 
             }
             send(Piece::End(Ok(())));
         }
+        // Nobody listens any more.
+        Err(failure) if failure.kind == FailureKind::Unavailable => {}
         Err(failure) => {
             limited_event!(WARN, "storage", "an account is not written to its end: {}", failure.text);
             send(Piece::End(Err(Broken)));
@@ -152,6 +161,24 @@ fn write(store: Arc<Store>, jid: &str, pieces: &Sender<Piece>, tell: impl Fn()) 
 pub(super) struct Download {
     written: Receiver<Piece>,
     feed: Feed,
+    /// When it has begun, in milliseconds of its shard's clock.
+    began_ms: u64,
+    /// Bytes of it so far.
+    bytes: u64,
+}
+
+impl Download {
+    /// How long whoever fetches it may take for what comes next.
+    fn patience(&self, now_ms: u64) -> Duration {
+        let allowed = PATIENCE + Duration::from_secs(self.bytes / BYTES_PER_SECOND_MIN);
+        let left = allowed.saturating_sub(Duration::from_millis(now_ms.saturating_sub(self.began_ms)));
+        left.clamp(Duration::from_millis(1), PATIENCE)
+    }
+}
+
+/// What entitles to a link: the account as it is now, with its password, and not disabled.
+fn basis(stored: &StoredAccount) -> u64 {
+    fingerprint(Some(&credentials_in(stored))) ^ stored.account().created
 }
 
 impl Shard {
@@ -169,11 +196,13 @@ impl Shard {
         self.may_try_password(io, stream)?;
         let (peer, connection) = (stream.peer, stream.number);
         Ok(Step::read(accounts::get(&owner), move |_, _, _, outcome| {
-            let keys = existing(&owner, outcome).map(|stored| cheapest(credentials_in(&stored).keys));
-            let keys = match keys {
-                Ok(Some(keys)) => keys,
-                Ok(None) => return Step::refuse(Refusal::internal_server_error()),
+            let stored = match existing(&owner, outcome) {
+                Ok(stored) => stored,
                 Err(refusal) => return Step::refuse(refusal),
+            };
+            let basis = basis(&stored);
+            let Some(keys) = cheapest(credentials_in(&stored).keys) else {
+                return Step::refuse(Refusal::internal_server_error());
             };
             Step::prove(password, keys, move |shard, io, _, proof| {
                 let account = owner.to_string();
@@ -182,7 +211,7 @@ impl Shard {
                 let done = match proof {
                     Ok(()) => {
                         session_event!(INFO, "login", about, "an account may be fetched by its user");
-                        shard.export_offered(&owner)
+                        shard.export_offered(&owner, basis)
                     }
                     Err(NoKeys::Busy) => return Step::refuse(Refusal::new("wait", "resource-constraint")),
                     Err(_) => {
@@ -195,10 +224,10 @@ impl Shard {
         }))
     }
 
-    fn export_offered(&self, owner: &Owner) -> commands::Done {
+    fn export_offered(&self, owner: &Owner, basis: u64) -> commands::Done {
         let Some(site) = &self.settings.site else { return failed("There are no web pages here.") };
         let now_s = now_s();
-        match self.settings.downloads.links().offer(&owner.to_string(), now_s) {
+        match self.settings.downloads.links().offer(&owner.to_string(), basis, now_s) {
             Some(token) => {
                 let form = export_link(&site.export_url(owner.domain(), &token), now_s + LIFETIME_S);
                 commands::Done { form: Some(form), ..commands::Done::default() }
@@ -207,33 +236,70 @@ impl Shard {
         }
     }
 
-    /// A browser follows a link.
+    /// A browser follows a link. It holds if the account is as it was when the link was given: who has another
+    /// password, or is gone, has another fingerprint.
     pub(super) fn visitor_fetches(&mut self, io: &mut Io<Shard>, connection: ConnectionId, domain: &str, token: &str) {
-        let begun = self.settings.downloads.begin(token, connection, io.remote(io.shard()));
-        let (account, written) = match begun {
-            Ok(begun) => begun,
-            Err(Nothing::Unknown) => return self.answer_visitor(io, connection, site::unknown_link(domain)),
-            Err(Nothing::Busy) => return self.answer_visitor(io, connection, site::busy(domain)),
-            Err(Nothing::Failed) => return self.answer_visitor(io, connection, site::failed(domain)),
+        let account = self.settings.downloads.links().account(token, now_s()).map(str::to_owned);
+        let owner = account.as_deref().and_then(|account| Owner::parse(account).ok());
+        let (Some(account), Some(owner)) = (account, owner) else {
+            return self.answer_visitor(io, connection, site::unknown_link(domain));
         };
+        let (domain, token) = (domain.to_owned(), token.to_owned());
+        self.run(
+            io,
+            Step::read(accounts::get(&owner), move |shard, io, _: &Task, outcome| {
+                let found = match existing(&owner, outcome) {
+                    Ok(stored) => shard.download(io, connection, (&token, &account, basis(&stored))),
+                    Err(_) => Err(Nothing::Unknown),
+                };
+                let response = match found {
+                    Ok(feed) => site::export(&account, feed),
+                    Err(Nothing::Unknown) => site::unknown_link(&domain),
+                    Err(Nothing::Busy) => site::busy(&domain),
+                    Err(Nothing::Failed) => site::failed(&domain),
+                };
+                shard.answer_visitor(io, connection, response);
+                Step::Done
+            }),
+        );
+    }
+
+    fn download(&mut self, io: &Io<Shard>, connection: ConnectionId, link: (&str, &str, u64)) -> Result<Feed, Nothing> {
+        let written = self.settings.downloads.begin(link, connection, io.remote(io.shard()))?;
+        let about =
+            logging::About { shard: io.shard(), connection: 0, address: io.peer(connection), account: Some(link.1) };
+        session_event!(INFO, "login", about, "an account is fetched");
         let feed = Feed::default();
-        self.visitor_downloads(connection, Download { written, feed: feed.clone() });
-        self.answer_visitor(io, connection, site::export(&account, feed));
+        let download = Download { written, feed: feed.clone(), began_ms: io.now_ms(), bytes: 0 };
+        self.visitor_downloads(connection, download);
+        Ok(feed)
     }
 
     /// Goes on with what a browser fetches, as far as it takes it.
     pub(super) fn go_on_with_download(&mut self, io: &mut Io<Shard>, connection: ConnectionId) {
-        while io.waiting(connection) < WAITING_BYTES_MAX {
+        while io.waiting(connection) < WAITING_BYTES_MAX && !io.must_yield(connection) {
+            let now_ms = io.now_ms();
             let Some(download) = self.download_of(connection) else { return };
-            match download.written.try_recv() {
-                Ok(Piece::Text(text)) => download.feed.push(Bytes::from(String::from(text))),
-                Ok(Piece::End(how)) => download.feed.end(how),
-                Err(TryRecvError::Disconnected) => download.feed.end(Err(Broken)),
+            let piece = match download.written.try_recv() {
+                Ok(piece) => piece,
+                Err(TryRecvError::Disconnected) => Piece::End(Err(Broken)),
                 // It is told when there is more.
                 Err(TryRecvError::Empty) => return,
+            };
+            let is_last = matches!(piece, Piece::End(_));
+            match piece {
+                Piece::Text(text) => {
+                    download.bytes += text.len() as u64;
+                    download.feed.push(Bytes::from(String::from(text)));
+                }
+                Piece::End(how) => download.feed.end(how),
             }
-            io.set_deadline(connection, Some(PATIENCE));
+            let patience = download.patience(now_ms);
+            io.set_deadline(connection, Some(patience));
             self.advance_visitor(io, connection);
+            if is_last {
+                return;
+            }
         }
         if self.download_of(connection).is_some() && !std::mem::replace(&mut self.visitors.is_download_timed, true) {
             io.schedule(LOOKED_AT_EVERY, TIMER_DOWNLOADS);

@@ -86,7 +86,8 @@ impl Verifier {
                             Message::Aside { token, aside: Aside::Picture(drawn) }
                         }
                         Work::Proof(password, keys) => {
-                            let is_right = prepare_password(&password).is_some_and(|password| verify(&password, &keys));
+                            let is_right = prepare_password(&password).map(zeroize::Zeroizing::new);
+                            let is_right = is_right.is_some_and(|password| verify(&password, &keys));
                             let proof = if is_right { Ok(()) } else { Err(NoKeys::Wrong) };
                             Message::Aside { token, aside: Aside::Proof(proof) }
                         }

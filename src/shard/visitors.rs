@@ -219,8 +219,8 @@ impl Shard {
     }
 
     /// What a visitor fetches.
-    pub(super) fn download_of(&self, connection: ConnectionId) -> Option<&Download> {
-        self.visitors.here.get(&connection)?.download.as_ref()
+    pub(super) fn download_of(&mut self, connection: ConnectionId) -> Option<&mut Download> {
+        self.visitors.here.get_mut(&connection)?.download.as_mut()
     }
 
     /// Those who fetch something.

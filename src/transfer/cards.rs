@@ -17,6 +17,8 @@ pub struct Cards {
     nodes: HashMap<String, Option<AccessModel>>,
     /// The newest item of each, with its id.
     newest: HashMap<String, (String, Element)>,
+    /// And when that was published, if that was said.
+    published_us: HashMap<String, u64>,
 }
 
 fn concerns(node: &str) -> bool {
@@ -32,10 +34,15 @@ impl Cards {
         }
     }
 
-    /// An item of a node has come, which is newer than those before it.
-    pub fn item(&mut self, node: &str, id: &str, payload: Option<&Element>) {
+    /// An item of a node has come, which is newer than those before it unless their times say something else.
+    pub fn item(&mut self, node: &str, id: &str, payload: Option<&Element>, at_us: Option<u64>) {
         if concerns(node) {
             self.node(node, None);
+            let before_us = self.published_us.get(node).copied();
+            if before_us.zip(at_us).is_some_and(|(before_us, at_us)| at_us < before_us) {
+                return;
+            }
+            self.published_us.extend(at_us.map(|at_us| (node.to_owned(), at_us)));
             if let Some(payload) = payload {
                 self.newest.insert(node.to_owned(), (id.to_owned(), payload.clone()));
             }

@@ -51,6 +51,7 @@ pub struct Imported {
 pub struct Import<'s> {
     store: &'s Store,
     bulk: Bulk,
+    only: Option<String>,
     rounds: u32,
     now_us: u64,
     current: Current,
@@ -97,11 +98,11 @@ struct Items {
 }
 
 impl<'s> Import<'s> {
-    /// Into a store. Passwords that come as they are become keys with so many rounds of hashing. The time is in
-    /// microseconds since 1970.
-    pub fn new(store: &'s Store, rounds: u32, now_us: u64) -> Import<'s> {
+    /// Into a store; if it is said, only this account, a bare JID, as a new one. Passwords that come as they are become
+    /// keys with so many rounds of hashing. The time is in microseconds since 1970.
+    pub fn new(store: &'s Store, only: Option<String>, rounds: u32, now_us: u64) -> Import<'s> {
         let (current, imported) = (Current::None, Imported::default());
-        Import { store, bulk: store.bulk(), rounds, now_us, current, imported }
+        Import { store, bulk: store.bulk(), only, rounds, now_us, current, imported }
     }
 
     /// Takes a piece. An error is one line, and ends it all.
@@ -141,6 +142,9 @@ impl<'s> Import<'s> {
             return Ok(Current::Skipped);
         };
         let jid = owner.to_string();
+        if self.only.as_ref().is_some_and(|only| *only != jid) {
+            return Ok(Current::Skipped);
+        }
         let found = accounts::decode(&owner, self.store.read_blocking(&accounts::get(&owner)));
         if let Some(found) = found.map_err(|error| unreadable(&error))? {
             let account = found.account();
@@ -157,7 +161,9 @@ impl<'s> Import<'s> {
         let account = Account { disabled: Some(disabled), ..Account::new(Vec::new(), self.now_us / 1_000_000) };
         let registration = Registration { address: None, source: Source::Import, client: None };
         self.write(names::create(&owner, &account, &registration, self.now_us))?;
-        Ok(Current::Begun(Box::new(Begun::new(owner, jid))))
+        let mut begun = Begun::new(owner, jid);
+        begun.standing.created_s = self.only.is_some().then_some(self.now_us / 1_000_000);
+        Ok(Current::Begun(Box::new(begun)))
     }
 
     fn add(&mut self, begun: &mut Begun, piece: Piece) -> Result<(), String> {
@@ -169,6 +175,8 @@ impl<'s> Import<'s> {
                     begun.keys.push(keys);
                 }
             }
+            // What was decided about it is for those to say who run a server.
+            Piece::Standing(_) if self.only.is_some() => {}
             Piece::Standing(standing) => begun.standing = standing,
             Piece::Contact { jid, item } => {
                 let pending_in = begun.roster.get(&jid).and_then(|known| known.pending_in.clone());
@@ -197,7 +205,6 @@ impl<'s> Import<'s> {
                 all.subscriptions.extend(people.subscriptions);
             }
             Piece::Item { node, id, payload, publisher, at_us } => {
-                begun.cards.item(&node, &id, payload.as_ref());
                 self.item(begun, node, id, payload, publisher, at_us)?;
             }
             Piece::ArchivePreferences(archive) => begun.preferences.archive = Some(archive),
@@ -271,6 +278,7 @@ impl<'s> Import<'s> {
             begun.bookmarked.insert(id.clone());
         }
         if ids.insert(id.clone()) {
+            begun.cards.item(&node, &id, payload.as_ref(), at_us);
             let sequence = change.next_sequence(at_us.unwrap_or(self.now_us).min(self.now_us));
             let mut bytes = Vec::new();
             payload.iter().for_each(|payload| payload.write_to(&mut bytes, ""));

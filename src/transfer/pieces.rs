@@ -100,9 +100,19 @@ fn keys(hash: Hash, iterations: &str, parts: &[&str; 3]) -> Option<ScramKeys> {
         [stored_key, server_key, salt] = [stored_key, server_key, salt].map(|part| decode(&part?));
     }
     let (stored_key, server_key, salt) = (stored_key?, server_key?, salt?);
-    let iterations = iterations.parse().ok().filter(|iterations| *iterations > 0)?;
-    let has_its_length = stored_key.len() == hash.bytes() && server_key.len() == hash.bytes();
-    has_its_length.then_some(ScramKeys { hash, salt, iterations, stored_key, server_key })
+    checked(ScramKeys { hash, salt, iterations: iterations.parse().ok()?, stored_key, server_key })
+}
+
+/// Rounds of hashing that keys may have, and bytes of their salt. Each try of a password costs the server as many
+/// rounds, so that a file must not say how many that are as it likes.
+const ROUNDS_MAX: u32 = 1_000_000;
+const SALT_BYTES_MAX: usize = 64;
+
+/// Keys that can be logged in with.
+pub fn checked(keys: ScramKeys) -> Option<ScramKeys> {
+    let has_its_length = [&keys.stored_key, &keys.server_key].iter().all(|key| key.len() == keys.hash.bytes());
+    let is_usual = (1..=ROUNDS_MAX).contains(&keys.iterations) && (1..=SALT_BYTES_MAX).contains(&keys.salt.len());
+    (has_its_length && is_usual).then_some(keys)
 }
 
 fn moment_s(element: &Element, attribute: &str) -> Option<u64> {
@@ -116,7 +126,8 @@ fn standing(element: &Element) -> Standing {
     let disabled = moment_s(element, "disabled-since");
     Standing {
         created_s: moment_s(element, "created"),
-        role: if element.attribute("role") == Some("admin") { Role::Admin } else { Role::Member },
+        // Who administers a server is said on that server, not in a file that may be a user's.
+        role: Role::Member,
         disabled: disabled.map(|since_s| (since_s, element.text(), moment_s(element, "disabled-until"))),
         muted_until_s: moment_s(element, "muted-until"),
         limited_until_s: moment_s(element, "limited-until"),

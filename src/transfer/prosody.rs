@@ -93,13 +93,13 @@ impl<'t> Prosody<'t> {
             if !folder.is_dir() {
                 continue;
             }
-            self.rooms(&folder, &host)?;
+            self.rooms(&folder, &host);
             let accounts = folder.join("accounts");
             if !accounts.is_dir() {
                 continue;
             }
             is_there = true;
-            self.unknown(&folder)?;
+            self.unknown(&folder);
             for (file, local) in named(&accounts)? {
                 if has_extension(&file, "dat") {
                     self.account(&folder, &local, &host).map_err(NotProsody::Ended)?;
@@ -110,22 +110,26 @@ impl<'t> Prosody<'t> {
     }
 
     /// The rooms of a host: each has a file with its configuration.
-    fn rooms(&mut self, host: &Path, domain: &str) -> Result<(), NotProsody> {
+    fn rooms(&mut self, host: &Path, domain: &str) {
         let folder = host.join("config");
-        let rooms = if folder.is_dir() { named(&folder)? } else { Vec::new() };
+        let rooms = if folder.is_dir() { self.told(&folder) } else { Vec::new() };
         let rooms = rooms.into_iter().filter(|(file, _)| has_extension(file, "dat"));
         rooms.for_each(|(_, room)| self.found.rooms.add(format!("{room}@{domain}")));
-        Ok(())
+    }
+
+    /// The entries of a folder of which nothing is imported: none if it cannot be read, which is no reason to stop.
+    fn told(&mut self, folder: &Path) -> Vec<(PathBuf, String)> {
+        named(folder).unwrap_or_else(|error| self.unreadable(folder, &error.to_string()).unwrap_or_default())
     }
 
     /// What of a host with accounts is left out.
-    fn unknown(&mut self, host: &Path) -> Result<(), NotProsody> {
-        for (folder, kind) in named(host)? {
+    fn unknown(&mut self, host: &Path) {
+        for (folder, kind) in self.told(host) {
             if folder.is_dir() && !KINDS.contains(&&*kind) && !kind.starts_with(NODE) {
-                *self.found.unknown.entry(format!("{kind}/")).or_default() += named(&folder)?.len() as u64;
+                let number = self.told(&folder).len() as u64;
+                *self.found.unknown.entry(format!("{kind}/")).or_default() += number;
             }
         }
-        Ok(())
     }
 
     fn account(&mut self, host: &Path, local: &str, domain: &str) -> Result<(), String> {
@@ -310,13 +314,7 @@ fn keys(account: &Table) -> Option<ScramKeys> {
     let hash = [Hash::Sha1, Hash::Sha256].into_iter().find(|hash| hash.bytes() == stored_key.len())?;
     let Value::Text(salt) = account.get("salt")?.clone() else { return None };
     let iterations = account.get("iteration_count")?.number()? as u32;
-    (server_key.len() == hash.bytes() && iterations > 0).then_some(ScramKeys {
-        hash,
-        salt,
-        iterations,
-        stored_key,
-        server_key,
-    })
+    pieces::checked(ScramKeys { hash, salt, iterations, stored_key, server_key })
 }
 
 fn roster_item(contact: &Table) -> roster::Item {

@@ -41,7 +41,7 @@ impl Place {
 }
 
 fn import(store: &Store, path: &Path) -> Result<(Imported, Unknown), ReadError> {
-    let mut import = Import::new(store, 4096, NOW_US);
+    let mut import = Import::new(store, None, 4096, NOW_US);
     let unknown = Pie::new(&mut |piece| import.take(piece)).read(path)?;
     Ok((import.finish().unwrap(), unknown))
 }
@@ -165,7 +165,7 @@ fn passwords_become_keys_and_what_was_decided_comes_along() {
     // Who was there elsewhere, nobody knows since when, is not held to the limits of new accounts.
     assert!(account("a@x.example").flags.has(AccountFlags::TRUSTED));
     let b = account("b@x.example");
-    assert_eq!((b.created, b.role, b.muted_until_s), (1_577_836_800, Role::Admin, Some(u64::MAX)));
+    assert_eq!((b.created, b.role, b.muted_until_s), (1_577_836_800, Role::Member, Some(u64::MAX)));
     assert_eq!(b.disabled.map(|disabled| disabled.reason).as_deref(), Some("spam"));
     // Nothing of them is touched by another import.
     let (imported, _) = import(&store, &place.file("in.xml", text)).unwrap();
@@ -415,10 +415,41 @@ fn what_else_is_in_a_data_directory_of_prosody_is_counted() {
     place.file("data/x%2eorg/pep_nick/juliet.list", "");
     (0..30).for_each(|number| drop(place.file(&format!("data/rooms%2ex%2eorg/config/a%2d{number:02}.dat"), "")));
     place.file("data/rooms%2ex%2eorg/config/notes.txt", "");
-    let mut import = Import::new(&store, 4096, NOW_US);
+    let mut import = Import::new(&store, None, 4096, NOW_US);
     let mut take = |piece| import.take(piece);
     let found = super::prosody::Prosody::new(&mut take).read(&place.directory.path().join("data")).unwrap();
     assert_eq!(import.finish().unwrap().accounts, 1);
     assert_eq!((found.rooms.number, found.rooms.first.len(), &*found.rooms.first[1]), (30, 20, "a-01@rooms.x.org"));
     assert_eq!(found.unknown.into_iter().collect::<Vec<_>>(), [("cloud_notify/".to_owned(), 1)]);
+}
+
+#[test]
+fn who_brings_a_file_does_not_say_what_was_decided() {
+    let place = Place::new();
+    let store = place.store("store");
+    let text = "<server-data xmlns='urn:xmpp:pie:0'><host jid='x.example'>\
+        <user name='a' password='secret'><account xmlns='urn:x-rondel:account:0' created='2020-01-01T00:00:00Z' \
+        trusted='true'/></user><user name='admin' password='mine'/></host></server-data>";
+    let mut import = Import::new(&store, Some("a@x.example".into()), 4096, NOW_US);
+    Pie::new(&mut |piece| import.take(piece)).read(&place.file("in.xml", text)).unwrap();
+    assert_eq!(import.finish().unwrap().accounts, 1);
+    let stored = |jid: &str| accounts::decode(&owner(jid), store.read_blocking(&accounts::get(&owner(jid)))).unwrap();
+    let account = stored("a@x.example").unwrap().account().clone();
+    assert!(account.created >= NOW_US / 1_000_000 && !account.flags.has(AccountFlags::TRUSTED));
+    assert!(stored("admin@x.example").is_none());
+}
+
+#[test]
+fn keys_that_would_keep_the_server_busy_are_none() {
+    let keys = |iterations, salt: usize| {
+        pieces::checked(crate::sasl::ScramKeys {
+            hash: crate::sasl::Hash::Sha256,
+            salt: vec![1; salt],
+            iterations,
+            stored_key: vec![2; 32],
+            server_key: vec![3; 32],
+        })
+    };
+    assert!(keys(1, 1).is_some() && keys(1_000_000, 64).is_some());
+    assert!([keys(0, 16), keys(1_000_001, 16), keys(4096, 0), keys(4096, 65)].iter().all(Option::is_none));
 }

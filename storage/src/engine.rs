@@ -22,6 +22,9 @@ const RECORD_BYTES_OWN: usize = 16 << 10;
 /// What a record takes in a batch beside its bytes, at the most.
 const RECORD_OVERHEAD: usize = 64;
 
+/// Levels of each family: RocksDB's default.
+const LEVELS: usize = 7;
+
 /// One RocksDB, or none once it is closed.
 pub(crate) struct Engine {
     // Closing and reopening need the database to themselves; everybody else shares it.
@@ -306,15 +309,17 @@ impl Engine {
 
     /// How much each family holds; nothing while the database is being opened anew.
     pub(crate) fn sizes(&self) -> Vec<FamilySize> {
-        use rocksdb::properties::{ESTIMATE_NUM_KEYS, PropName, TOTAL_SST_FILES_SIZE};
+        use rocksdb::properties::{ESTIMATE_NUM_KEYS, LIVE_SST_FILES_SIZE, PropName, num_files_at_level};
         let sizes = self.try_with(|db| {
             let of = |family: &Family| {
                 let column = db.cf_handle(family.name())?;
                 let property = |name: &PropName| db.property_int_value_cf(column, name).ok().flatten().unwrap_or(0);
+                // What names each file would keep the database locked for as long as that takes.
+                let at_level = |level| property(&num_files_at_level(level));
                 Some(FamilySize {
                     name: family.name(),
-                    bytes: property(TOTAL_SST_FILES_SIZE),
-                    files: db.get_column_family_metadata_cf(column).file_count as u64,
+                    bytes: property(LIVE_SST_FILES_SIZE),
+                    files: (0..LEVELS).map(at_level).sum(),
                     keys: property(ESTIMATE_NUM_KEYS),
                 })
             };

@@ -207,9 +207,10 @@ impl Store {
         self.shared.engine.sizes()
     }
 
-    /// Why writes fail, if the latest one has.
+    /// Why writes fail, if the latest one has, or what was archived cannot be written out.
     pub fn trouble(&self) -> Option<Failure> {
-        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let trouble = self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        trouble.or_else(|| self.shared.engine.tails().failure())
     }
 
     /// The first panic that a storage thread survived, if any. It is a bug: the requests it hit were answered with

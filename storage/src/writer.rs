@@ -167,19 +167,20 @@ impl Writer<'_> {
             || admitted().any(|(request, _)| !request.appends().is_empty());
         let mut written = Ok(());
         if archives || admitted().any(|(request, _)| !request.operations().is_empty()) {
+            // Others wait for whatever this waits for.
+            self.shared.counters.syncs();
             if archives {
                 written = self.shared.engine.tails().admit();
             }
             if written.is_ok() {
                 let began = Instant::now();
-                self.shared.counters.syncs();
                 written = self.shared.engine.write(group, &verdicts).map(|bytes| {
                     self.shared.counters.synced(began.elapsed());
                     add(&self.shared.counters.bytes, bytes);
                 });
-                self.shared.counters.sync_ended();
                 self.note(written.as_ref().err());
             }
+            self.shared.counters.sync_ended();
         }
         let appended = written.clone().map_or_else(Outcome::Failed, |()| Outcome::Written);
         let outcome = |verdict| match verdict {

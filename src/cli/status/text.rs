@@ -120,7 +120,7 @@ fn backups(out: &mut Lines, status: &Status, now_s: u64) {
     let Some(facts) = &status.backups else { return };
     let newest = match facts.made_s {
         Some(made_s) => format!("made {} ago, {} in all", age(now_s.saturating_sub(made_s)), facts.kept),
-        None => "none (--backup-dir)".to_owned(),
+        None => "none yet (--backup-dir)".to_owned(),
     };
     let running = if facts.is_running { "; one is being made" } else { "" };
     let failed = facts.failed.as_ref().map(|reason| format!("; the last try has failed: {reason}"));

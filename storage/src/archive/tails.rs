@@ -456,6 +456,11 @@ impl Tails {
         self.changed.notify_all();
     }
 
+    /// Why the sealed generation could not become chunks, when that was tried last.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        self.lock().clone()
+    }
+
     /// Whether all messages of this generation and those before it have become chunks.
     pub(crate) fn is_flushed(&self, generation: u64) -> bool {
         let inner = self.read();

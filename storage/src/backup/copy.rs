@@ -9,6 +9,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Bytes that are copied at once.
@@ -20,10 +22,19 @@ const BLOCK: usize = 4096;
 /// For how long nothing may have been copied and be made up for.
 const MADE_UP: Duration = Duration::from_millis(100);
 
+/// How files are copied.
+#[derive(Clone, Debug, Default)]
+pub struct Copying {
+    /// How fast, at most.
+    pub bytes_per_second: Option<u64>,
+    /// Whether it is to be given up.
+    pub is_unwanted: Arc<AtomicBool>,
+}
+
 /// How fast.
 #[derive(Debug)]
 pub(super) struct Pace {
-    bytes_per_second: Option<u64>,
+    copying: Copying,
     /// When what has been copied is due to have been.
     due: Instant,
 }
@@ -36,16 +47,21 @@ pub(super) struct Copied {
 }
 
 impl Pace {
-    pub fn new(bytes_per_second: Option<u64>) -> Pace {
-        Pace { bytes_per_second, due: Instant::now() }
+    pub fn new(copying: Copying) -> Pace {
+        Pace { copying, due: Instant::now() }
     }
 
-    fn wait(&mut self, bytes: usize) {
-        let Some(bytes_per_second) = self.bytes_per_second else { return };
+    /// Waits until more may be copied. An error if nothing more is wanted.
+    fn wait(&mut self, bytes: usize) -> io::Result<()> {
+        if self.copying.is_unwanted.load(Ordering::SeqCst) {
+            return Err(io::Error::other("it was given up, because the server ends"));
+        }
+        let Some(bytes_per_second) = self.copying.bytes_per_second else { return Ok(()) };
         let now = Instant::now();
         self.due = self.due.max(now.checked_sub(MADE_UP).unwrap_or(now));
         self.due += Duration::from_secs_f64(bytes as f64 / bytes_per_second.max(1) as f64);
         std::thread::sleep(self.due.saturating_duration_since(now));
+        Ok(())
     }
 }
 
@@ -69,7 +85,7 @@ fn copy_with(flags: OFlags, from: &Path, to: &Path, pace: &mut Pace) -> io::Resu
     let piece = room.get_mut(start..start + PIECE).ok_or(ErrorKind::OutOfMemory)?;
     let mut copied = Copied { bytes: 0, crc32c: 0 };
     while copied.bytes < length {
-        let read = read_once(&mut source, piece)?;
+        let read = read_whole(&mut source, piece)?;
         let (got, rest) = piece.split_at_mut(read);
         copied.crc32c = crc32c::crc32c_append(copied.crc32c, got);
         copied.bytes += read as u64;
@@ -80,20 +96,28 @@ fn copy_with(flags: OFlags, from: &Path, to: &Path, pace: &mut Pace) -> io::Resu
         let whole = read.next_multiple_of(BLOCK);
         rest.iter_mut().take(whole - read).for_each(|byte| *byte = 0);
         target.write_all(piece.get(..whole).unwrap_or_default())?;
-        pace.wait(read);
+        pace.wait(read)?;
     }
     target.set_len(copied.bytes)?;
     target.sync_all()?;
     Ok(copied)
 }
 
-fn read_once(source: &mut File, piece: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match source.read(piece) {
+/// Reads until the piece is full or the file ends. What a file system gives too little of in between, past its cache,
+/// has to end at a block.
+fn read_whole(source: &mut File, piece: &mut [u8]) -> io::Result<usize> {
+    let mut read = 0;
+    while let Some(rest) = piece.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        match source.read(rest) {
+            Ok(0) => break,
+            Ok(more) => read += more,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            done => return done,
+            // The end of the file was reached before.
+            Err(error) if error.kind() == ErrorKind::InvalidInput && !read.is_multiple_of(BLOCK) => break,
+            Err(error) => return Err(error),
         }
     }
+    Ok(read)
 }
 
 #[cfg(test)]
@@ -109,7 +133,7 @@ mod tests {
             let bytes = noise(1, length);
             std::fs::write(&from, &bytes).unwrap();
             for flags in [OFlags::DIRECT, OFlags::empty()] {
-                let copied = copy_with(flags, &from, &to, &mut Pace::new(None)).unwrap();
+                let copied = copy_with(flags, &from, &to, &mut Pace::new(Copying::default())).unwrap();
                 assert_eq!(copied, Copied { bytes: length as u64, crc32c: crc32c::crc32c(&bytes) });
                 assert!(std::fs::read(&to).unwrap() == bytes, "{length}");
             }
@@ -122,7 +146,11 @@ mod tests {
         let (from, to) = (directory.path().join("from"), directory.path().join("to"));
         std::fs::write(&from, noise(1, 4 * PIECE)).unwrap();
         let began = Instant::now();
-        copy(&from, &to, &mut Pace::new(Some(10 * PIECE as u64))).unwrap();
+        let copying = Copying { bytes_per_second: Some(10 * PIECE as u64), ..Copying::default() };
+        copy(&from, &to, &mut Pace::new(copying.clone())).unwrap();
         assert!(began.elapsed() > Duration::from_millis(250), "{:?}", began.elapsed());
+        copying.is_unwanted.store(true, Ordering::SeqCst);
+        let error = copy(&from, &to, &mut Pace::new(copying)).unwrap_err();
+        assert!(error.to_string().contains("given up"), "{error}");
     }
 }

@@ -3,7 +3,7 @@
 //! Tables never change, so that those which an earlier backup has are not copied again. They are told apart by what
 //! they end with, which says where and when RocksDB has made them, and which no two have in common.
 
-use super::copy::{Copied, Pace, copy};
+use super::copy::{Copied, Copying, Pace, copy};
 use super::listing::{self, Listed, Listing};
 use super::snapshot::Snapshot;
 use super::{Backup, BackupError, Backups, engine};
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// Where tables are, which backups have in common (the engine's name for files that are named after their content).
@@ -25,31 +25,33 @@ const END: u64 = 16 << 10;
 
 impl Backups {
     /// Adds one of a snapshot.
-    pub(super) fn add(
-        &mut self,
-        snapshot: &Snapshot<'_>,
-        bytes_per_second: Option<u64>,
-    ) -> Result<Backup, BackupError> {
+    pub(super) fn add(&mut self, snapshot: &Snapshot<'_>, copying: &Copying) -> Result<Backup, BackupError> {
         self.clean()?;
-        let made = self.copy_all(snapshot, &mut Pace::new(bytes_per_second));
-        // It looks at what there is when it is opened.
-        self.engine = engine(self.directory.path())?;
+        let mut copied = Vec::new();
+        let made = self.copy_all(snapshot, &mut Pace::new(copying.clone()), &mut copied);
         if made.is_err() {
             // Whether or not that succeeds: the next one tries again.
-            self.clean().ok();
+            copied.iter().for_each(|path| drop(fs::remove_file(path)));
         }
+        // It looks at what there is when it is opened.
+        self.engine = engine(self.directory.path())?;
         let id = made.map_err(|error| BackupError::io(self.path(), &error))?;
         let backup = self.list().into_iter().find(|backup| backup.id == id);
         backup.ok_or_else(|| BackupError::Io { path: self.path().into(), text: "the backup is not there".to_owned() })
     }
 
-    /// Keeps all backups, and removes what one that was interrupted has left behind.
+    /// Keeps all backups, and removes what one that was interrupted has left behind. What is left of a damaged one is
+    /// nobody's, too, for the engine; but somebody may still want to save it.
     fn clean(&mut self) -> Result<(), BackupError> {
+        if !self.damaged()?.is_empty() {
+            return Ok(());
+        }
         let cleaned = self.engine.purge_old_backups(u32::MAX as usize);
         cleaned.map_err(|error| BackupError::rocksdb(self.directory.path(), error))
     }
 
-    fn copy_all(&self, snapshot: &Snapshot<'_>, pace: &mut Pace) -> io::Result<u32> {
+    /// Each file that is there afterwards and was not before is told, whatever comes of it.
+    fn copy_all(&self, snapshot: &Snapshot<'_>, pace: &mut Pace, made: &mut Vec<PathBuf>) -> io::Result<u32> {
         let mut shared = HashMap::new();
         for backup in self.list() {
             let Listing(files) = Listing::read(self.path(), backup.id)?;
@@ -57,20 +59,34 @@ impl Backups {
         }
         let id = listing::all(self.path())?.last().map_or(1, |last| last + 1);
         let private = format!("{PRIVATE}/{id}");
-        fs::create_dir(self.path().join(&private))?;
+        // Of a backup that was interrupted: there is no listing of it.
+        match fs::remove_dir_all(self.path().join(&private)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => fs::create_dir(self.path().join(&private))?,
+        }
         let mut files = Vec::new();
         for entry in fs::read_dir(snapshot.path())? {
             let entry = entry?;
             let name = entry.file_name();
             let name = name.to_str().ok_or(io::ErrorKind::InvalidData)?;
+            let length = entry.metadata()?.len();
             let path = match name.strip_suffix(".sst") {
                 Some(number) => format!("{SHARED}/{}", shared_name(number, &entry.path())?),
                 None => format!("{private}/{name}"),
             };
+            let target = self.path().join(&path);
+            // One that was cut short since then would be missed when it is needed.
+            let is_whole = || fs::metadata(&target).is_ok_and(|there| there.len() == length);
             let crc32c = match shared.get(&path) {
-                Some(known) => *known,
-                None => {
-                    let Copied { crc32c, .. } = copy(&entry.path(), &self.path().join(&path), pace)?;
+                Some(known) if is_whole() => *known,
+                known => {
+                    let part = target.with_extension("part");
+                    made.push(part.clone());
+                    let Copied { crc32c, .. } = copy(&entry.path(), &part, pace)?;
+                    fs::rename(&part, &target)?;
+                    if known.is_none() {
+                        made.push(target);
+                    }
                     crc32c
                 }
             };

@@ -19,6 +19,7 @@ use crate::Store;
 use crate::directory::{BACKUPS, Directory, STORE, is_unused};
 use crate::open::OpenError;
 use crate::reply::{Failure, one_line};
+pub use copy::Copying;
 use listing::Listing;
 use rocksdb::Env;
 use rocksdb::backup::{BackupEngine, BackupEngineInfo, BackupEngineOptions, RestoreOptions};
@@ -273,16 +274,16 @@ impl Backup {
 }
 
 impl Store {
-    /// Makes a backup of all that is stored at this moment, and copies no more than so many bytes per second. May take
-    /// long; what is read and written meanwhile goes its usual way.
+    /// Makes a backup of all that is stored at this moment. May take long; what is read and written meanwhile goes its
+    /// usual way.
     ///
     /// # Errors
     /// There is no further backup then, and those that were there are as before.
-    pub fn back_up(&self, backups: &mut Backups, bytes_per_second: Option<u64>) -> Result<Backup, BackupError> {
+    pub fn back_up(&self, backups: &mut Backups, copying: &Copying) -> Result<Backup, BackupError> {
         // What is in the log of archives only would be copied each time.
         self.flush_archives()?;
         let snapshot = self.shared.engine.snapshot()?;
-        backups.add(&snapshot, bytes_per_second)
+        backups.add(&snapshot, copying)
     }
 }
 

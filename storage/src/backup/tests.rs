@@ -70,7 +70,7 @@ fn each_backup_has_what_there_was_and_shares_what_has_not_changed() {
     put(&store, "large", &large);
     put(&store, "juliet", b"1");
     append(&store, 1..60);
-    let first = store.back_up(&mut backups, None).unwrap();
+    let first = store.back_up(&mut backups, &Copying::default()).unwrap();
     let size = |place: &Place| -> u64 {
         let folder = fs::read_dir(place.path("backups/shared_checksum")).unwrap();
         folder.map(|file| file.unwrap().metadata().unwrap().len()).sum()
@@ -78,7 +78,7 @@ fn each_backup_has_what_there_was_and_shares_what_has_not_changed() {
     let after_first = size(&place);
     put(&store, "juliet", b"2");
     append(&store, 60..70);
-    let second = store.back_up(&mut backups, None).unwrap();
+    let second = store.back_up(&mut backups, &Copying::default()).unwrap();
     assert_eq!(backups.list(), [first, second]);
     assert!(after_first > 3_000_000 && size(&place) < after_first + 300_000, "{after_first} {}", size(&place));
     assert!(!place.path("store/SNAPSHOT.rondel").exists());
@@ -101,13 +101,13 @@ fn the_newest_are_kept() {
     let place = Place::new();
     let store = place.store("store");
     let mut backups = place.backups();
-    let ids: Vec<u32> = (0..4).map(|_| store.back_up(&mut backups, None).unwrap().id).collect();
+    let ids: Vec<u32> = (0..4).map(|_| store.back_up(&mut backups, &Copying::default()).unwrap().id).collect();
     let gone: Vec<u32> = backups.prune(2).unwrap().iter().map(|backup| backup.id).collect();
     assert_eq!(gone, ids[..2]);
     assert_eq!(backups.prune(0).unwrap().len(), 1);
     assert_eq!(backups.list().iter().map(|backup| backup.id).collect::<Vec<_>>(), ids[3..]);
     // A number is used once.
-    assert!(store.back_up(&mut backups, None).unwrap().id > ids[3]);
+    assert!(store.back_up(&mut backups, &Copying::default()).unwrap().id > ids[3]);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn what_is_damaged_or_missing_is_named() {
     let store = place.store("store");
     put(&store, "juliet", &[7; 10_000]);
     let mut backups = place.backups();
-    let id = store.back_up(&mut backups, None).unwrap().id;
+    let id = store.back_up(&mut backups, &Copying::default()).unwrap().id;
     assert_eq!(backups.verify(9), Err(BackupError::Unknown { path: place.path("backups"), id: 9 }));
     let folder = place.path("backups/shared_checksum");
     let table = fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
@@ -148,7 +148,7 @@ fn directories_are_not_taken_for_one_another() {
     let place = Place::new();
     let store = place.store("store");
     let mut backups = place.backups();
-    let id = store.back_up(&mut backups, None).unwrap().id;
+    let id = store.back_up(&mut backups, &Copying::default()).unwrap().id;
     let opened = |name: &str, create| Backups::open(&place.path(name), create).err().map(|error| error.to_string());
     assert!(opened("backups", false).unwrap().contains("in use by process"));
     assert!(opened("store", true).unwrap().contains("something else than backups"));
@@ -171,7 +171,7 @@ fn what_a_killed_backup_leaves_behind_goes() {
     let store = place.store("store");
     put(&store, "juliet", b"1");
     let mut backups = place.backups();
-    store.back_up(&mut backups, None).unwrap();
+    store.back_up(&mut backups, &Copying::default()).unwrap();
     store.close().unwrap();
     // As if it had been killed while it copied, and while it linked.
     for name in ["SNAPSHOT.rondel", "SNAPSHOT.rondel.tmp"] {
@@ -186,7 +186,7 @@ fn what_a_killed_backup_leaves_behind_goes() {
     drop(backups);
     let mut backups = place.backups();
     assert_eq!(backups.list().len(), 1);
-    let second = store.back_up(&mut backups, None).unwrap();
+    let second = store.back_up(&mut backups, &Copying::default()).unwrap();
     assert_eq!(backups.verify(second.id).unwrap().files, second.files);
     assert_eq!(backups.list().len(), 2);
 }
@@ -197,14 +197,42 @@ fn what_a_failed_backup_leaves_behind_goes() {
     let store = place.store("store");
     put(&store, "juliet", b"1");
     let mut backups = place.backups();
-    let first = store.back_up(&mut backups, None).unwrap();
+    let first = store.back_up(&mut backups, &Copying::default()).unwrap();
     put(&store, "juliet", b"2");
     // Where its listing would be written.
     fs::create_dir_all(place.path("backups/meta/.2.tmp/in the way")).unwrap();
-    assert!(matches!(store.back_up(&mut backups, None), Err(BackupError::Io { .. })));
+    assert!(matches!(store.back_up(&mut backups, &Copying::default()), Err(BackupError::Io { .. })));
     assert_eq!(backups.list(), [first]);
-    assert!(!place.path("backups/private/2").exists());
+    // Nothing of it is left but an empty folder.
+    assert_eq!(fs::read_dir(place.path("backups/private/2")).map_or(0, Iterator::count), 0);
     fs::remove_dir_all(place.path("backups/meta/.2.tmp")).unwrap();
-    let second = store.back_up(&mut backups, None).unwrap();
+    let second = store.back_up(&mut backups, &Copying::default()).unwrap();
     assert_eq!((second.id, backups.verify(second.id).unwrap().files), (2, second.files));
+}
+
+#[test]
+fn what_is_left_of_damaged_backups_stays_and_a_table_that_was_cut_short_is_copied_again() {
+    let place = Place::new();
+    let store = place.store("store");
+    put(&store, "juliet", &noise(1, 100_000));
+    let mut backups = place.backups();
+    let first = store.back_up(&mut backups, &Copying::default()).unwrap();
+    let second = store.back_up(&mut backups, &Copying::default()).unwrap();
+    let tables = || -> Vec<_> {
+        let tables = fs::read_dir(place.path("backups/shared_checksum")).unwrap();
+        tables.map(|table| table.unwrap().path()).collect()
+    };
+    // The first has lost what only it has, so that the engine does not know it any more.
+    let manifest = fs::read_dir(place.path("backups/private/1")).unwrap().map(|file| file.unwrap().path());
+    let manifest = manifest.into_iter().find(|path| path.to_str().unwrap().contains("MANIFEST")).unwrap();
+    fs::remove_file(&manifest).unwrap();
+    let cut = tables().remove(0);
+    OpenOptions::new().write(true).open(&cut).unwrap().set_len(10).unwrap();
+    drop(backups);
+    let mut backups = place.backups();
+    assert_eq!(backups.damaged().unwrap(), [first.id]);
+    let third = store.back_up(&mut backups, &Copying::default()).unwrap();
+    assert!(place.path("backups/private/1/CURRENT").exists(), "somebody may still save what there is");
+    assert_eq!(backups.verify(third.id).unwrap().files, third.files);
+    assert_eq!(backups.verify(second.id).unwrap().files, second.files, "what was cut short is whole again");
 }
