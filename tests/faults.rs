@@ -98,7 +98,8 @@ impl Evening {
     /// All that was not refused waits for the nurse, once, and what was refused does not.
     fn end(self) {
         let mut nurse = Raw::online(&self.server, "nurse", "kitchen");
-        let heard = nurse.round_trip();
+        let last = self.kept.last().unwrap();
+        let heard = nurse.hear(&format!(" id='n{last}'")) + &nurse.round_trip();
         let ids: Vec<u32> =
             heard.split(" id='n").skip(1).map(|rest| rest.split_once('\'').unwrap().0.parse().unwrap()).collect();
         let found: BTreeSet<u32> = ids.iter().copied().collect();
@@ -232,6 +233,7 @@ fn what_was_acknowledged_before_the_disk_was_full_is_there_after_the_server_was_
     let directory = std::mem::replace(&mut server.directory, tempfile::tempdir().unwrap());
     let server = server_on(small.rondel(), Some(small.root()), directory, &FLAGS);
     let mut nurse = Raw::online(&server, "nurse", "kitchen");
-    let heard = nurse.round_trip();
+    // They are read from the disk, and come when they have been.
+    let heard = nurse.hear(&format!(" id='n{}'", kept.last().unwrap()));
     kept.iter().for_each(|number| assert!(heard.contains(&format!(" id='n{number}'")), "{number} is lost"));
 }
