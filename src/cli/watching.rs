@@ -63,7 +63,7 @@ pub struct Watching {
 
     /// Where to answer GET /metrics with figures of the server as OpenMetrics, for Prometheus; such as 127.0.0.1:9100.
     /// It is plain HTTP for whoever can connect, so it belongs on a loopback address.
-    #[arg(long, env = "RONDEL_METRICS", value_name = "ADDRESS:PORT")]
+    #[arg(long, env = "RONDEL_METRICS", value_name = "ADDRESS:PORT", value_parser = values::socket_address)]
     pub metrics: Option<SocketAddr>,
 
     /// Administrators get a message when less than this part of the disk of --data-dir is free, in percent.

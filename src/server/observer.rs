@@ -25,7 +25,7 @@ const ACCOUNTS_AT_ONCE: usize = 4096;
 /// How long the observer does not count accounts after it has: so many times as long as counting took, but not less
 /// than this.
 const RESTS: u32 = 100;
-const RESTS_AT_LEAST: Duration = Duration::from_secs(30);
+const RESTS_AT_LEAST: Duration = Duration::from_secs(4);
 
 /// How nice its thread is.
 const NICE: i32 = 19;
