@@ -12,25 +12,17 @@ mod program;
 mod row;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Output;
 use std::time::Instant;
 
 use common::ejabberd::Ejabberd;
 use common::prosody::Prosody;
 use common::{PATIENCE, Raw, Server, rondel};
-use conversation::trust;
-use program::Program;
 
 /// What a person in slixmpp does: `fill` or `find`.
-fn person(row: &str, (starttls, direct): (SocketAddr, SocketAddr), certificate: &Path) {
-    let mut command = Command::new(row::cache().join("clients/bin/python"));
-    command.env("PYTHONDONTWRITEBYTECODE", "1");
-    command.arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients/moving_in.py")).arg(row);
-    command.args(["127.0.0.1", &starttls.port().to_string(), &direct.port().to_string()]);
-    let mut person = Program::start(trust(&mut command, certificate));
-    person.hear("DONE");
-    person.end_well();
+fn person(row: &str, addresses: (SocketAddr, SocketAddr), certificate: &Path) {
+    row::finish(row::start("moving_in.py", row, addresses, certificate));
 }
 
 fn find(server: &Server) {

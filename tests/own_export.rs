@@ -11,30 +11,18 @@ mod program;
 mod row;
 
 use std::fmt::Write;
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::Instant;
 
 use common::browser::{Browser, Page};
 use common::commands::{COMMANDS, fill};
 use common::{PATIENCE, Raw, Server, rondel, user};
-use conversation::trust;
 use program::Program;
 
 const HTTPS: &[&str] = &["--https", "127.0.0.1:0"];
 
 /// A person in slixmpp who does what this row says.
 fn person(row: &str, server: &Server) -> Program {
-    let mut command = Command::new(row::cache().join("clients/bin/python"));
-    command.env("PYTHONDONTWRITEBYTECODE", "1");
-    command.arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients/moving_in.py")).arg(row);
-    command.arg("127.0.0.1").args([server.address, server.direct_tls].map(|address| address.port().to_string()));
-    Program::start(trust(&mut command, &server.certificate()))
-}
-
-fn finishes(mut person: Program) {
-    person.hear("DONE");
-    person.end_well();
+    row::start("moving_in.py", row, (server.address, server.direct_tls), &server.certificate())
 }
 
 /// The path of a link.
@@ -53,10 +41,10 @@ fn people_move_to_another_server_by_themselves() {
     let people = ["romeo", "juliet", "nurse", "mercutio"];
     let mut server = Server::start_with(tempfile::tempdir().unwrap(), &[&["--dev"], HTTPS].concat());
     people.iter().for_each(|user| server.add_user(user));
-    finishes(person("fill", &server));
+    row::finish(person("fill", &server));
     let mut fetching = person("links", &server);
     let links = people.map(|_| fetching.hear("LINK"));
-    finishes(fetching);
+    row::finish(fetching);
     let folder = tempfile::tempdir().unwrap();
     let other = Server::start_with(tempfile::tempdir().unwrap(), &["--dev"]);
     let mut browser = Browser::of(&mut server, "127.0.7.1");
@@ -75,7 +63,7 @@ fn people_move_to_another_server_by_themselves() {
         let said = other.rondel_says(&["import", file.to_str().unwrap(), "--account", &account]);
         assert!(said.starts_with("imported 1 accounts with "), "{said}");
     }
-    finishes(person("find", &other));
+    row::finish(person("find", &other));
 }
 
 #[test]

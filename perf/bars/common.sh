@@ -222,22 +222,22 @@ calc() {
 
 # at_most WHAT FIGURE BAR UNIT: one line; remembers whether it holds.
 at_most() {
-    local word="holds"
-    if awk "BEGIN { exit !($2 > $3) }"; then
-        word="falls short"
-        failed=1
-    fi
-    printf '%-62s %10s  at most %-10s %-5s %s\n' "$1" "$(calc "$2")" "$(calc "$3")" "${4:-}" "$word"
+    judge ">" "at most" "$@"
 }
 
 # at_least WHAT FIGURE BAR UNIT: the same, the other way round.
 at_least() {
+    judge "<" "at least" "$@"
+}
+
+# judge WRONG WORDS WHAT FIGURE BAR UNIT: it falls short if the comparison WRONG of figure and bar is true.
+judge() {
     local word="holds"
-    if awk "BEGIN { exit !($2 < $3) }"; then
+    if awk "BEGIN { exit !($4 $1 $5) }"; then
         word="falls short"
         failed=1
     fi
-    printf '%-62s %10s  at least %-9s %-5s %s\n' "$1" "$(calc "$2")" "$(calc "$3")" "${4:-}" "$word"
+    printf '%-62s %10s  %-18s %-5s %s\n' "$3" "$(calc "$4")" "$2 $(calc "$5")" "${6:-}" "$word"
 }
 
 # verdict: the exit code.

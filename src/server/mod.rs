@@ -8,6 +8,7 @@ pub mod descriptors;
 mod firewall;
 mod lists;
 mod observer;
+mod repeating;
 mod scrapes;
 mod secret;
 mod signals;
@@ -219,7 +220,7 @@ pub fn run(options: &ServeOptions) -> Result<Ended, String> {
         store: Arc::clone(&store),
         registrar,
     };
-    let watcher = watch::Watcher::start(watch, watched).map_err(|error| format!("cannot start a thread: {error}"))?;
+    let watcher = watch.start(watched).map_err(|error| format!("cannot start a thread: {error}"))?;
     let mut forgotten: Option<Instant> = None;
     let died = loop {
         match signals.wait(&runtime.ended()) {

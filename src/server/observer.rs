@@ -3,13 +3,13 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam::channel::Receiver;
 use rondel_shards::Metrics;
 use rondel_storage::{Store, accounts};
 
+use super::repeating::Repeating;
 use crate::admin::{Counted, Lately};
 use crate::shard::Settings;
 
@@ -50,12 +50,11 @@ pub struct Observed {
     pub store: Arc<Store>,
 }
 
-/// The thread. It ends when this is dropped.
+/// Whoever looks, until this is dropped.
 pub struct Observer {
     seen: Arc<Mutex<Seen>>,
     observed: Arc<Observed>,
-    end: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    _looks: Repeating,
 }
 
 impl Observer {
@@ -63,12 +62,12 @@ impl Observer {
     pub fn start(observed: Observed) -> std::io::Result<Observer> {
         let observed = Arc::new(observed);
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let (end, ended) = bounded(0);
-        let thread = std::thread::Builder::new().name("observer".into()).spawn({
+        let mut counts_at = Instant::now();
+        let looks = Repeating::start("observer", Some(NICE), EVERY, {
             let (observed, seen) = (Arc::clone(&observed), Arc::clone(&seen));
-            move || run(&observed, &seen, &ended)
+            move |ended| look(&observed, &seen, &mut counts_at, ended)
         })?;
-        Ok(Observer { seen, observed, end: Some(end), thread: Some(thread) })
+        Ok(Observer { seen, observed, _looks: looks })
     }
 
     /// How much has come within the last minute, or since the server has started.
@@ -92,39 +91,24 @@ impl Observer {
     }
 }
 
-impl Drop for Observer {
-    fn drop(&mut self) {
-        drop(self.end.take());
-        if let Some(thread) = self.thread.take() {
-            // It cannot have panicked with anything left to do.
-            let _ = thread.join();
+/// Looks once, and counts accounts if that is due again.
+fn look(observed: &Observed, seen: &Mutex<Seen>, counts_at: &mut Instant, ended: &Receiver<()>) {
+    let lock = || seen.lock().unwrap_or_else(PoisonError::into_inner);
+    {
+        let mut seen = lock();
+        if seen.looks.len() == LOOKS {
+            seen.looks.pop_front();
         }
+        seen.looks.push_back((Instant::now(), observed.totals()));
     }
-}
-
-fn run(observed: &Observed, seen: &Mutex<Seen>, ended: &Receiver<()>) {
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::debug!(target: "server", %error, "the observer has the usual priority");
+    let began = Instant::now();
+    if began < *counts_at {
+        return;
     }
-    let mut counts_at = Instant::now();
-    loop {
-        {
-            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if seen.looks.len() == LOOKS {
-                seen.looks.pop_front();
-            }
-            seen.looks.push_back((Instant::now(), observed.totals()));
-        }
-        if Instant::now() >= counts_at {
-            let began = Instant::now();
-            let Some(accounts) = observed.count_accounts(ended) else { return };
-            seen.lock().unwrap_or_else(PoisonError::into_inner).accounts = accounts;
-            counts_at = Instant::now() + (began.elapsed() * RESTS).max(RESTS_AT_LEAST);
-        }
-        if ended.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout) {
-            return;
-        }
+    if let Some(accounts) = observed.count_accounts(ended) {
+        lock().accounts = accounts;
     }
+    *counts_at = Instant::now() + (began.elapsed() * RESTS).max(RESTS_AT_LEAST);
 }
 
 impl Observed {

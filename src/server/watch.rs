@@ -3,14 +3,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{RecvTimeoutError, Sender, bounded};
 use rondel_shards::Remote;
 use rondel_storage::Store;
 
 use super::backups::Schedule;
+use super::repeating::Repeating;
 use crate::admin::{self, Alert, BackupFacts};
 use crate::shard::{Message, Settings, ToRegistrar};
 
@@ -113,39 +112,6 @@ pub struct Watched {
     pub registrar: Remote<Message>,
 }
 
-/// The thread that looks. It ends when this is dropped; it waits for no disk, so that it notices one that does not
-/// answer.
-pub struct Watcher {
-    end: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Watcher {
-    /// Looks at once, and then again and again.
-    pub fn start(mut watch: Watch, watched: Watched) -> std::io::Result<Watcher> {
-        let (end, ended) = bounded(0);
-        let thread = std::thread::Builder::new().name("watch".into()).spawn(move || {
-            loop {
-                watch.look(&watched);
-                if ended.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout) {
-                    return;
-                }
-            }
-        })?;
-        Ok(Watcher { end: Some(end), thread: Some(thread) })
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        drop(self.end.take());
-        if let Some(thread) = self.thread.take() {
-            // It cannot have panicked with anything left to do.
-            let _ = thread.join();
-        }
-    }
-}
-
 /// What was seen so far, and of what administrators have heard.
 pub struct Watch {
     thresholds: Thresholds,
@@ -186,6 +152,12 @@ impl Watch {
             slow: (0, None),
             began: Instant::now(),
         }
+    }
+
+    /// Looks at once, and then again and again. Its thread waits for no disk, so that it notices one that does not
+    /// answer.
+    pub fn start(mut self, watched: Watched) -> std::io::Result<Repeating> {
+        Repeating::start("watch", None, EVERY, move |_| self.look(&watched))
     }
 
     /// Looks whether anything is wrong, and tells administrators through the shard that counts.

@@ -96,7 +96,6 @@ pub(crate) struct Counters {
     pub(crate) deliveries: AtomicU64,
     pub(crate) panics: AtomicU64,
     pub(crate) reopened: AtomicU64,
-    pub(crate) failing: AtomicU64,
     sync_micros: AtomicU64,
     sync_micros_max: AtomicU64,
     sync_micros_log2: [AtomicU64; SYNC_BUCKETS],
@@ -134,7 +133,7 @@ impl Counters {
         add(&self.sync_micros_log2[bucket], 1);
     }
 
-    /// A snapshot, without the queues' lengths, which the queues know.
+    /// A snapshot, without the queues' lengths, which the queues know, and without whether writes fail.
     pub(crate) fn snapshot(&self) -> Metrics {
         Metrics {
             batches: self.batches.load(Relaxed),
@@ -152,7 +151,6 @@ impl Counters {
             deliveries: self.deliveries.load(Relaxed),
             panics: self.panics.load(Relaxed),
             reopened: self.reopened.load(Relaxed),
-            failing: self.failing.load(Relaxed) != 0,
             sync_micros_now: match self.sync_since.load(Relaxed) {
                 0 => 0,
                 since => self.now_micros().saturating_sub(since - 1),

@@ -12,7 +12,7 @@ use crate::{
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Release, Ordering::SeqCst, fence};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Builder, JoinHandle};
 use std::time::Duration;
 
@@ -48,10 +48,14 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     poisoned: OnceLock<Failure>,
     /// Why writes fail, while they do.
-    pub(crate) trouble: Mutex<Option<Failure>>,
+    trouble: Mutex<Option<Failure>>,
 }
 
 impl Shared {
+    pub(crate) fn trouble(&self) -> MutexGuard<'_, Option<Failure>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Notes a panic that was contained.
     pub(crate) fn poison(&self, failure: &Failure) {
         add(&self.counters.panics, 1);
@@ -193,6 +197,7 @@ impl Store {
         let mut metrics = self.shared.counters.snapshot();
         let (requests, bytes) = self.shared.backlog.waiting();
         (metrics.write_queue, metrics.write_queue_bytes) = (requests as u64, bytes as u64);
+        metrics.failing = self.shared.trouble().is_some();
         metrics.read_queue = self.shared.reads.len() as u64;
         metrics
     }
@@ -209,7 +214,7 @@ impl Store {
 
     /// Why writes fail, if the latest one has, or what was archived cannot be written out.
     pub fn trouble(&self) -> Option<Failure> {
-        let trouble = self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let trouble = self.shared.trouble().clone();
         trouble.or_else(|| self.shared.engine.tails().failure())
     }
 

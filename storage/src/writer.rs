@@ -11,8 +11,7 @@ use crate::reply::{Failure, FailureKind, Outcome};
 use crate::store::Shared;
 use crossbeam::channel::Receiver;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -225,10 +224,7 @@ impl Writer<'_> {
                 });
             }
         }
-        if failure.is_some() || self.shared.counters.failing.load(Relaxed) != 0 {
-            *self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = failure.cloned();
-        }
-        self.shared.counters.failing.store(u64::from(self.trouble.is_some()), Relaxed);
+        *self.shared.trouble() = failure.cloned();
     }
 
     /// After most write errors RocksDB refuses all further writes until it is opened anew. That is tried only when
