@@ -12,9 +12,8 @@ pub struct Repeating {
 }
 
 impl Repeating {
-    /// Does it at once, and then with so much time in between, as nice as that if it is said (setpriority(2)). What it is
-    /// given is
-    /// disconnected once it is to end.
+    /// Does it at once, and then with so much time in between, as nice as that if it is said (setpriority(2)). What it
+    /// is given is disconnected once it is to end.
     pub fn start(
         name: &'static str,
         nice: Option<i32>,
