@@ -83,6 +83,21 @@ fn people_come_from_ejabberd(passwords: &str) {
     let (server, text) = moved_in(&file);
     assert_eq!(text, "imported 6 accounts with 0 archived messages\n");
     person("find_handed_over", (server.address, server.direct_tls), &server.certificate());
+    has_both(&server);
+    // And all that it keeps.
+    let (server, text) = moved_in(&ejabberd.dump());
+    let archived = text.strip_prefix("imported 6 accounts with ").and_then(|rest| rest.split(' ').next());
+    let archived: usize = archived.and_then(|number| number.parse().ok()).expect(&text);
+    assert!(archived >= 8, "each of four messages has two archives: {text}");
+    assert_eq!(text.lines().count(), 1, "nothing is left out: {text}");
+    find(&server);
+    has_both(&server);
+    let told = said(&["export", "-", "--account", "juliet@localhost"], &server.data());
+    assert!(told.contains("<last-activity ") && told.contains("<archive "), "{told}");
+}
+
+/// Has those whose names are written in some other way in a file, too.
+fn has_both(server: &Server) {
     let listed = said(&["user", "list"], &server.data());
     assert!(listed.contains("o\\27neil@localhost") && listed.contains("jürgen@second.localhost"), "{listed}");
 }

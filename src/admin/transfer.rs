@@ -14,12 +14,13 @@ use super::request::Done;
 use super::users::now;
 use crate::account::archive_ids::ArchiveIds;
 use crate::random;
-use crate::transfer::Told;
+use crate::transfer::ejabberd::{self, Ejabberd};
 use crate::transfer::export::{Export, ExportError, Exported, Wanted};
 use crate::transfer::import::{Import, Imported};
 use crate::transfer::pie::Pie;
 use crate::transfer::pieces::Unknown;
-use crate::transfer::prosody::{Found, Prosody};
+use crate::transfer::prosody::Prosody;
+use crate::transfer::{Found, Told};
 
 /// Bytes of text that are told at once at most.
 const TOLD_BYTES: usize = 64 << 10;
@@ -88,8 +89,8 @@ impl Transfer {
         }
     }
 
-    /// Puts the accounts of a file (XEP-0227), or of the data directory of a Prosody, into the store; or one of them,
-    /// which has brought it.
+    /// Puts the accounts of a file (XEP-0227, or a dump of ejabberd), or of the data directory of a Prosody, into the
+    /// store; or one of them, which has brought it.
     pub fn import(
         &self,
         path: &Path,
@@ -109,15 +110,14 @@ impl Transfer {
             }
             import.take(piece)
         };
-        let read = match path.is_dir() {
-            true => Prosody::new(&mut take)
-                .read(path)
-                .map(|found| (Unknown::default(), found))
-                .map_err(|error| error.to_string()),
-            false => Pie::new(&mut take)
-                .read(path)
-                .map(|unknown| (unknown, Found::default()))
-                .map_err(|error| error.to_string()),
+        let found = |found| (Unknown::default(), found);
+        let read = if path.is_dir() {
+            Prosody::new(&mut take).read(path).map(found).map_err(|error| error.to_string())
+        } else if ejabberd::is_dump(path) {
+            Ejabberd::new(&mut take).read(path).map(found).map_err(|error| error.to_string())
+        } else {
+            let read = Pie::new(&mut take).read(path);
+            read.map(|unknown| (unknown, Found::default())).map_err(|error| error.to_string())
         };
         // What has come before a mistake is there.
         let imported = import.finish().map_err(failed)?;

@@ -33,8 +33,9 @@ pub struct ExportFlags {
 /// The flags of `rondel import`.
 #[derive(Args, Debug)]
 pub struct ImportFlags {
-    /// A file as rondel export and other servers write it (XEP-0227), or the data directory of a Prosody that keeps its
-    /// data in files. A running server reads it itself: its user has to be able to.
+    /// A file as rondel export and other servers write it (XEP-0227), what ejabberdctl dump writes, or the data
+    /// directory of a Prosody that keeps its data in files. A running server reads it itself: its user has to be able
+    /// to.
     #[arg(value_name = "FILE|DIRECTORY", value_parser = values::path)]
     pub file: PathBuf,
     /// Only this account of it, such as juliet@example.org, whose owner has brought the file: it begins as a new
@@ -102,7 +103,7 @@ pub fn import(flags: &ImportFlags) -> Result<(), String> {
     super::print(&text).map_err(|error| error.to_string())?;
     match facts.missing.len() {
         0 => Ok(()),
-        number => Err(format!("{number} files could not be read to their end")),
+        number => Err(format!("{number} things could not be read and are missing")),
     }
 }
 

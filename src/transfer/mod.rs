@@ -1,11 +1,13 @@
 //! Accounts on their way from one server to another: what an account consists of ([`Piece`]), written as XEP-0227
-//! ([`export`]), read from it ([`pie`]) and from what other servers keep, and put into a store ([`import`]).
+//! ([`export`]), read from it ([`pie`]) and from what other servers keep ([`prosody`], [`ejabberd`]), and put into a
+//! store ([`import`]).
 //!
 //! Whoever reads tells piece after piece, whoever writes takes piece after piece: neither ever has more of an account
 //! in memory than one of them, whatever it holds. What may not live here: where files are, and who may have what is in
 //! them.
 
 mod cards;
+pub mod ejabberd;
 pub mod export;
 pub mod import;
 pub mod lua;
@@ -13,6 +15,8 @@ pub mod pie;
 pub mod pieces;
 pub mod prosody;
 mod vcard4;
+
+use std::collections::BTreeMap;
 
 use rondel_storage::accounts::Role;
 use rondel_storage::preferences::{ArchivePreferences, LastActivity};
@@ -150,6 +154,28 @@ impl Told {
         self.number += 1;
         if self.first.len() < TOLD_MAX {
             self.first.push(name);
+        }
+    }
+}
+
+/// What was found with another server beside what is told piece by piece.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Found {
+    /// Rooms, which are not imported.
+    pub rooms: Told,
+    /// Kinds of data that are not known here, and how many there are of each.
+    pub unknown: BTreeMap<String, u64>,
+    /// What could not be read, and where it is.
+    pub unreadable: Vec<String>,
+}
+
+/// Things that cannot be read of which is told at most.
+const UNREADABLE_MAX: usize = 100;
+
+impl Found {
+    fn unreadable(&mut self, text: String) {
+        if self.unreadable.len() < UNREADABLE_MAX {
+            self.unreadable.push(text);
         }
     }
 }

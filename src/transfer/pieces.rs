@@ -93,7 +93,7 @@ fn as_keys(value: &str) -> Option<ScramKeys> {
 
 /// Keys: the stored one, the server's and the salt in Base64. ejabberd encodes what it has in Base64 once more, which
 /// is seen by how long a key is then.
-fn keys(hash: Hash, iterations: &str, parts: &[&str; 3]) -> Option<ScramKeys> {
+pub fn keys(hash: Hash, iterations: &str, parts: &[&str; 3]) -> Option<ScramKeys> {
     let decode = |text: &[u8]| BASE64.decode(text).ok();
     let [mut stored_key, mut server_key, mut salt] = parts.map(|part| decode(part.as_bytes()));
     if stored_key.as_ref().is_some_and(|key| key.len() != hash.bytes()) {
@@ -271,6 +271,15 @@ pub fn configure(config: &mut NodeConfig, form: &Element) {
     if let Some(written) = Submission::written(form) {
         written.configure_known(config);
     }
+}
+
+/// The configuration of a node of which the options have these names, without `pubsub#`, and these values.
+pub fn configured<'n>(node: &str, options: impl Iterator<Item = (&'n str, String)>) -> NodeConfig {
+    let options: Vec<(String, String)> = options.map(|(name, value)| (format!("pubsub#{name}"), value)).collect();
+    let fields: Vec<(&str, &str)> = options.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let mut config = default_config(ServiceKind::Account, node);
+    Submission::of(&fields).configure_known(&mut config);
+    config
 }
 
 /// An item of a node.

@@ -5,7 +5,6 @@
 //! returns one value, a `.list` file has items one after the other. Stanzas are tables with `name`, `attr` and their
 //! content.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -15,24 +14,12 @@ use rondel_storage::pubsub::People;
 use rondel_storage::roster;
 
 use super::lua::{Lua, Table, Value};
-use super::{Piece, Standing, Told, percent_decoded, pieces};
+use super::{Found, Piece, Standing, percent_decoded, pieces};
 use crate::account::roster::subscription;
 use crate::datetime;
 use crate::hex;
-use crate::pubsub::{ServiceKind, Submission, default_config};
 use crate::sasl::{Hash, ScramKeys};
 use crate::xml::{Element, namespaces as ns};
-
-/// What was found beside what is told piece by piece.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Found {
-    /// Rooms, which are not imported.
-    pub rooms: Told,
-    /// Kinds of data that are not known here, and of how many accounts.
-    pub unknown: BTreeMap<String, u64>,
-    /// What could not be read, with its file.
-    pub unreadable: Vec<String>,
-}
 
 /// The kinds of data that are read of accounts and of rooms, and one that Prosody makes of them by itself.
 const KINDS: [&str; 11] = [
@@ -51,9 +38,6 @@ const KINDS: [&str; 11] = [
 
 /// What the items of a node of personal eventing are a kind of begins so.
 const NODE: &str = "pep_";
-
-/// Files that cannot be read of which is told at most.
-const UNREADABLE_MAX: usize = 100;
 
 /// Why nothing was read.
 #[derive(Debug, thiserror::Error)]
@@ -268,9 +252,7 @@ impl<'t> Prosody<'t> {
     }
 
     fn unreadable<T>(&mut self, path: &Path, text: &str) -> Option<T> {
-        if self.found.unreadable.len() < UNREADABLE_MAX {
-            self.found.unreadable.push(format!("{}: {text}", path.display()));
-        }
+        self.found.unreadable(format!("{}: {text}", path.display()));
         None
     }
 }
@@ -349,22 +331,16 @@ fn archive_preferences(preferences: &Table) -> ArchivePreferences {
 fn node(name: &str, node: &Value) -> Piece {
     let table = node.table();
     let part = |part: &str| table.and_then(|table| table.get(part)?.table());
-    let mut config = default_config(ServiceKind::Account, name);
-    let options: Vec<(String, String)> = part("config")
-        .into_iter()
-        .flat_map(Table::texts)
-        .filter_map(|(name, value)| {
-            let value = match value {
-                Value::Text(_) => value.text()?.to_owned(),
-                Value::Number(number) => number.to_string(),
-                Value::Boolean(is_set) => is_set.to_string(),
-                _ => return None,
-            };
-            Some((format!("pubsub#{name}"), value))
-        })
-        .collect();
-    let fields: Vec<(&str, &str)> = options.iter().map(|(name, value)| (&**name, &**value)).collect();
-    Submission::of(&fields).configure_known(&mut config);
+    let options = part("config").into_iter().flat_map(Table::texts).filter_map(|(name, value)| {
+        let value = match value {
+            Value::Text(_) => value.text()?.to_owned(),
+            Value::Number(number) => number.to_string(),
+            Value::Boolean(is_set) => is_set.to_string(),
+            _ => return None,
+        };
+        Some((name, value))
+    });
+    let config = pieces::configured(name, options);
     let affiliations = part("affiliations").into_iter().flat_map(Table::texts);
     let affiliations = affiliations.filter_map(|(jid, value)| pieces::affiliated(jid, value.text()?));
     let people = People { affiliations: affiliations.collect(), ..People::default() };

@@ -91,6 +91,13 @@ impl Ejabberd {
         (folder, main)
     }
 
+    /// All that it keeps, as `dump` writes it.
+    pub fn dump(&self) -> PathBuf {
+        let file = self.directory.path().join("dump.txt");
+        self.control(&["dump", file.to_str().unwrap()]);
+        file
+    }
+
     fn control(&self, arguments: &[&str]) -> Output {
         let output = command(self.directory.path()).args(arguments).stdout(Stdio::piped()).output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
@@ -114,7 +121,7 @@ fn command(path: &Path) -> Command {
 
 fn configuration(path: &Path, port: u16, lines: &str) -> String {
     let modules =
-        ["blocking", "caps", "carboncopy", "disco", "offline", "ping", "privacy", "private", "roster", "vcard"];
+        ["blocking", "caps", "carboncopy", "disco", "last", "offline", "ping", "privacy", "private", "roster", "vcard"];
     let modules: String = modules.iter().map(|module| format!("  mod_{module}: {{}}\n")).collect();
     format!(
         "hosts: [localhost, second.localhost]\nloglevel: info\ncertfiles: [\"{}/both.pem\"]\nauth_method: internal\n\
