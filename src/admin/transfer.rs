@@ -100,7 +100,8 @@ impl Transfer {
     ) -> Result<ImportFacts, Failure> {
         let failed = |text: String| Failure::new(FailureKind::Failed, text);
         let only = jid.map(|jid| account(jid).map(|jid| jid.to_string())).transpose()?;
-        let mut import = Import::new(&self.store, only, rounds, now().as_micros() as u64);
+        let now_us = now().as_micros() as u64;
+        let mut import = Import::new(&self.store, only, rounds, now_us);
         let mut told = Instant::now();
         let mut take = |piece| {
             if told.elapsed() > TOLD_EVERY {
@@ -114,7 +115,7 @@ impl Transfer {
         let read = if path.is_dir() {
             Prosody::new(&mut take).read(path).map(found).map_err(|error| error.to_string())
         } else if ejabberd::is_dump(path) {
-            Ejabberd::new(&mut take).read(path).map(found).map_err(|error| error.to_string())
+            Ejabberd::new(&mut take, now_us).read(path).map(found).map_err(|error| error.to_string())
         } else {
             let read = Pie::new(&mut take).read(path);
             read.map(|unknown| (unknown, Found::default())).map_err(|error| error.to_string())

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use rondel_storage::accounts::{self, Account, AccountFlags, Disabled};
 use rondel_storage::archive::{self, Appends};
 use rondel_storage::preferences::{self, Preferences};
-use rondel_storage::pubsub::{self, AccessModel, Change, Item, NodeConfig, People, StoredPeople};
+use rondel_storage::pubsub::{self, AccessModel, Change, Item, MaxItems, NodeConfig, People, StoredPeople};
 use rondel_storage::registrations::{Registration, Source};
 use rondel_storage::roster;
 use rondel_storage::{Bulk, LoadError, Outcome, Owner, Store, WriteRequest, blocks, offline, private};
@@ -187,6 +187,11 @@ impl<'s> Import<'s> {
             }
             Piece::Block(jid) => begun.blocks.push(jid),
             Piece::Private(element) if is_bookmarks(&element) => begun.legacy_bookmarks.push(element),
+            Piece::Private(element) if let Some((since_s, reason)) = pieces::ban(&element) => {
+                if self.only.is_none() {
+                    begun.standing.disabled.get_or_insert((since_s, reason, None));
+                }
+            }
             Piece::Private(element) => {
                 let xml = begun.private.entry((element.namespace.clone(), element.name.clone())).or_default();
                 element.write_to(xml, ns::CLIENT);
@@ -199,6 +204,7 @@ impl<'s> Import<'s> {
             }
             Piece::Node { name, config, people } => {
                 begun.cards.node(&name, config.as_deref());
+                let config = config.filter(|config| is_meant(&name, config));
                 let (known, all) = begun.nodes.entry(name).or_default();
                 *known = config.or(known.take());
                 all.affiliations.extend(people.affiliations);
@@ -323,6 +329,7 @@ impl<'s> Import<'s> {
 
     /// Bookmarks that came in their older form, of rooms that are in none of the newer one, become such.
     fn bookmarks(&mut self, begun: &mut Begun) -> Result<(), String> {
+        let mut others: Option<Element> = None;
         for storage in std::mem::take(&mut begun.legacy_bookmarks) {
             let (bookmarks, rest) = read_storage(&storage);
             for bookmark in bookmarks {
@@ -331,11 +338,15 @@ impl<'s> Import<'s> {
                     self.item(begun, node, bookmark.jid, payload, None, None)?;
                 }
             }
-            if rest.children().next().is_some() {
-                // Where what is no bookmark is kept of what private storage shows.
-                let node = ns::LEGACY_BOOKMARKS.to_owned();
-                self.item(begun, node, "current".to_owned(), Some(rest), None, None)?;
-            }
+            let known = others.unwrap_or_else(|| Element::new(&rest.name, &rest.namespace));
+            let is_new = |child: &&Element| !known.children().any(|other| other == *child);
+            let new: Vec<Element> = rest.children().filter(is_new).cloned().collect();
+            others = Some(new.into_iter().fold(known, Element::with_child));
+        }
+        if let Some(others) = others.filter(|others| others.children().next().is_some()) {
+            // Where what is no bookmark is kept of what private storage shows.
+            let node = ns::LEGACY_BOOKMARKS.to_owned();
+            self.item(begun, node, "current".to_owned(), Some(others), None, None)?;
         }
         Ok(())
     }
@@ -390,11 +401,15 @@ impl<'s> Import<'s> {
             request = request.and(vcard::set(owner, &card));
         }
         request = preferences::put(request, &begun.preferences);
-        if begun.keys.is_empty() {
-            match begun.password.as_deref().and_then(sasl::prepare_password) {
-                Some(password) => begun.keys = sasl::new_keys(&password, self.rounds),
-                None => self.imported.without_password.add(begun.jid.clone()),
+        // With a password, whatever clients can prove it by; with keys alone, what those can be used for.
+        let password = begun.password.as_deref().and_then(sasl::prepare_password);
+        for keys in password.iter().flat_map(|password| sasl::new_keys(password, self.rounds)) {
+            if begun.keys.iter().all(|known| known.hash != keys.hash) {
+                begun.keys.push(keys);
             }
+        }
+        if begun.keys.is_empty() {
+            self.imported.without_password.add(begun.jid.clone());
         }
         let keys: Vec<_> = begun.keys.iter().cloned().map(credentials::to_store).collect();
         self.write(accounts::put(request, &account(&begun.standing, keys, self.now_us / 1_000_000)))?;
@@ -435,6 +450,13 @@ impl Begun {
 
 fn is_bookmarks(element: &Element) -> bool {
     element.name == "storage" && element.namespace == ns::LEGACY_BOOKMARKS
+}
+
+/// Whether somebody has meant a node to be so. What is nobody else's business became, where a server knew nothing of
+/// it, what any node becomes that is published to (XEP-0163 §5): shown to contacts, with one item.
+fn is_meant(node: &str, config: &NodeConfig) -> bool {
+    let is_usual = config.access == AccessModel::Presence && config.max_items == MaxItems::Count(1);
+    !is_usual || default_config(ServiceKind::Account, node).access != AccessModel::Whitelist
 }
 
 fn account(standing: &Standing, keys: Vec<accounts::ScramKeys>, now_s: u64) -> Account {

@@ -14,8 +14,8 @@ use super::{Archived, OWN, Piece, Standing};
 use crate::account::roster::subscription;
 use crate::admin::mechanism_name;
 use crate::datetime;
-use crate::jid::Jid;
-use crate::pubsub::{ServiceKind, Submission, affiliation, default_config};
+use crate::jid::{Jid, bare_of, domain_of};
+use crate::pubsub::{PubsubLimits, ServiceKind, Submission, affiliation, default_config};
 use crate::sasl::{Hash, ScramKeys};
 use crate::xml::{Content, Element, Scratch, namespaces as ns, write_without};
 
@@ -168,17 +168,69 @@ fn blocklist(element: &Element) -> Vec<Piece> {
     element.children().filter_map(|item| Some(Piece::Block(address(item.attribute("jid")?)?))).collect()
 }
 
-/// Who is denied everything in the default list; what else a privacy list can say nobody here understands (XEP-0016,
-/// which XEP-0191 has taken the place of).
+/// The default list of those that say who is denied what (XEP-0016).
 fn privacy(element: &Element) -> Vec<Piece> {
     const PRIVACY: &str = "jabber:iq:privacy";
     let default = element.child("default", PRIVACY).and_then(|default| default.attribute("name"));
     let lists = element.children().filter(|list| list.name == "list" && list.attribute("name") == default);
-    let items = lists.flat_map(Element::children).filter(|item| {
-        let is_all = item.children().next().is_none() || item.child("message", PRIVACY).is_some();
-        item.attribute("type") == Some("jid") && item.attribute("action") == Some("deny") && is_all
+    let items = lists.flat_map(Element::children).map(|item| PrivacyItem {
+        order: item.attribute("order").and_then(|order| order.parse().ok()).unwrap_or_default(),
+        is_deny: item.attribute("action") == Some("deny"),
+        is_everything: item.children().next().is_none() || item.child("message", PRIVACY).is_some(),
+        kind: item.attribute("type").unwrap_or("none"),
+        jid: item.attribute("value").and_then(address),
     });
-    items.filter_map(|item| Some(Piece::Block(address(item.attribute("value")?)?))).collect()
+    denied(items.collect())
+}
+
+/// An item of a privacy list (XEP-0016 §2.1).
+pub struct PrivacyItem<'l> {
+    /// Items with a smaller one come first.
+    pub order: u64,
+    /// Whether it denies, or allows.
+    pub is_deny: bool,
+    /// Whether it holds for all stanzas, or for messages, without which the rest is of no use.
+    pub is_everything: bool,
+    /// Whom it concerns: `none` is everybody, `jid` an address.
+    pub kind: &'l str,
+    /// The address.
+    pub jid: Option<String>,
+}
+
+/// Those who are denied everything, or messages, by a privacy list of which the first item that fits holds. What else
+/// such a list can say nobody here understands: XEP-0191 has taken the place of XEP-0016.
+pub fn denied(mut items: Vec<PrivacyItem>) -> Vec<Piece> {
+    items.sort_by_key(|item| item.order);
+    let mut allowed: Vec<String> = Vec::new();
+    let mut blocked = Vec::new();
+    for item in items.into_iter().filter(|item| item.is_everything) {
+        match (item.kind, item.is_deny, item.jid) {
+            ("none", false, _) => break,
+            ("jid", false, Some(jid)) => allowed.push(jid),
+            // Blocking has no exceptions.
+            ("jid", true, Some(jid)) if !allowed.iter().any(|other| is_of(other, &jid)) => blocked.push(jid),
+            _ => {}
+        }
+    }
+    blocked.into_iter().map(Piece::Block).collect()
+}
+
+/// Whether an address is another one, or one of its resources or of the accounts of its domain.
+fn is_of(jid: &str, other: &str) -> bool {
+    let bare = bare_of(jid);
+    [jid, bare, domain_of(bare)].contains(&other)
+}
+
+/// Since when and why an account is banned, as ejabberd keeps that among what clients keep (`ban_account`).
+pub fn ban(element: &Element) -> Option<(u64, String)> {
+    const BANNED: &str = "jabber:ejabberd:banned";
+    if element.name != "banned" || element.namespace != BANNED {
+        return None;
+    }
+    // Its children were written without their namespace.
+    let text = |name: &str| element.children().find(|child| child.name == name).map(Element::text);
+    let since = text("bandate").and_then(|date| u64::try_from(datetime::parse(&date)?.us / 1_000_000).ok());
+    Some((since.unwrap_or_default(), text("reason").unwrap_or_default()))
 }
 
 fn archive_preferences(element: &Element) -> ArchivePreferences {
@@ -275,7 +327,14 @@ pub fn configure(config: &mut NodeConfig, form: &Element) {
 
 /// The configuration of a node of which the options have these names, without `pubsub#`, and these values.
 pub fn configured<'n>(node: &str, options: impl Iterator<Item = (&'n str, String)>) -> NodeConfig {
-    let options: Vec<(String, String)> = options.map(|(name, value)| (format!("pubsub#{name}"), value)).collect();
+    let items_max = PubsubLimits::default().items_max_per_node;
+    let options: Vec<(String, String)> = options
+        .map(|(name, value)| {
+            // One who wants more than there may be wants as many as there may be.
+            let is_more = name == "max_items" && value.parse().is_ok_and(|count: u64| count > items_max.into());
+            (format!("pubsub#{name}"), if is_more { "max".to_owned() } else { value })
+        })
+        .collect();
     let fields: Vec<(&str, &str)> = options.iter().map(|(name, value)| (&**name, &**value)).collect();
     let mut config = default_config(ServiceKind::Account, node);
     Submission::of(&fields).configure_known(&mut config);

@@ -292,6 +292,60 @@ fn bookmarks_have_one_form_whatever_form_they_come_in() {
 }
 
 #[test]
+fn bookmarks_are_not_shown_to_contacts_by_a_server_that_knew_nothing_of_them() {
+    let place = Place::new();
+    let store = place.store("store");
+    let content = "<pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><configure node='urn:xmpp:bookmarks:1'>\
+        <x xmlns='jabber:x:data' type='form'><field var='pubsub#access_model'><value>presence</value></field>\
+        <field var='pubsub#max_items'><value>1</value></field></x></configure></pubsub>\
+        <query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'><conference jid='a@rooms.lit'/>\
+        <url url='u'/></storage></query>\
+        <pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='storage:bookmarks'><item id='current'>\
+        <storage xmlns='storage:bookmarks'><conference jid='b@rooms.lit'/><url url='u'/><url url='v'/></storage>\
+        </item></items></pubsub>";
+    import(&store, &place.file("in.xml", &user(content))).unwrap();
+    let (text, _) = export(&store, &Wanted::All);
+    let node = text.split("<configure node='urn:xmpp:bookmarks:1'>").nth(1).unwrap();
+    let value = |field: &str| {
+        let field = node.split(&format!("var='pubsub#{field}'")).nth(1).unwrap();
+        field.split("<value>").nth(1).unwrap().split('<').next().unwrap().to_owned()
+    };
+    assert_eq!((value("access_model"), value("max_items")), ("whitelist".into(), "max".into()));
+    assert_eq!(text.matches("<conference ").count(), 2, "{text}");
+    let others = "<storage xmlns='storage:bookmarks'><url url='u'/><url url='v'/></storage>";
+    assert_eq!(text.matches("<url ").count(), 2 * text.matches(others).count(), "{text}");
+}
+
+#[test]
+fn who_is_banned_by_ejabberd_stays_so_and_a_password_makes_all_keys() {
+    let place = Place::new();
+    let store = place.store("store");
+    let keys = "<scram-credentials xmlns='urn:xmpp:pie:0#scram' mechanism='SCRAM-SHA-1'>\
+        <iter-count>4096</iter-count><salt>AAECAwQFBgc=</salt><server-key>0pXWGK0GZJ6TR73AIUN3ITYtA1g=</server-key>\
+        <stored-key>Q6qT/SbybblGCZz8e8eSfCJOQic=</stored-key></scram-credentials>";
+    let ban = "<query xmlns='jabber:iq:private'><banned xmlns='jabber:ejabberd:banned'><reason>spam</reason>\
+        <bandate>2026-01-01T00:00:00Z</bandate><hash>x</hash></banned></query>";
+    let text = user(&format!("{keys}{ban}")).replace("<user ", "<user password='secret' ");
+    import(&store, &place.file("in.xml", &text)).unwrap();
+    let juliet = owner("juliet@capulet.com");
+    let account = |store: &Store| {
+        accounts::decode(&juliet, store.read_blocking(&accounts::get(&juliet))).unwrap().unwrap().account().clone()
+    };
+    let found = account(&store);
+    let disabled = found.disabled.as_ref().unwrap();
+    assert_eq!((disabled.since, &*disabled.reason, disabled.until), (1_767_225_600, "spam", None));
+    assert_eq!(found.keys.len(), 3, "{found:?}");
+    assert_eq!(found.keys.iter().filter(|keys| keys.iterations == 4096 && keys.salt.len() == 8).count(), 1);
+    assert!(!export(&store, &Wanted::All).0.contains("jabber:ejabberd:banned"));
+    // What somebody brings is not what was decided.
+    let store = place.store("other");
+    let mut import = Import::new(&store, Some("juliet@capulet.com".into()), 4096, NOW_US);
+    Pie::new(&mut |piece| import.take(piece)).read(&place.file("in.xml", &text)).unwrap();
+    import.finish().unwrap();
+    assert_eq!(account(&store).disabled, None);
+}
+
+#[test]
 fn what_cannot_be_read_is_told_and_the_rest_is_there() {
     let place = Place::new();
     let store = place.store("store");

@@ -52,12 +52,13 @@ pub fn is_dump(path: &Path) -> bool {
 pub struct Ejabberd<'t> {
     tell: &'t mut dyn FnMut(Piece) -> Result<(), String>,
     found: Found,
+    now_us: u64,
 }
 
 impl<'t> Ejabberd<'t> {
-    /// Whoever is told of each piece may end it all.
-    pub fn new(tell: &'t mut dyn FnMut(Piece) -> Result<(), String>) -> Ejabberd<'t> {
-        Ejabberd { tell, found: Found::default() }
+    /// Whoever is told of each piece may end it all. The time is in microseconds since 1970.
+    pub fn new(tell: &'t mut dyn FnMut(Piece) -> Result<(), String>, now_us: u64) -> Ejabberd<'t> {
+        Ejabberd { tell, found: Found::default(), now_us }
     }
 
     /// Reads a dump.
@@ -76,7 +77,7 @@ impl<'t> Ejabberd<'t> {
             for place in of_account {
                 let (there, term) = term_at(file, place.offset).map_err(fail)?;
                 file = there;
-                match records::pieces(place.kind, &index.record(&term), name, &index) {
+                match records::pieces(place.kind, &index.record(&term), name, &index, self.now_us) {
                     Some(pieces) => pieces.into_iter().try_for_each(&mut *self.tell).map_err(DumpError::Ended)?,
                     None => self.unreadable(path, place, name),
                 }

@@ -3,15 +3,20 @@
 use std::collections::HashMap;
 
 use rondel_storage::preferences::{ArchiveDefault, ArchivePreferences, LastActivity};
-use rondel_storage::pubsub::{People, Subscription, SubscriptionState};
+use rondel_storage::pubsub::{People, Subscription};
 use rondel_storage::roster;
 
 use super::index::Index;
 use super::terms::Term;
 use crate::account::roster::subscription;
+use crate::pubsub::affiliation;
 use crate::sasl::{Hash, ScramKeys};
+use crate::transfer::pieces::PrivacyItem;
 use crate::transfer::{Piece, pieces};
 use crate::xml::{Element, escape, namespaces as ns};
+
+/// Groups that a node may be for, which is what its form may have of values.
+const GROUPS_MAX: usize = 100;
 
 /// What a record is of an account, in the order in which accounts are told.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -142,15 +147,24 @@ impl<'t> Record<'t> {
         let time = match kind {
             Kind::Item => self.get("modification").and_then(|by| by.tuple().first()),
             Kind::Offline | Kind::Archived => self.get("timestamp"),
+            // Addresses with a resource, of which a bare one is made, do not take the place of one that was bare.
+            Kind::Contact => {
+                let resource = self.get("jid").and_then(|jid| jid.tuple().get(2)).and_then(Term::text);
+                return u64::from(resource.is_none_or(str::is_empty));
+            }
             _ => None,
         };
         time.and_then(time_us).unwrap_or_default()
     }
 }
 
-/// What a record says of the account. None if it is not as its table has it.
-pub fn pieces(kind: Kind, record: &Record, account: &str, index: &Index) -> Option<Vec<Piece>> {
+/// What a record says of the account at this time, in microseconds since 1970. None if it is not as its table has it.
+pub fn pieces(kind: Kind, record: &Record, account: &str, index: &Index, now_us: u64) -> Option<Vec<Piece>> {
     let one = match kind {
+        // What nobody wants to have any more.
+        Kind::Offline if record.get("expire").and_then(time_us).is_some_and(|expire_us| expire_us <= now_us) => {
+            return Some(Vec::new());
+        }
         Kind::Password => password(record.get("password")?)?,
         Kind::Contact => return contact(record, account),
         Kind::Privacy => return Some(privacy(record)),
@@ -158,7 +172,8 @@ pub fn pieces(kind: Kind, record: &Record, account: &str, index: &Index) -> Opti
         Kind::Vcard => Piece::Vcard(element(record.get("vcard")?)?),
         Kind::Node => {
             let (_, name) = record.node()?;
-            let config = pieces::configured(&name, record.list("options").iter().filter_map(option));
+            let mut config = pieces::configured(&name, record.list("options").iter().filter_map(option));
+            config.groups = groups(record);
             Piece::Node { name, config: Some(Box::new(config)), people: People::default() }
         }
         Kind::State => state(record, account, index)?,
@@ -222,6 +237,7 @@ fn contact(record: &Record, account: &str) -> Option<Vec<Piece>> {
             groups: groups.filter(|group| !group.is_empty()).collect(),
             subscription: subscription(name).unwrap_or_default(),
             ask: matches!(ask, "out" | "both" | "subscribe"),
+            approved: record.atom("approved") == Some("true"),
             listed: true,
             ..roster::Item::default()
         };
@@ -240,8 +256,7 @@ fn contact(record: &Record, account: &str) -> Option<Vec<Piece>> {
     Some(told)
 }
 
-/// Who is denied everything, or messages, in the list that holds by default; what else such a list can say nobody here
-/// understands (XEP-0016, which XEP-0191 has taken the place of).
+/// The list that holds by default of those that say who is denied what.
 fn privacy(record: &Record) -> Vec<Piece> {
     let default = record.text("default");
     let lists = record.list("lists").iter().map(Term::tuple);
@@ -249,15 +264,17 @@ fn privacy(record: &Record) -> Vec<Piece> {
         [name, items] if name.text().is_some() && name.text() == default => Some(items.list()),
         _ => None,
     });
-    let denied = items.flatten().filter_map(|item| match item.tuple() {
-        [_, kind, value, action, _, all, _, message, ..] => {
-            let is_all = [all, message].iter().any(|is_set| is_set.atom() == Some("true"));
-            let is_denied = kind.atom() == Some("jid") && action.atom() == Some("deny") && is_all;
-            is_denied.then(|| address(value, true))?
-        }
+    let items = items.flatten().filter_map(|item| match item.tuple() {
+        [_, kind, value, action, order, all, _, message, ..] => Some(PrivacyItem {
+            order: order.number().unwrap_or_default(),
+            is_deny: action.atom() == Some("deny"),
+            is_everything: [all, message].iter().any(|is_set| is_set.atom() == Some("true")),
+            kind: kind.atom()?,
+            jid: address(value, true),
+        }),
         _ => None,
     });
-    denied.map(Piece::Block).collect()
+    pieces::denied(items.collect())
 }
 
 /// Who else has to do with a node of the account.
@@ -267,16 +284,12 @@ fn state(record: &Record, account: &str, index: &Index) -> Option<Piece> {
     let mut people = People::default();
     let (bare, full) = (address(whose, false)?, address(whose, true)?);
     if bare != account {
-        people.affiliations.extend(pieces::affiliated(&bare, record.atom("affiliation")?));
+        let affiliation = record.atom("affiliation")?.replace('_', "-");
+        people.affiliations.extend(pieces::affiliated(&bare, &affiliation));
     }
-    let is_subscribed = |held: &&Term| held.tuple().first().and_then(Term::atom) == Some("subscribed");
-    people.subscriptions.extend(
-        record
-            .list("subscriptions")
-            .iter()
-            .find(is_subscribed)
-            .map(|_| Subscription { jid: full, state: SubscriptionState::Subscribed }),
-    );
+    let state = |held: &Term| affiliation::parse_state(held.tuple().first()?.atom()?);
+    let state = record.list("subscriptions").iter().find_map(state);
+    people.subscriptions.extend(state.map(|state| Subscription { jid: full, state }));
     Some(Piece::Node { name, config: None, people })
 }
 
@@ -290,6 +303,19 @@ fn item(record: &Record, index: &Index) -> Option<Piece> {
         publisher,
         at_us: Some(record.order(Kind::Item)).filter(|at_us| *at_us > 0),
     })
+}
+
+/// The groups of contacts who may read a node, if it is for groups.
+fn groups(record: &Record) -> Vec<String> {
+    let options = record.list("options").iter().filter_map(|option| match option.tuple() {
+        [name, groups] if name.atom() == Some("roster_groups_allowed") => Some(groups.list()),
+        _ => None,
+    });
+    let mut groups: Vec<String> =
+        options.flatten().filter_map(|group| group.text().map(str::to_owned)).take(GROUPS_MAX).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    groups
 }
 
 /// An option of a node, with its value as a form has it.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use rondel_storage::preferences::ArchiveDefault;
-use rondel_storage::pubsub::AccessModel;
+use rondel_storage::pubsub::{AccessModel, MaxItems};
 use rondel_storage::roster::Subscription;
 
 use super::*;
@@ -39,6 +39,8 @@ const TABLES: &str = "{tables,[{passwd,[{record_name,passwd},{attributes,[us,pas
                        {attributes,[us,id,timestamp,peer,bare_peer,packet,
                                     nick,type]}]}]}.\n";
 
+const NOW_US: u64 = 1_795_776_605_000_000;
+
 const JULIET: &str = "{<<\"juliet\">>,<<\"localhost\">>}";
 const JULIET_ALONE: &str = "{<<\"juliet\">>,<<\"localhost\">>,<<>>}";
 
@@ -49,10 +51,13 @@ fn read(records: &str) -> (Vec<Piece>, Found) {
     std::fs::write(&path, format!("{TABLES}{records}")).unwrap();
     assert!(is_dump(&path));
     let mut told = Vec::new();
-    let found = Ejabberd::new(&mut |piece| {
-        told.push(piece);
-        Ok(())
-    })
+    let found = Ejabberd::new(
+        &mut |piece| {
+            told.push(piece);
+            Ok(())
+        },
+        NOW_US,
+    )
     .read(&path)
     .unwrap();
     (told, found)
@@ -105,6 +110,7 @@ fn contacts_are_those_who_are_listed_and_those_who_ask() {
             contact("romeo", "<<\"Romeo & all\">>,both,none,[<<\"Montagues\">>],<<>>"),
             contact("mercutio", "<<>>,none,in,[],<<\"Hi <\">>"),
             contact("nurse", "<<>>,to,both,[],<<>>"),
+            contact("romeo", "<<>>,none,none,[],<<>>").replace("<<>>}", "<<\"registered\">>}"),
         ]
         .concat(),
     );
@@ -122,6 +128,7 @@ fn contacts_are_those_who_are_listed_and_those_who_ask() {
     assert_eq!(
         found,
         [
+            format!("romeo@localhost {:?} false  []", Subscription::None),
             format!("romeo@localhost {:?} false Romeo & all [\"Montagues\"]", Subscription::Both),
             format!("<presence from='mercutio@localhost' {asks}><status>Hi &lt;</status></presence>"),
             format!("nurse@localhost {:?} true  []", Subscription::To),
@@ -140,6 +147,9 @@ fn what_is_denied_by_the_default_list_is_blocked() {
         item("tybalt", "deny", "false,false,true,false,false"),
         item("romeo", "allow", "true,false,false,false,false"),
         item("paris", "deny", "false,false,false,true,false"),
+        item("romeo", "deny", "true,false,false,false,false"),
+        "{listitem,jid,{<<>>,<<\"localhost\">>,<<>>},deny,1,true,false,false,false,false}".to_owned(),
+        "{listitem,jid,{<<>>,<<\"other\">>,<<>>},deny,10,true,false,false,false,false}".to_owned(),
         "{listitem,none,none,allow,9,true,false,false,false,false}".to_owned(),
     ];
     let lists = format!("[{{<<\"other\">>,[{}]}},\n {{<<\"mine\">>,[{}]}}]", items[0], items.join(","));
@@ -169,17 +179,19 @@ fn nodes_come_before_their_items_in_whatever_order_they_stand() {
         item("c", 1, 3, ""),
         item("a", 2, 7, payload),
         state("juliet", 2, "owner,[]"),
-        state("romeo", 2, "member,[{subscribed,<<\"5F\">>}]"),
-        node("urn:x", 1, "{access_model,open},{max_items,unlimited},{roster_groups_allowed,[]}"),
-        node("urn:xmpp:bookmarks:1", 2, "{access_model,whitelist},{persist_items,true}"),
+        state("romeo", 2, "publish_only,[{pending,<<\"5F\">>}]"),
+        node("urn:x", 1, "{access_model,roster},{max_items,100000},{roster_groups_allowed,[<<\"b\">>,<<\"a\">>]}"),
+        node("urn:xmpp:bookmarks:1", 2, "{access_model,whitelist},{max_items,8},{persist_items,true}"),
     ];
     let told = of_juliet(&records.concat());
     let config = |piece: &Piece| match piece {
-        Piece::Node { name, config: Some(config), .. } => (name.clone(), config.access),
+        Piece::Node { name, config: Some(config), .. } => {
+            (name.clone(), config.access, config.max_items, config.groups.clone())
+        }
         other => panic!("{other:?}"),
     };
-    assert_eq!(config(&told[0]), ("urn:x".into(), AccessModel::Open));
-    assert_eq!(config(&told[1]), ("urn:xmpp:bookmarks:1".into(), AccessModel::Whitelist));
+    assert_eq!(config(&told[0]), ("urn:x".into(), AccessModel::Roster, MaxItems::Max, vec!["a".into(), "b".into()]));
+    assert_eq!(config(&told[1]), ("urn:xmpp:bookmarks:1".into(), AccessModel::Whitelist, MaxItems::Count(8), vec![]));
     let people = |piece: &Piece| match piece {
         Piece::Node { config: None, people, .. } => (people.affiliations.len(), people.subscriptions.len()),
         other => panic!("{other:?}"),
@@ -234,6 +246,8 @@ fn messages_come_in_the_order_of_their_times() {
         jid("juliet"),
         packet("", "<<230,151,165>>")
     );
+    let expired = waiting.replace("never", "{1795,776605,0}");
+    assert_eq!(of_juliet(&expired), []);
     let told = of_juliet(&[archived(9, "<<\"second\">>"), waiting, archived(7, "<<\"first\">>")].concat());
     let Piece::Offline { arrived_s, stanza } = &told[0] else { panic!("{told:?}") };
     let expected =
@@ -317,11 +331,11 @@ fn what_is_no_dump_or_ends_too_early_is_told_with_its_place() {
         (&*format!("{TABLES}{{passwd,\n {{"), "it ends in the middle of a term"),
     ] {
         std::fs::write(&path, text).unwrap();
-        let error = Ejabberd::new(&mut |_| Ok(())).read(&path).unwrap_err().to_string();
+        let error = Ejabberd::new(&mut |_| Ok(()), NOW_US).read(&path).unwrap_err().to_string();
         assert!(error.contains(expected), "{text}: {error}");
     }
     assert!(!is_dump(directory.path()) && !is_dump(&directory.path().join("none")));
     std::fs::write(&path, format!("{TABLES}{{passwd,{JULIET},<<\"secret\">>}}.\n")).unwrap();
-    let error = Ejabberd::new(&mut |_| Err("enough".into())).read(&path).unwrap_err();
+    let error = Ejabberd::new(&mut |_| Err("enough".into()), NOW_US).read(&path).unwrap_err();
     assert_eq!(error.to_string(), "enough");
 }
