@@ -222,6 +222,12 @@ fn names_that_lead_nowhere_are_named() {
     let mut records = without("_xmpp-client");
     records.push(("_xmpp-client._tcp.chat.test".into(), Record::Service(place.ports[0], "gone.test")));
     place.finds_with(records, &[], "gone.test has no address", "--domain");
+    for service in ["_xmpp-server", "_xmpps-server"] {
+        let mut records = place.records();
+        records.push((format!("{service}._tcp.chat.test"), Record::Service(5269, "host.test")));
+        let text = format!("{service}._tcp.chat.test leads other servers here, which are not served");
+        place.finds_with(records, &[], &text, "--domain");
+    }
 }
 
 #[test]

@@ -11,6 +11,9 @@ use crate::dns::{Lookup, ServiceRecord};
 
 const PORT: u16 = 5222;
 
+/// Under which names other servers look for one, in the clear with STARTTLS and with TLS.
+const OTHER_SERVERS: [&str; 2] = ["_xmpp-server._tcp", "_xmpps-server._tcp"];
+
 /// Looks for each domain as a client does (RFC 6120 §3.2, XEP-0368).
 pub(super) fn names(options: &ServeOptions, findings: &mut Findings) {
     let lookup = match Lookup::new(options.dns_server) {
@@ -45,6 +48,17 @@ pub(super) fn names(options: &ServeOptions, findings: &mut Findings) {
         if !found_by_service {
             addresses(&lookup, &ascii, findings);
         }
+        OTHER_SERVERS.iter().for_each(|service| unserved(&lookup, &format!("{service}.{ascii}"), findings));
+    }
+}
+
+/// What other servers look for (RFC 6120 §3.2.1, XEP-0368), who are not served: they would try again and again, and so
+/// would the people there.
+fn unserved(lookup: &Lookup, name: &str, findings: &mut Findings) {
+    let leads_here = lookup.services(name).is_ok_and(|records| records.iter().any(|record| !record.target.is_empty()));
+    if leads_here {
+        let text = format!("{name} leads other servers here, which are not served: remove it, or {name} SRV 0 0 0 .");
+        findings.add(text, "--domain");
     }
 }
 
