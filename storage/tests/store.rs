@@ -323,10 +323,10 @@ fn a_caller_that_waits_gets_its_turn_when_the_queue_is_full() {
     let (client, inbox) = Inbox::client(&store);
     let held = Held::writer(&store);
     client.write(1, put("juliet", b"1")).unwrap();
+    let alone = store.metrics().write_queue_bytes;
     let outcome = thread::scope(|scope| {
         let waiting = scope.spawn(|| store.write_blocking(put("juliet", b"2")));
         // Its bytes count before it has found a place: it is on its way.
-        let alone = store.metrics().write_queue_bytes;
         while !waiting.is_finished() && store.metrics().write_queue_bytes < 2 * alone {
             thread::yield_now();
         }
