@@ -93,6 +93,11 @@ impl Submission {
         Submission { fields: fields.iter().map(|(var, value)| Field::shown(var, value)).collect() }
     }
 
+    /// The same with any number of values in each.
+    pub fn of_values(fields: impl Iterator<Item = (String, Vec<String>)>) -> Submission {
+        Submission { fields: fields.map(|(var, values)| Field { var, values, ..Field::default() }).collect() }
+    }
+
     /// The first value of a field.
     pub fn value(&self, var: &str) -> Option<&str> {
         let field = self.fields.iter().find(|field| field.var == var)?;

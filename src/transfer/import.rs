@@ -170,11 +170,7 @@ impl<'s> Import<'s> {
         match piece {
             Piece::Begin { .. } | Piece::End => {}
             Piece::Password(password) => begun.password = Some(password),
-            Piece::Keys(keys) => {
-                if begun.keys.iter().all(|known| known.hash != keys.hash) {
-                    begun.keys.push(keys);
-                }
-            }
+            Piece::Keys(keys) => begun.add_keys(keys),
             // What was decided about it is for those to say who run a server.
             Piece::Standing(_) if self.only.is_some() => {}
             Piece::Standing(standing) => begun.standing = standing,
@@ -329,7 +325,7 @@ impl<'s> Import<'s> {
 
     /// Bookmarks that came in their older form, of rooms that are in none of the newer one, become such.
     fn bookmarks(&mut self, begun: &mut Begun) -> Result<(), String> {
-        let mut others: Option<Element> = None;
+        let mut others: Vec<Element> = Vec::new();
         for storage in std::mem::take(&mut begun.legacy_bookmarks) {
             let (bookmarks, rest) = read_storage(&storage);
             for bookmark in bookmarks {
@@ -338,12 +334,15 @@ impl<'s> Import<'s> {
                     self.item(begun, node, bookmark.jid, payload, None, None)?;
                 }
             }
-            let known = others.unwrap_or_else(|| Element::new(&rest.name, &rest.namespace));
-            let is_new = |child: &&Element| !known.children().any(|other| other == *child);
-            let new: Vec<Element> = rest.children().filter(is_new).cloned().collect();
-            others = Some(new.into_iter().fold(known, Element::with_child));
+            for other in rest.children() {
+                if !others.contains(other) {
+                    others.push(other.clone());
+                }
+            }
         }
-        if let Some(others) = others.filter(|others| others.children().next().is_some()) {
+        if !others.is_empty() {
+            let storage = Element::new("storage", ns::LEGACY_BOOKMARKS);
+            let others = others.into_iter().fold(storage, Element::with_child);
             // Where what is no bookmark is kept of what private storage shows.
             let node = ns::LEGACY_BOOKMARKS.to_owned();
             self.item(begun, node, "current".to_owned(), Some(others), None, None)?;
@@ -404,9 +403,7 @@ impl<'s> Import<'s> {
         // With a password, whatever clients can prove it by; with keys alone, what those can be used for.
         let password = begun.password.as_deref().and_then(sasl::prepare_password);
         for keys in password.iter().flat_map(|password| sasl::new_keys(password, self.rounds)) {
-            if begun.keys.iter().all(|known| known.hash != keys.hash) {
-                begun.keys.push(keys);
-            }
+            begun.add_keys(keys);
         }
         if begun.keys.is_empty() {
             self.imported.without_password.add(begun.jid.clone());
@@ -423,6 +420,13 @@ impl<'s> Import<'s> {
 }
 
 impl Begun {
+    /// Keys, unless there are some with this hash.
+    fn add_keys(&mut self, keys: ScramKeys) {
+        if self.keys.iter().all(|known| known.hash != keys.hash) {
+            self.keys.push(keys);
+        }
+    }
+
     fn new(owner: Owner, jid: String) -> Begun {
         Begun {
             jid,

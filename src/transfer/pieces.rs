@@ -69,7 +69,7 @@ pub fn of_user(element: &Element, unknown: &mut Unknown) -> Vec<Piece> {
 fn credentials(element: &Element) -> Option<ScramKeys> {
     let text = |name| element.child(name, PIE_SCRAM).map(|child| child.text().trim().to_owned());
     let mechanism = element.attribute("mechanism")?;
-    let hash = [Hash::Sha1, Hash::Sha256, Hash::Sha512].into_iter().find(|hash| mechanism_name(*hash) == mechanism)?;
+    let hash = Hash::ALL.into_iter().find(|hash| mechanism_name(*hash) == mechanism)?;
     let parts = [text("stored-key")?, text("server-key")?, text("salt")?];
     keys(hash, &text("iter-count")?, &parts.each_ref().map(String::as_str))
 }
@@ -233,16 +233,21 @@ pub fn ban(element: &Element) -> Option<(u64, String)> {
     Some((since.unwrap_or_default(), text("reason").unwrap_or_default()))
 }
 
+/// What is archived of messages with those who are in no list (XEP-0441 §2).
+pub fn archive_default(name: Option<&str>) -> ArchiveDefault {
+    match name {
+        Some("never") => ArchiveDefault::Never,
+        Some("roster") => ArchiveDefault::Roster,
+        _ => ArchiveDefault::Always,
+    }
+}
+
 fn archive_preferences(element: &Element) -> ArchivePreferences {
     let list = |name| {
         let jids = element.child(name, ns::ARCHIVE).into_iter().flat_map(Element::children).map(Element::text);
         jids.filter_map(|jid| address(&jid)).collect()
     };
-    let default = match element.attribute("default") {
-        Some("never") => ArchiveDefault::Never,
-        Some("roster") => ArchiveDefault::Roster,
-        _ => ArchiveDefault::Always,
-    };
+    let default = archive_default(element.attribute("default"));
     ArchivePreferences { default, always: list("always"), never: list("never") }
 }
 
@@ -326,18 +331,19 @@ pub fn configure(config: &mut NodeConfig, form: &Element) {
 }
 
 /// The configuration of a node of which the options have these names, without `pubsub#`, and these values.
-pub fn configured<'n>(node: &str, options: impl Iterator<Item = (&'n str, String)>) -> NodeConfig {
+pub fn configured<'n>(node: &str, options: impl Iterator<Item = (&'n str, Vec<String>)>) -> NodeConfig {
     let items_max = PubsubLimits::default().items_max_per_node;
-    let options: Vec<(String, String)> = options
-        .map(|(name, value)| {
-            // One who wants more than there may be wants as many as there may be.
-            let is_more = name == "max_items" && value.parse().is_ok_and(|count: u64| count > items_max.into());
-            (format!("pubsub#{name}"), if is_more { "max".to_owned() } else { value })
-        })
-        .collect();
-    let fields: Vec<(&str, &str)> = options.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let options = options.map(|(name, mut values)| {
+        // One who wants more than there may be wants as many as there may be.
+        if name == "max_items"
+            && values.iter().any(|value| value.parse().is_ok_and(|count: u64| count > items_max.into()))
+        {
+            values = vec!["max".to_owned()];
+        }
+        (format!("pubsub#{name}"), values)
+    });
     let mut config = default_config(ServiceKind::Account, node);
-    Submission::of(&fields).configure_known(&mut config);
+    Submission::of_values(options).configure_known(&mut config);
     config
 }
 

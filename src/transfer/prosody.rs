@@ -338,7 +338,7 @@ fn node(name: &str, node: &Value) -> Piece {
             Value::Boolean(is_set) => is_set.to_string(),
             _ => return None,
         };
-        Some((name, value))
+        Some((name, vec![value]))
     });
     let config = pieces::configured(name, options);
     let affiliations = part("affiliations").into_iter().flat_map(Table::texts);

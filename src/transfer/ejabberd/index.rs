@@ -105,8 +105,6 @@ impl Index {
             *found.unknown.entry("pubsub_node of a service".into()).or_default() += 1;
             return Ok(());
         };
-        let order = record.order(kind);
-        let node = record.node();
         let next = self.has_password.len() as u32;
         let account = *self.numbers.entry(whose).or_insert(next);
         if account == next {
@@ -116,10 +114,10 @@ impl Index {
             self.has_password[account as usize] = true;
         }
         if kind == Kind::Node {
-            let (number, name) = node.ok_or("a record of pubsub_node is not as they are")?;
+            let (number, name) = record.node().ok_or_else(wrong)?;
             self.nodes.insert(number, (account, name));
         }
-        self.places.push(Place { account, kind, order, offset });
+        self.places.push(Place { account, kind, order: record.order(kind), offset });
         Ok(())
     }
 

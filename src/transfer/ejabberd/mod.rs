@@ -75,8 +75,7 @@ impl<'t> Ejabberd<'t> {
             let begin = Piece::Begin { local: local.to_owned(), domain: domain.to_owned() };
             (self.tell)(begin).map_err(DumpError::Ended)?;
             for place in of_account {
-                let (there, term) = term_at(file, place.offset).map_err(fail)?;
-                file = there;
+                let term = term_at(&mut file, place.offset).map_err(fail)?;
                 match records::pieces(place.kind, &index.record(&term), name, &index, self.now_us) {
                     Some(pieces) => pieces.into_iter().try_for_each(&mut *self.tell).map_err(DumpError::Ended)?,
                     None => self.unreadable(path, place, name),
@@ -113,7 +112,7 @@ impl<'t> Ejabberd<'t> {
 }
 
 /// The term that begins here.
-fn term_at(mut file: BufReader<File>, offset: u64) -> Result<(BufReader<File>, Term), Unreadable> {
+fn term_at(file: &mut BufReader<File>, offset: u64) -> Result<Term, Unreadable> {
     let fail = |text: String| Unreadable { line: 1, text };
     let position = file.stream_position().map_err(|error| fail(error.to_string()))?;
     // What has been read already stays, if it is near.
@@ -121,8 +120,7 @@ fn term_at(mut file: BufReader<File>, offset: u64) -> Result<(BufReader<File>, T
     let mut terms = Terms::new(file, offset);
     let mut text = Vec::new();
     terms.read(&mut text)?;
-    let term = Term::parse(&text).map_err(fail)?;
-    Ok((terms.into_inner(), term))
+    Term::parse(&text).map_err(fail)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rondel_storage::preferences::{ArchiveDefault, ArchivePreferences, LastActivity};
+use rondel_storage::preferences::{ArchivePreferences, LastActivity};
 use rondel_storage::pubsub::{People, Subscription};
 use rondel_storage::roster;
 
@@ -14,9 +14,6 @@ use crate::sasl::{Hash, ScramKeys};
 use crate::transfer::pieces::PrivacyItem;
 use crate::transfer::{Piece, pieces};
 use crate::xml::{Element, escape, namespaces as ns};
-
-/// Groups that a node may be for, which is what its form may have of values.
-const GROUPS_MAX: usize = 100;
 
 /// What a record is of an account, in the order in which accounts are told.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -172,8 +169,7 @@ pub fn pieces(kind: Kind, record: &Record, account: &str, index: &Index, now_us:
         Kind::Vcard => Piece::Vcard(element(record.get("vcard")?)?),
         Kind::Node => {
             let (_, name) = record.node()?;
-            let mut config = pieces::configured(&name, record.list("options").iter().filter_map(option));
-            config.groups = groups(record);
+            let config = pieces::configured(&name, record.list("options").iter().filter_map(option));
             Piece::Node { name, config: Some(Box::new(config)), people: People::default() }
         }
         Kind::State => state(record, account, index)?,
@@ -185,11 +181,8 @@ pub fn pieces(kind: Kind, record: &Record, account: &str, index: &Index, now_us:
         }
         Kind::Offline => {
             let message = element(record.get("packet")?)?.without_children("delay", ns::DELAY);
-            let end = |message: Element, name: &str| match (message.attribute(name), record.get(name)) {
-                (None, Some(term)) => match address(term, true) {
-                    Some(jid) => message.with_attribute(name, &jid),
-                    None => message,
-                },
+            let end = |message: Element, name: &str| match record.get(name).and_then(|term| address(term, true)) {
+                Some(jid) if message.attribute(name).is_none() => message.with_attribute(name, &jid),
                 _ => message,
             };
             let message = end(end(message, "from"), "to");
@@ -305,39 +298,26 @@ fn item(record: &Record, index: &Index) -> Option<Piece> {
     })
 }
 
-/// The groups of contacts who may read a node, if it is for groups.
-fn groups(record: &Record) -> Vec<String> {
-    let options = record.list("options").iter().filter_map(|option| match option.tuple() {
-        [name, groups] if name.atom() == Some("roster_groups_allowed") => Some(groups.list()),
-        _ => None,
-    });
-    let mut groups: Vec<String> =
-        options.flatten().filter_map(|group| group.text().map(str::to_owned)).take(GROUPS_MAX).collect();
-    groups.sort_unstable();
-    groups.dedup();
-    groups
-}
-
-/// An option of a node, with its value as a form has it.
-fn option(option: &Term) -> Option<(&str, String)> {
+/// An option of a node, with its values as a form has them.
+fn option(option: &Term) -> Option<(&str, Vec<String>)> {
     let [name, value] = option.tuple() else { return None };
     let value = match value {
         // As many as there may be.
         Term::Atom(value) if matches!(&**value, "infinity" | "unlimited") => "max".to_owned(),
         Term::Atom(value) => value.clone(),
         Term::Bytes(_) => value.text()?.to_owned(),
+        Term::List(values) => {
+            let values = values.iter().filter_map(|value| Some(value.text()?.to_owned()));
+            return Some((name.atom()?, values.collect()));
+        }
         _ => value.number()?.to_string(),
     };
-    Some((name.atom()?, value))
+    Some((name.atom()?, vec![value]))
 }
 
 fn archive_preferences(record: &Record) -> Piece {
     let list = |name: &str| record.list(name).iter().filter_map(|jid| address(jid, true)).collect();
-    let default = match record.atom("default") {
-        Some("never") => ArchiveDefault::Never,
-        Some("roster") => ArchiveDefault::Roster,
-        _ => ArchiveDefault::Always,
-    };
+    let default = pieces::archive_default(record.atom("default"));
     Piece::ArchivePreferences(ArchivePreferences { default, always: list("always"), never: list("never") })
 }
 

@@ -103,11 +103,6 @@ impl<R: BufRead> Terms<R> {
         Terms { input, offset, line: 1, begun: 1 }
     }
 
-    /// The input.
-    pub fn into_inner(self) -> R {
-        self.input
-    }
-
     /// The line in which the last term has begun, from 1 on, counted from where the reader has.
     pub fn begun(&self) -> u64 {
         self.begun
